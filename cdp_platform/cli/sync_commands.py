@@ -1,0 +1,76 @@
+"""`cdp status`, `cdp enable`, `cdp disable`: the syncs, for people who live in a terminal."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from cdp_platform.connectors.credentials import cdp_home
+from cdp_platform.syncs import switches
+from cdp_platform.syncs.journal import Journal
+from cdp_platform.syncs.status import SyncStatus, read_status
+from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+
+app = typer.Typer()
+
+SyncName = Annotated[str, typer.Argument(help="The sync's name, as crm_contacts.", metavar="SYNC")]
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
+    """Show the state of every sync: its last run, or the plan that waits to be sent."""
+    home = cdp_home()
+    journal = Journal(home)
+    found = read_status(journal, DuckDbWarehouse(home.warehouse))
+    if as_json:
+        print(json.dumps({"syncs": [asdict(sync) for sync in found]}, default=_json, indent=2))
+        return
+    if not found:
+        print("No sync was planned yet. Start with: cdp demo")
+        return
+    Console().print(_table(journal, found))
+
+
+@app.command()
+def enable(sync: SyncName) -> None:
+    """Switch a sync on; from then on its runs write to the destination."""
+    switches.enable(cdp_home(), sync)
+    print(f"{sync} is switched on: its next run sends what its plan says.")
+
+
+@app.command()
+def disable(sync: SyncName) -> None:
+    """Switch a sync off; it goes on planning, and makes no request to the destination."""
+    switches.disable(cdp_home(), sync)
+    print(f"{sync} is switched off: it plans, and makes no request to the destination.")
+
+
+def _table(journal: Journal, found: list[SyncStatus]) -> Table:
+    table = Table(title="Syncs")
+    for name in ("sync", "destination", "switched", "day", "plan"):
+        table.add_column(name)
+    for name in ("planned", "delivered", "rejected", "unknown", "skipped", "pending"):
+        table.add_column(name, justify="right")
+    table.add_column("ended")
+    for sync in found:
+        counts = (sync.planned, sync.delivered, sync.rejected, sync.unknown, sync.skipped, sync.pending)
+        table.add_row(
+            sync.name,
+            sync.destination,
+            "on" if journal.is_enabled(sync.name) else "off",
+            sync.partition or "–",
+            sync.digest[:12],
+            *(f"{count:,}" for count in counts),
+            f"{sync.ended_at:%Y-%m-%d %H:%M:%S} UTC" if sync.ended_at else "not sent",
+        )
+    return table
+
+
+def _json(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(type(value).__name__)

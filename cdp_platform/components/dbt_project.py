@@ -1,0 +1,147 @@
+"""dbt as a process of its own: parse when the project's files have changed, build what was chosen.
+
+dbt keeps its parsed project between runs, so that a build of other days parses nothing anew.
+"""
+
+import fcntl
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from cdp_platform.components.dbt_manifest import DbtManifest
+from cdp_platform.components.resources import child_environment
+from cdp_platform.domain.home import Home
+from cdp_platform.errors import CdpError, ConfigError
+
+_PARSE_SECONDS: Final = 180
+_BUILD_SECONDS: Final = 1800
+_SOURCES: Final = ("*.sql", "*.yml", "*.yaml", "*.csv", "*.md")
+_OUTPUT_FOLDERS: Final = {"target", "logs", "dbt_packages"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DbtResult:
+    """What became of one node of a build."""
+
+    unique_id: str
+    status: str
+    """success, pass, warn, fail, error or skipped."""
+    message: str
+    failures: int
+    """Rows that a test found; 0 where it passed or is no test."""
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class DbtProject:
+    """A dbt project's folder, with the home that holds what dbt writes."""
+
+    folder: Path
+    home: Home
+
+    def manifest(self) -> DbtManifest:
+        """Return the manifest, parsing the project first where its files are newer.
+
+        Raises ConfigError where the folder holds no project or dbt cannot parse it.
+        """
+        if not (self.folder / "dbt_project.yml").is_file():
+            raise ConfigError(f"there is no dbt project in {self.folder}.", field="project")
+        file = self.home.dbt_target / "manifest.json"
+        if self._is_stale(file):
+            self.home.dbt_target.mkdir(parents=True, exist_ok=True)
+            with open(self.home.dbt_target / "parse.lock", "w", encoding="utf-8") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if self._is_stale(file):
+                    self._parse()
+        return DbtManifest.read(file)
+
+    def build(self, names: Sequence[str], days: tuple[str, str] | None) -> dict[str, DbtResult]:
+        """Build models and run tests, chosen by name; the caller keeps others out of the warehouse meanwhile.
+
+        `days` are the first day and the day after the last. Returns results by unique id, also of what failed.
+        Raises CdpError where dbt ended without results.
+        """
+        target = self.home.dbt_target / "build"
+        self._share_parsed(target)
+        results = target / "run_results.json"
+        results.unlink(missing_ok=True)
+        bounds = ["--event-time-start", days[0], "--event-time-end", days[1]] if days else []
+        choice = ["--indirect-selection", "empty", "--exclude-resource-type", "unit_test", "--select", *names]
+        ended = self._run("build", target, [*bounds, *choice], timeout=_BUILD_SECONDS)
+        if not results.is_file():
+            raise CdpError(f"dbt ended with exit code {ended.returncode} before it built anything: {_complaint(ended)}")
+        return _read_results(results)
+
+    def _parse(self) -> None:
+        scratch = self.home.dbt_target / "parse"
+        ended = self._run("parse", scratch, [], timeout=_PARSE_SECONDS)
+        if ended.returncode != 0:
+            raise ConfigError(f"dbt cannot parse the project: {_complaint(ended)}", place=str(self.folder))
+        # A rename, so that whoever reads the manifest meanwhile sees the old one or the new one.
+        (scratch / "manifest.json").replace(self.home.dbt_target / "manifest.json")
+
+    def _share_parsed(self, target: Path) -> None:
+        parsed = self.home.dbt_target / "parse" / "partial_parse.msgpack"
+        if parsed.is_file() and not (target / parsed.name).is_file():
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy(parsed, target / parsed.name)
+
+    def _run(
+        self, command: str, target: Path, arguments: Sequence[str], *, timeout: int
+    ) -> "subprocess.CompletedProcess[str]":
+        options = {"--project-dir": self.folder, "--profiles-dir": self.folder, "--target-path": target}
+        line = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--no-version-check", command]
+        for option, value in options.items():
+            line += [option, str(value)]
+        environment = child_environment(
+            CDP_WAREHOUSE_PATH=str(self.home.warehouse),
+            DBT_SEND_ANONYMOUS_USAGE_STATS="false",
+            DBT_LOG_PATH=str(target),
+        )
+        try:
+            ended = subprocess.run(  # noqa: S603
+                [*line, *arguments], env=environment, capture_output=True, text=True, timeout=timeout, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CdpError(f"dbt {command} did not end within {timeout} s and was stopped.") from error
+        sys.stdout.write(ended.stdout)
+        return ended
+
+    def _is_stale(self, manifest: Path) -> bool:
+        if not manifest.is_file():
+            return True
+        made_at = manifest.stat().st_mtime
+        return any(file.stat().st_mtime > made_at for file in self._files())
+
+    def _files(self) -> list[Path]:
+        return [
+            file
+            for pattern in _SOURCES
+            for file in self.folder.rglob(pattern)
+            if not _OUTPUT_FOLDERS & set(file.relative_to(self.folder).parts)
+        ]
+
+
+def _read_results(file: Path) -> dict[str, DbtResult]:
+    results: list[Mapping[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["results"]
+    return {
+        result["unique_id"]: DbtResult(
+            unique_id=result["unique_id"],
+            status=str(result["status"]),
+            message=" ".join(str(result.get("message") or "").split()),
+            failures=int(result.get("failures") or 0),
+            seconds=float(result.get("execution_time") or 0),
+        )
+        for result in results
+    }
+
+
+def _complaint(ended: "subprocess.CompletedProcess[str]") -> str:
+    lines = [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()]
+    start = next((place for place, line in enumerate(lines) if "Error" in line or "error" in line), max(len(lines) - 5, 0))
+    return " ".join(" ".join(lines[start : start + 5]).split())[:600]

@@ -1,0 +1,140 @@
+"""What a destination says back, as the asset `feedback/<connection>/<kind>`: read through the connector's own session.
+
+A graph has no cycles, so the models read the external asset `…_history`: the days read back before the clock's day.
+Its materialization is logged here, once the day's read-back stands in the warehouse.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+from pydantic import Field
+
+from cdp_platform.components.days import Days, days_of
+from cdp_platform.components.nearest import nearest_of
+from cdp_platform.components.resources import PLATFORM, Platform
+from cdp_platform.connectors.http import open_session
+from cdp_platform.connectors.registry import find_destination
+from cdp_platform.domain.syncs import Connection
+from cdp_platform.errors import ConfigError
+from cdp_platform.ingest import hubspot
+
+Reader = Callable[..., pa.Table]
+
+READERS: Mapping[tuple[str, str], tuple[Reader, tuple[str, ...]]] = {
+    ("hubspot", "contacts"): (hubspot.read_contacts, tuple(hubspot.PROPERTY_COLUMNS))
+}
+"""By destination and object: what reads it, and the properties it reads."""
+
+
+class FeedbackDestination(dg.Model, dg.Resolvable):
+    """The account to read back from; the same words as in a sync."""
+
+    name: str = Field(description="The destination's name, as hubspot.")
+    object: str = Field(description="The object to read back, as contacts.")
+    connection: str | None = Field(default=None, description="The connection's name; left out: the destination's.")
+    token_env: str | None = Field(default=None, description="Name of the variable that holds the token.")
+    base_url: str | None = Field(default=None, description="Address of the account; left out: the vendor's own.")
+    base_url_env: str | None = Field(default=None, description="Name of a variable that, where set, replaces it.")
+    entity: str = Field(default="default", description="Brand and market that the account belongs to.")
+
+
+class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
+    """Read a destination's records back, a snapshot a day."""
+
+    destination: FeedbackDestination = Field(description="The account to read back from.")
+    sync: str = Field(description="The sync that writes these records; switched off, nothing is read back either.")
+    days: Days = Field(description="The local days of the loop.")
+    freshness_hours: int = Field(default=36, description="Hours after which the read-back counts as stale.")
+    owner: str = Field(default="team:data", description="Who answers for it: team:… or an e-mail.")
+
+    @property
+    def connection(self) -> Connection:
+        """The connection as the connectors know it."""
+        declared = self.destination
+        return Connection(
+            name=declared.connection or declared.name,
+            vendor=declared.name,
+            token_env=declared.token_env,
+            base_url=declared.base_url,
+            base_url_env=declared.base_url_env,
+            entity=declared.entity,
+        )
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Make the read-back and its history; raise ConfigError where nothing can read this object."""
+        if (self.destination.name, self.destination.object) not in READERS:
+            readable = [f"{name} {kind}" for name, kind in READERS]
+            wanted = f"{self.destination.name} {self.destination.object}"
+            raise ConfigError(
+                f"{wanted} cannot be read back.", remedy=nearest_of(wanted, readable), field="destination.object"
+            )
+        key = dg.AssetKey(["feedback", self.connection.name, self.destination.object])
+        history = dg.AssetSpec(
+            key=[*key.path[:-1], f"{key.path[-1]}_history"],
+            group_name="feedback",
+            description="The days read back so far. The models of a day read the days before it, never the day itself.",
+            owners=[self.owner],
+            kinds={self.destination.name},
+            partitions_def=self.days.partitions,
+        )
+        return dg.Definitions(assets=[self._asset(key, history.key), history], resources={"platform": PLATFORM})
+
+    def _asset(self, key: dg.AssetKey, history: dg.AssetKey) -> dg.AssetsDefinition:
+        spec = dg.AssetSpec(
+            key=key,
+            deps=[dg.AssetKey([self.connection.name, self.sync])],
+            group_name="feedback",
+            description=f"What {self.destination.name} says of our {self.destination.object} at the end of the day.",
+            owners=[self.owner],
+            kinds={self.destination.name, "dlt", "duckdb"},
+            skippable=True,
+            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=self.freshness_hours)),
+        )
+
+        @dg.multi_asset(
+            name="__".join(key.path),
+            specs=[spec],
+            partitions_def=self.days.partitions,
+            op_tags={"room": "feedback"},
+        )
+        def read_back(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
+            # The engine's switch is asked at run time: a fresh clone makes no request until a sync is switched on.
+            from cdp_platform.syncs.switches import is_enabled
+
+            if not is_enabled(platform.home, self.sync):
+                context.log.info(f"The sync {self.sync} is switched off: nothing is read back. `cdp enable {self.sync}`")
+                return
+            day, _ = days_of(context)
+            row_count = self._load(platform, day)
+            context.log_event(
+                dg.AssetMaterialization(
+                    history, partition=day.isoformat(), metadata={"dagster/partition_row_count": row_count}
+                )
+            )
+            yield dg.MaterializeResult(metadata={"dagster/partition_row_count": row_count})
+
+        return read_back
+
+    def _load(self, platform: Platform, day: date) -> int:
+        from cdp_platform.ingest.load import load_table
+
+        reader, properties = READERS[self.destination.name, self.destination.object]
+        session = open_session(
+            self.connection, find_destination(self.destination.name), platform.home, self.destination.object
+        )
+        try:
+            rows = reader(session, properties, day)
+        finally:
+            session.close()
+        with platform.warehouse.exclusive(f"loading feedback/{self.connection.name}/{self.destination.object}"):
+            return load_table(
+                rows,
+                name=self.destination.object,
+                dataset=f"raw_{self.connection.name}",
+                destination=platform.dlt_destination(),
+                pipelines_dir=platform.home.dlt,
+                replaced_days=("feedback_day", day, day),
+            ).row_count

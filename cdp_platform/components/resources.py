@@ -1,0 +1,107 @@
+"""What every asset works with: the home folder, the warehouse, Dagster's instance. Reads the environment for them.
+
+`PLATFORM` is bound by each component itself, so that one `defs.yaml` of ours works in anybody's Dagster project.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+import dagster as dg
+
+from cdp_platform.connectors.credentials import cdp_home
+from cdp_platform.domain.home import Home
+from cdp_platform.errors import ConfigError
+from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+
+EXECUTOR_VARIABLE: Final = "CDP_EXECUTOR"
+
+_DAGSTER_YAML = """\
+# Written by cdp. Runs, events and schedules lie beside this file.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+freshness:
+  enabled: true
+storage:
+  sqlite:
+    base_dir: {base_dir}
+local_artifact_storage:
+  module: dagster._core.storage.root
+  class: LocalArtifactStorage
+  config:
+    base_dir: {base_dir}
+compute_logs:
+  module: dagster._core.storage.local_compute_log_manager
+  class: LocalComputeLogManager
+  config:
+    base_dir: {base_dir}/logs
+concurrency:
+  runs:
+    max_concurrent_runs: 1
+"""
+
+
+class Platform(dg.ConfigurableResource[Any]):
+    """The platform's state. Nothing is opened or created by binding it."""
+
+    @property
+    def home(self) -> Home:
+        """Where the state is kept: `CDP_HOME`, read anew each time."""
+        return cdp_home()
+
+    @property
+    def warehouse(self) -> DuckDbWarehouse:
+        """The embedded warehouse."""
+        return DuckDbWarehouse(self.home.warehouse)
+
+    def dlt_destination(self) -> Any:
+        """Name the warehouse to dlt; load only inside `warehouse.exclusive`."""
+        import dlt
+
+        return dlt.destinations.duckdb(str(self.home.warehouse))
+
+
+PLATFORM: Final = Platform()
+
+
+def executor_of(environment: Mapping[str, str] = os.environ) -> dg.ExecutorDefinition:
+    """Choose where steps run: in the run's own process, or one process each with CDP_EXECUTOR=multiprocess.
+
+    A step of its own process imports Dagster and the definitions again, which costs more than most steps do.
+    """
+    choice = environment.get(EXECUTOR_VARIABLE, "in_process")
+    executors = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
+    if choice not in executors:
+        raise ConfigError(
+            f"{EXECUTOR_VARIABLE} is {choice!r}.", remedy=f"Set it to one of {', '.join(executors)}, or leave it unset."
+        )
+    return executors[choice]
+
+
+def variable(name: str | None) -> str | None:
+    """Read an environment variable; None where it has no name, is unset or blank."""
+    value = os.environ.get(name, "").strip() if name else ""
+    return value or None
+
+
+def export(**values: str) -> None:
+    """Set environment variables for this process and those it starts."""
+    os.environ.update(values)
+
+
+def child_environment(**values: str) -> dict[str, str]:
+    """Take this process's environment with `values` set, for a process to be started."""
+    return {**os.environ, **values}
+
+
+def dagster_home(home: Home) -> str:
+    """Make DAGSTER_HOME with its `dagster.yaml`, and export both for processes to come."""
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    text = _DAGSTER_YAML.format(base_dir=home.dagster)
+    file = home.dagster / "dagster.yaml"
+    if not file.exists() or file.read_text(encoding="utf-8") != text:
+        file.write_text(text, encoding="utf-8")
+    export(DAGSTER_HOME=str(home.dagster), CDP_HOME=str(home.root))
+    return str(home.dagster)

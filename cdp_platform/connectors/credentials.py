@@ -1,0 +1,73 @@
+"""Secrets and places, read from the environment at the moment they are needed and nowhere else in the connectors."""
+
+import hmac
+import os
+from pathlib import Path
+from typing import Final, final
+
+from cdp_platform.domain.home import Home
+from cdp_platform.domain.syncs import Connection
+from cdp_platform.errors import AuthenticationFailed
+
+_HOME_VARIABLE: Final = "CDP_HOME"
+
+
+@final
+class Secret:
+    """A value that no print, log, comparison or traceback shows. `reveal` is the only way to it."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret()"
+
+    __str__ = __repr__
+
+    def __format__(self, format_spec: str) -> str:
+        return repr(self)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))
+
+    def __reduce__(self) -> str:
+        raise TypeError("a Secret is never pickled: pass the variable's name and read it there")
+
+
+def read_secret(env_name: str) -> Secret:
+    """Read the secret in the environment variable `env_name`, without the white space around it.
+
+    Raises AuthenticationFailed when it is missing, blank, or cannot be an HTTP header's value.
+    """
+    value = os.environ.get(env_name, "").strip()
+    if not value:
+        raise AuthenticationFailed(
+            f"The environment variable {env_name} is not set, or is blank.",
+            remedy=f"Set {env_name} to the credential and run again.",
+        )
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        raise AuthenticationFailed(
+            f"The environment variable {env_name} holds white space or a character that no credential has.",
+            remedy=f"Set {env_name} to the credential alone, on one line and without quotes.",
+        )
+    return Secret(value)
+
+
+def resolve_base_url(connection: Connection, default: str) -> str:
+    """Tell where the connection's account is: `base_url_env` where set, else `base_url`, else the vendor's default."""
+    override = os.environ.get(connection.base_url_env, "").strip() if connection.base_url_env else ""
+    return override or connection.base_url or default
+
+
+def cdp_home() -> Home:
+    """Tell where the platform keeps its state: CDP_HOME, else `.cdp` under the current directory; absolute."""
+    text = os.environ.get(_HOME_VARIABLE, "").strip()
+    return Home(root=Path(text or ".cdp").expanduser().absolute())

@@ -1,0 +1,115 @@
+"""What a destination is to the engine: it encodes a batch, reads an answer, and tells what it can do.
+
+The engine owns the loop (pacing, retries, bisection, journal); a destination owns the vendor's words and nothing else.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+from cdp_platform.domain.outcomes import Operation, RowOutcome
+from cdp_platform.domain.syncs import FieldKind, Mode
+
+Json = Any
+"""Anything that JSON can say."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutgoingRow:
+    """One row on its way. `fields` holds only what is to be written; a None clears the field."""
+
+    ordinal: int
+    operation: Operation
+    match_value: str
+    record_id: str | None
+    """The destination's own id, where an earlier run learned it."""
+    fields: Mapping[str, Json]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One HTTP request, relative to the connection's base URL."""
+
+    method: str
+    path: str
+    body: Json = None
+    query: Mapping[str, str] = field(default_factory=dict)
+    is_repeatable: bool = True
+    """Whether sending it twice does no harm."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """A 2xx answer. `body` is parsed JSON; None where the destination sent none."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Json
+    request_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationField:
+    """A field of the destination's object, as the destination declares it."""
+
+    name: str
+    kind: FieldKind | None
+    """None: a type of its own, which takes text."""
+    is_writable: bool = True
+    is_unique: bool = False
+    options: tuple[str, ...] = ()
+    """The allowed values of an enumeration; empty: any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capabilities:
+    """What one object of a destination can do, and how fast."""
+
+    modes: frozenset[Mode]
+    batch_rows: int
+    """Rows in one request at most."""
+    writes_changed_fields_only: bool
+    """Whether fields left out of a request keep their value."""
+    requests_per_second: float
+    """Steady pace that the vendor allows one credential, from the vendor's page."""
+    burst_requests: int
+    """Requests that may go at once before the pace applies."""
+
+
+class Session(Protocol):
+    """An authenticated, paced way to one account.
+
+    `send` answers 2xx only and raises otherwise: ConnectionFailed, AuthenticationFailed, RateLimited, TemporarilyDown,
+    Refused, ContractBroken (by the table of default readings in docs/explanation/answers.md).
+    """
+
+    def send(self, request: Request) -> Answer: ...
+
+    def close(self) -> None: ...
+
+
+class Destination(Protocol):
+    """One vendor. Stateless: everything it needs comes with the call."""
+
+    name: ClassVar[str]
+    default_base_url: ClassVar[str]
+
+    def capabilities(self, object_name: str) -> Capabilities:
+        """Tell what `object_name` can do; raise ConfigError for an object that the destination does not have."""
+        ...
+
+    def account_id(self, session: Session) -> str:
+        """Ask the vendor which account the credential belongs to."""
+        ...
+
+    def describe(self, session: Session, object_name: str) -> Sequence[DestinationField]:
+        """Ask the vendor which fields the object has."""
+        ...
+
+    def encode(self, object_name: str, match_field: str, rows: Sequence[OutgoingRow]) -> Request:
+        """Turn a batch into one request."""
+        ...
+
+    def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome]:
+        """Say what became of each row, in any order, one outcome a row; raise ContractBroken for nonsense."""
+        ...

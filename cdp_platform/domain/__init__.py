@@ -1,0 +1,1 @@
+"""The field's nouns: frozen values and enums, standard library only."""

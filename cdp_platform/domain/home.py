@@ -1,0 +1,61 @@
+"""Where the platform keeps its state: one folder, `CDP_HOME`, holds everything."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Home:
+    """The paths under `CDP_HOME`. Nothing is created by asking for one."""
+
+    root: Path
+
+    @property
+    def warehouse(self) -> Path:
+        """The embedded warehouse's DuckDB file."""
+        return self.root / "warehouse.duckdb"
+
+    @property
+    def journal(self) -> Path:
+        """The journal's SQLite file."""
+        return self.root / "journal.sqlite"
+
+    @property
+    def plans(self) -> Path:
+        """Plan files, a folder per sync, files named by digest."""
+        return self.root / "plans"
+
+    @property
+    def key(self) -> Path:
+        """The secret of the journal's keyed hashes, 0600."""
+        return self.root / "journal.key"
+
+    @property
+    def rate_limits(self) -> Path:
+        """The SQLite file of the buckets that processes share."""
+        return self.root / "rate_limits.sqlite"
+
+    @property
+    def dagster(self) -> Path:
+        """DAGSTER_HOME."""
+        return self.root / "dagster"
+
+    @property
+    def dlt(self) -> Path:
+        """dlt's working folder."""
+        return self.root / "dlt"
+
+    @property
+    def dbt_target(self) -> Path:
+        """dbt's target folder, with the manifest."""
+        return self.root / "dbt"
+
+    @property
+    def sandbox(self) -> Path:
+        """The sandbox CRM's state and token."""
+        return self.root / "sandbox"
+
+    @property
+    def reports(self) -> Path:
+        """The pages of `cdp report`."""
+        return self.root / "reports"

@@ -1,0 +1,68 @@
+"""A plan: the operations a run intends, computed, stored and judged before anything is sent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What one guard says of a plan. `code` is the guard's name in the catalogue of texts."""
+
+    code: str
+    passed: bool
+    parameters: Mapping[str, str | int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LedgerIdentity:
+    """What a ledger belongs to; another account is another ledger."""
+
+    environment: str
+    sync: str
+    destination: str
+    account_id: str
+    """As the vendor reports it."""
+    object: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The record of a stored plan; its operations lie in the Parquet file that `digest` names."""
+
+    digest: str
+    sync: str
+    destination: str
+    """The connection's name."""
+    mapping_version: str
+    ledger_id: str
+    ledger_version: int
+    """The version of the ledger that the plan was computed from; a send needs it unchanged."""
+    partition: str | None
+    """The day the source model describes, where the sync knows one."""
+    made_at: datetime
+    run_id: str
+    model_rows: int
+    consent_rows: int
+    """Rows of the consents table that were read; 0 where no consent is needed."""
+    unchanged: int
+    operations: Mapping[str, int]
+    """Rows by operation, of those to be sent."""
+    skipped: Mapping[str, int]
+    """Rows left out, by reason code."""
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def is_allowed(self) -> bool:
+        """Whether every guard passed."""
+        return all(verdict.passed for verdict in self.verdicts)
+
+    @property
+    def to_send(self) -> int:
+        """Rows that the send will try."""
+        return sum(self.operations.values())
+
+    @property
+    def planned(self) -> int:
+        """Rows in the books: those to be sent and those left out with a reason."""
+        return self.to_send + sum(self.skipped.values())

@@ -1,0 +1,151 @@
+"""What a sync is: source model → destination object, by a mapping and a mode."""
+
+import hashlib
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+
+NO_PURPOSE = "none"
+_DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
+
+
+class Mode(StrEnum):
+    """Which rows a sync may create, change or remove."""
+
+    INSERT = "insert"
+    UPDATE = "update"
+    UPSERT = "upsert"
+    MIRROR = "mirror"
+    APPEND = "append"
+
+
+class FieldKind(StrEnum):
+    """The types a mapped field may be declared as; `decimal` carries precision and scale."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    DECIMAL = "decimal"
+    BOOLEAN = "boolean"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldType:
+    """A declared type. `precision` and `scale` are digits, set for decimals only."""
+
+    kind: FieldKind
+    precision: int = 0
+    scale: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> "FieldType":
+        """Read `text`, `integer`, `boolean`, `date`, `timestamp` or `decimal(12,2)`; raise ValueError otherwise."""
+        compact = text.replace(" ", "").lower()
+        if match := _DECIMAL.fullmatch(compact):
+            return cls(kind=FieldKind.DECIMAL, precision=int(match[1]), scale=int(match[2]))
+        if compact == FieldKind.DECIMAL:
+            raise ValueError("a decimal needs its precision and scale, as in decimal(12,2)")
+        return cls(kind=FieldKind(compact))
+
+    def __str__(self) -> str:
+        return f"decimal({self.precision},{self.scale})" if self.kind is FieldKind.DECIMAL else self.kind.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class FieldMapping:
+    """One column of the source model → one field of the destination's object."""
+
+    column: str
+    field: str
+    type: FieldType | None = None
+    """None: taken from the column's own type in the warehouse."""
+    match_key: bool = False
+    """The field by which the destination finds its record."""
+    after_withdrawal: bool = False
+    """Still written once the permission is withdrawn: the opt-out itself and what follows from it."""
+    personal: bool = True
+    """Masked wherever people look at plans; False for values that tell nobody who somebody is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """One account of a destination: its credentials by reference, its base URL, its entity."""
+
+    name: str
+    vendor: str
+    """The destination's name in the registry."""
+    token_env: str | None = None
+    """Name of the environment variable that holds the token; read when a request is made."""
+    base_url: str | None = None
+    """None: the vendor's own address."""
+    base_url_env: str | None = None
+    """Name of an environment variable that, where set, replaces `base_url`."""
+    entity: str = "default"
+    """Brand × market, as it stands in the consents."""
+    environment: str = "local"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consent:
+    """Which consent a row must carry: of the identifier in `identifier_column`, by channel and purpose."""
+
+    entity: str
+    purpose: str
+    channel: str
+    identifier_column: str
+    """The source model's column that holds the identifier; compared in lower case, without blanks around it."""
+    relation: str
+    """The consents table in the warehouse, as `schema.table`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """When to stop and ask. Shares are 0 to 1 of what the ledger holds or the last good run saw."""
+
+    removed_share: float = 0.15
+    removed_rows: int = 100
+    """A plan that removes no more rows than this passes whatever the share."""
+    shrunk_share: float = 0.5
+    """The model, or the consents table, may lose at most this share of its rows against the last good run."""
+    rejected_share: float = 0.05
+    """More rejected rows than this fail the run's check; fewer warn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncSpec:
+    """A sync as it was declared. Two syncs with equal `mapping_version` encode rows alike."""
+
+    name: str
+    source_model: str
+    relation: str
+    """The source model's table, as `schema.table`."""
+    primary_key: str
+    connection: Connection
+    object: str
+    mode: Mode
+    mapping: tuple[FieldMapping, ...]
+    consent: Consent | None = None
+    """None only where the YAML says `purpose: none`."""
+    limits: Limits = field(default_factory=Limits)
+    declared_in: str = ""
+    """The YAML file, for messages."""
+
+    @property
+    def match_key(self) -> FieldMapping:
+        """The mapping entry by which the destination finds its record."""
+        return next(entry for entry in self.mapping if entry.match_key)
+
+    @property
+    def mapping_version(self) -> str:
+        """Twelve hexadecimal digits that change with the mapping, the mode, the consent or the source."""
+        parts = {
+            "relation": self.relation,
+            "primary_key": self.primary_key,
+            "object": self.object,
+            "mode": self.mode,
+            "mapping": [asdict(entry) for entry in self.mapping],
+            "consent": asdict(self.consent) if self.consent else None,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]

@@ -1,0 +1,153 @@
+"""Send: carry out exactly one stored plan, and account for every row of it.
+
+A send obeys the verdict that is stored with the plan, whoever starts it. It holds no warehouse connection; which
+consents were withdrawn since the plan is read over short ones, and the end is settled over another.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from cdp_platform.domain.outcomes import RunRecord, RunStatus
+from cdp_platform.domain.plans import Plan
+from cdp_platform.domain.syncs import SyncSpec
+from cdp_platform.errors import CdpError
+from cdp_platform.syncs.account import Engine, identity, session_to
+from cdp_platform.syncs.exchange import Exchange, Timing
+from cdp_platform.syncs.journal import Status
+from cdp_platform.syncs.lease import Lease, held_lease
+from cdp_platform.syncs.ledger import ledger_id, read_header
+from cdp_platform.syncs.plan import require_allowed
+from cdp_platform.syncs.plan_files import PlannedRow, plan_path, read_batches
+from cdp_platform.syncs.settle import settle
+
+PLAN_MAX_AGE = timedelta(hours=1)
+"""A stored plan is sent by its own run, or within this time by another."""
+PERMISSION_MAX_AGE_SECONDS = 60.0
+"""How long a read of the withdrawn consents holds (G13)."""
+
+Progress = Callable[[int, int], None]
+"""Called after each batch with the rows done and the rows to send."""
+
+
+def send_plan(
+    engine: Engine,
+    spec: SyncSpec,
+    plan: Plan,
+    *,
+    run_id: str,
+    on_progress: Progress = lambda done, total: None,
+    timing: Timing | None = None,
+) -> RunRecord:
+    """Send a plan, settle it and return the run's record.
+
+    Raises GuardTripped for a plan whose guards failed, CdpError for one that is not the newest or too old, LeaseLost
+    where another run is at work, and after settling what is known ConnectionFailed or DestinationError where the
+    destination ended the run; its rows are pending then.
+    """
+    require_allowed(plan)
+    if not engine.journal.is_enabled(spec.name):
+        raise CdpError(
+            f"sync {spec.name} is switched off; nothing was sent.", remedy=f"Switch it on: cdp enable {spec.name}."
+        )
+    _require_newest(engine, spec, plan, run_id)
+    started_at = datetime.now(UTC)
+    with held_lease(engine.journal, plan.ledger_id) as lease:
+        _require_version(engine, plan)
+        status = RunStatus.DEFERRED
+        try:
+            if plan.to_send:
+                _Send(engine=engine, spec=spec, plan=plan, run_id=run_id, timing=timing or Timing()).run(
+                    lease, on_progress
+                )
+            status = RunStatus.DONE
+        finally:
+            with engine.warehouse.session(f"settle {spec.name}") as session:
+                record = settle(engine, session, plan, run_id=run_id, status=status, started_at=started_at)
+    return record
+
+
+def _require_newest(engine: Engine, spec: SyncSpec, plan: Plan, run_id: str) -> None:
+    newest = engine.journal.plan(spec.name)
+    is_newest = newest is not None and newest.digest == plan.digest and plan.mapping_version == spec.mapping_version
+    is_fresh = plan.run_id == run_id or datetime.now(UTC) - plan.made_at <= PLAN_MAX_AGE
+    if not (is_newest and is_fresh):
+        raise CdpError(
+            f"the plan {plan.digest[:12]} of sync {spec.name} is not the newest one, or too old to be sent.",
+            remedy=f"Plan again: materialize plans/{spec.name} together with the destination.",
+        )
+
+
+def _require_version(engine: Engine, plan: Plan) -> None:
+    with engine.warehouse.session(f"check {plan.sync}") as session:
+        version = read_header(session, plan.ledger_id).version
+    if version != plan.ledger_version or engine.journal.open_digests(plan.ledger_id):
+        raise CdpError(
+            f"the ledger has moved on since the plan {plan.digest[:12]} was made.",
+            remedy=f"Plan again: materialize plans/{plan.sync} together with the destination.",
+        )
+
+
+@dataclass(kw_only=True)
+class _Send:
+    engine: Engine
+    spec: SyncSpec
+    plan: Plan
+    run_id: str
+    timing: Timing
+    withdrawn: frozenset[int] = field(default=frozenset())
+    permission_read_at: float | None = None
+
+    def run(self, lease: Lease, on_progress: Progress) -> None:
+        path = plan_path(self.engine.home, self.spec.name, self.plan.digest)
+        capabilities = self.engine.destination.capabilities(self.spec.object)
+        done = 0
+        with session_to(self.engine, self.spec) as session:
+            self._require_account(self.engine.destination.account_id(session))
+            exchange = Exchange(
+                engine=self.engine,
+                spec=self.spec,
+                plan=self.plan,
+                run_id=self.run_id,
+                lease=lease,
+                session=session,
+                capabilities=capabilities,
+                timing=self.timing,
+            )
+            for rows in read_batches(path, capabilities.batch_rows):
+                exchange.send(self._permitted(exchange, rows))
+                done += len(rows)
+                on_progress(done, self.plan.to_send)
+
+    def _require_account(self, account_id: str) -> None:
+        if ledger_id(identity(self.spec, account_id)) != self.plan.ledger_id:
+            raise CdpError(
+                f"the connection {self.spec.connection.name} leads to another account than when it was planned.",
+                remedy=f"Plan again: materialize plans/{self.spec.name}.",
+            )
+
+    def _permitted(self, exchange: Exchange, rows: Sequence[PlannedRow]) -> list[PlannedRow]:
+        """Leave out the rows whose consent was withdrawn since the plan, and note them as skipped."""
+        self._refresh_withdrawn()
+        stopped = [row for row in rows if row.ordinal in self.withdrawn]
+        if stopped:
+            exchange.note(stopped, Status.SKIPPED, attempt=0, code="withdrawn_during_send")
+        return [row for row in rows if row.ordinal not in self.withdrawn]
+
+    def _refresh_withdrawn(self) -> None:
+        consent, now = self.spec.consent, self.timing.clock()
+        is_fresh = self.permission_read_at is not None and now - self.permission_read_at < PERMISSION_MAX_AGE_SECONDS
+        if consent is None or is_fresh:
+            return
+        with self.engine.warehouse.session(f"permission {self.spec.name}") as session:
+            planned = session.parquet(plan_path(self.engine.home, self.spec.name, self.plan.digest))
+            rows = session.rows(
+                f"""select planned.ordinal from {planned} as planned
+                join {self.engine.warehouse.dialect.relation(consent.relation)} as consent
+                    on consent.identifier = planned.consent_identifier
+                where planned.operation <> 'withdraw' and consent.status = 'withdrawn'
+                    and consent.entity = ? and consent.channel = ? and consent.purpose = ?""",
+                [consent.entity, consent.channel, consent.purpose],
+            )
+        self.withdrawn = frozenset(row["ordinal"] for row in rows)
+        self.permission_read_at = now

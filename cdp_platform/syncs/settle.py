@@ -1,0 +1,177 @@
+"""Settle: fold the journal into the ledger, the sync log, the rejected rows and the run record.
+
+One transaction in the warehouse, named by a settle id that the ledger's header keeps: settling again does nothing. Only
+then is the journal emptied. The next run recovers what a broken run left, before it plans.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from cdp_platform.domain.outcomes import Counts, Outcome, RunRecord, RunStatus
+from cdp_platform.domain.plans import Plan
+from cdp_platform.errors import CdpError
+from cdp_platform.syncs.account import Engine
+from cdp_platform.syncs.journal import Attempt, Status
+from cdp_platform.syncs.ledger import Ledger, read_header
+from cdp_platform.syncs.plan_files import plan_path
+from cdp_platform.warehouse.base import Session
+
+_OUTCOMES = {
+    Status.DELIVERED: Outcome.DELIVERED,
+    Status.REJECTED: Outcome.REJECTED,
+    Status.SKIPPED: Outcome.SKIPPED,
+}
+_FOLD = (
+    'delete from {diff} where "key" in (select "key" from settled where is_there)',
+    """insert into {diff} select "key", case when status = 'delivered' then fingerprint end
+        from settled where is_there""",
+    'delete from {side} where "key" in (select "key" from settled where is_there)',
+    """insert into {side} select "key", match_value, coalesce(told_id, record_id), $version, $partition, $now
+        from settled where is_there""",
+    """insert into cdp.sync_log select $ledger, $version, $sync, $destination, cast("key" as varchar), operation,
+        to_json(changed), json_merge_patch(coalesce(previous, '{{}}'), payload), previous, $digest, $run, $partition,
+        coalesce(told_id, record_id), $now
+        from settled where status = 'delivered'""",
+    """create or replace temporary table refused as
+        select settled.*, coalesce(known.attempts, 0) + 1 as attempts, coalesce(known.first_at, $now) as first_at
+        from settled left join cdp.rejected_rows as known
+            on known.ledger_id = $ledger and known.primary_key = cast(settled."key" as varchar)
+            and known.fingerprint = cast(settled.fingerprint as varchar)
+        where settled.status = 'rejected'""",
+    """delete from cdp.rejected_rows where ledger_id = $ledger and primary_key in (
+        select cast("key" as varchar) from settled where status in ('delivered', 'rejected'))""",
+    # Retried after 15 minutes, then four times as late each time, daily at last; after seven days by hand only.
+    """insert into cdp.rejected_rows select $ledger, $sync, cast("key" as varchar), operation,
+        cast(fingerprint as varchar), code, parameters, attempts, first_at, $now,
+        case when $now - first_at > interval 7 days then cast('infinity' as timestamptz)
+            else $now + to_minutes(cast(least(15 * pow(4, attempts - 1), 1440) as bigint)) end
+        from refused""",
+)
+
+
+def settle(
+    engine: Engine, session: Session, plan: Plan, *, run_id: str, status: RunStatus, started_at: datetime
+) -> RunRecord:
+    """Fold what the journal knows of a plan into the warehouse, then empty the journal of it."""
+    number, attempts = engine.journal.last_word(plan.ledger_id, plan.digest)
+    ledger = read_header(session, plan.ledger_id)
+    record = _record(plan, ledger, attempts, run_id=run_id, status=status, started_at=started_at)
+    settle_id = f"{run_id}/{plan.digest}/{number}"
+    if ledger.last_settle_id != settle_id:
+        with session.transaction():
+            if attempts:
+                _fold(engine, session, ledger, plan, attempts, record)
+            _close_books(session, ledger, plan, record, settle_id)
+    engine.journal.forget(plan.ledger_id, plan.digest, number)
+    return record
+
+
+def recover(engine: Engine, session: Session, ledger: Ledger) -> Ledger:
+    """Settle what earlier runs left in the journal of this ledger, and return the header as it is then."""
+    for digest, run_id in engine.journal.open_digests(ledger.ledger_id):
+        plan = engine.journal.plan(ledger.identity.sync, digest=digest)
+        if plan is None or plan.ledger_id != ledger.ledger_id:
+            raise CdpError(
+                f"the journal holds attempts of plan {digest[:12]}, whose record is gone.",
+                remedy="Restore the journal from a backup, or reset the sync knowingly.",
+            )
+        settle(engine, session, plan, run_id=run_id, status=RunStatus.RECOVERED, started_at=plan.made_at)
+    return read_header(session, ledger.ledger_id)
+
+
+def _record(
+    plan: Plan, ledger: Ledger, attempts: Sequence[Attempt], *, run_id: str, status: RunStatus, started_at: datetime
+) -> RunRecord:
+    outcomes = Counter(_OUTCOMES.get(attempt.status, Outcome.PENDING) for attempt in attempts)
+    left_out = Counter(dict(plan.skipped))
+    left_out.update(attempt.code or "" for attempt in attempts if attempt.status is Status.SKIPPED)
+    ended = sum(number for outcome, number in outcomes.items() if outcome is not Outcome.PENDING)
+    counts = Counts(
+        planned=plan.planned,
+        delivered=outcomes[Outcome.DELIVERED],
+        rejected=outcomes[Outcome.REJECTED],
+        skipped=left_out.total(),
+        pending=plan.to_send - ended,
+    )
+    if not counts.is_balanced or counts.pending < 0:
+        raise CdpError(
+            f"the books of plan {plan.digest[:12]} do not balance: {counts}.",
+            remedy="Nothing was written; keep the journal and the plan file and report this.",
+        )
+    return RunRecord(
+        run_id=run_id,
+        sync=plan.sync,
+        destination=ledger.identity.destination,
+        ledger_id=plan.ledger_id,
+        partition=plan.partition,
+        digest=plan.digest,
+        counts=counts,
+        unchanged=plan.unchanged,
+        model_rows=plan.model_rows,
+        operations=plan.operations,
+        skipped_reasons=dict(left_out),
+        status=status,
+        started_at=started_at,
+        ended_at=datetime.now(UTC),
+    )
+
+
+def _fold(
+    engine: Engine, session: Session, ledger: Ledger, plan: Plan, attempts: Sequence[Attempt], record: RunRecord
+) -> None:
+    names = ("ordinal", "status", "code", "parameters", "record_id")
+    columns = {name: [getattr(attempt, name) for attempt in attempts] for name in names}
+    types = [pa.int64(), pa.string(), pa.string(), pa.string(), pa.string()]
+    told = pa.table([pa.array(values, type_) for values, type_ in zip(columns.values(), types, strict=True)], names)
+    session.register("told", told)
+    operations = session.parquet(plan_path(engine.home, plan.sync, plan.digest))
+    session.execute(
+        f"""create or replace temporary table settled as
+        select planned.*, told.status, told.code, told.parameters, told.record_id as told_id,
+            told.status in ('delivered', 'intent', 'unanswered') as is_there
+        from {operations} as planned join told on told.ordinal = planned.ordinal"""
+    )
+    values = {
+        "ledger": ledger.ledger_id,
+        "version": ledger.version + 1,
+        "sync": plan.sync,
+        "destination": ledger.identity.destination,
+        "digest": plan.digest,
+        "run": record.run_id,
+        "partition": plan.partition,
+        "now": record.ended_at,
+    }
+    for statement in _FOLD:
+        sql = statement.format(diff=ledger.diff_table, side=ledger.side_table)
+        session.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
+
+
+def _close_books(session: Session, ledger: Ledger, plan: Plan, record: RunRecord, settle_id: str) -> None:
+    is_complete = record.counts.pending == 0
+    session.execute(
+        "update cdp.ledgers set version = version + ?, last_settle_id = ?, mapping_version = ?,"
+        " model_rows = ?, consent_rows = ? where ledger_id = ?",
+        [
+            int(record.counts.planned > record.counts.skipped),
+            settle_id,
+            plan.mapping_version,
+            plan.model_rows if is_complete else ledger.model_rows,
+            plan.consent_rows if is_complete else ledger.consent_rows,
+            ledger.ledger_id,
+        ],
+    )
+    session.execute("delete from cdp.sync_runs where run_id = ? and sync = ?", [record.run_id, record.sync])
+    counts = record.counts
+    session.execute(
+        f"insert into cdp.sync_runs values ({', '.join('?' * 19)})",
+        [
+            record.run_id, record.sync, record.destination, record.ledger_id, record.partition, record.digest,
+            counts.planned, counts.delivered, counts.rejected, counts.unknown, counts.skipped, counts.pending,
+            record.unchanged, record.model_rows, json.dumps(record.operations), json.dumps(record.skipped_reasons),
+            record.status, record.started_at, record.ended_at,
+        ],
+    )  # fmt: skip

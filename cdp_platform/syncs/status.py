@@ -1,0 +1,60 @@
+"""The state of every sync: its last run, or the plan that waits to be sent."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cdp_platform.domain.plans import Plan
+from cdp_platform.syncs.journal import Journal
+from cdp_platform.syncs.ledger import ensure_tables
+from cdp_platform.warehouse.base import Row, Warehouse
+
+_LAST_RUNS = """
+select sync, destination, "partition", digest, planned, delivered, rejected, unknown, skipped, pending, ended_at
+from cdp.sync_runs
+qualify row_number() over (partition by sync order by ended_at desc) = 1
+order by sync"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncStatus:
+    """One sync as `cdp status` shows it. Counts are rows; `ended_at` is None for a plan that was not sent."""
+
+    name: str
+    destination: str
+    partition: str | None
+    digest: str
+    planned: int
+    delivered: int
+    rejected: int
+    unknown: int
+    skipped: int
+    pending: int
+    ended_at: datetime | None
+
+
+def read_status(journal: Journal, warehouse: Warehouse) -> list[SyncStatus]:
+    """Say for every sync that was ever planned how its last run ended, or what its newest plan would do."""
+    with warehouse.session("status") as session:
+        ensure_tables(session)
+        runs = {row["sync"]: row for row in session.rows(_LAST_RUNS)}
+    return [_status(name, runs.get(name), journal.plan(name)) for name in journal.syncs()]
+
+
+def _status(name: str, run: Row | None, plan: Plan | None) -> SyncStatus:
+    if run is not None and (plan is None or run["digest"] == plan.digest or run["ended_at"] > plan.made_at):
+        return SyncStatus(name=name, **{column: value for column, value in run.items() if column != "sync"})
+    if plan is None:
+        raise LookupError(name)
+    return SyncStatus(
+        name=name,
+        destination=plan.destination,
+        partition=plan.partition,
+        digest=plan.digest,
+        planned=plan.planned,
+        delivered=0,
+        rejected=0,
+        unknown=0,
+        skipped=sum(plan.skipped.values()),
+        pending=plan.to_send,
+        ended_at=None,
+    )

@@ -1,0 +1,256 @@
+"""What every destination must hold, as a pytest class that an author's test inherits.
+
+    class TestMine(DestinationContract):
+        @pytest.fixture
+        def case(self) -> DestinationCase:
+            return load_case(MyDestination(), Path(__file__).parent / "fixtures" / "mine")
+
+The fixture folder holds `rows.json` (object, match field, rows; what the account's and the fields' requests answer)
+and, under `answers/`, one file per answer: status, body, and either `outcomes` by ordinal or `"is_broken": true`.
+The rows must carry values of fictional persons: the suite looks for them in every error text.
+"""
+
+# A pytest suite that lies in the package, so that packages elsewhere can inherit it.
+# ruff: noqa: S101
+
+import copy
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from cdp_platform.connectors.http import check_base_url
+from cdp_platform.connectors.protocol import Answer, Destination, Json, OutgoingRow, Request
+from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
+from cdp_platform.domain.syncs import Mode
+from cdp_platform.errors import CdpError, ConfigError, ContractBroken
+
+_NONSENSE: Final[tuple[Json, ...]] = (None, [], {}, "accepted", 1, {"results": None}, {"results": ["x"]}, [None])
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerCase:
+    """An answer of the vendor to the case's rows, and what the destination must make of it."""
+
+    name: str
+    answer: Answer
+    outcomes: Mapping[int, Mapping[str, Json]]
+    is_broken: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class DestinationCase:
+    """Rows and answers to try a destination with."""
+
+    destination: Destination
+    object: str
+    match_field: str
+    rows: tuple[OutgoingRow, ...]
+    account_body: Json
+    account_id: str
+    describe_body: Json
+    field_names: tuple[str, ...]
+    """Fields that `describe` must know, at least."""
+    answers: tuple[AnswerCase, ...]
+
+    @property
+    def accepted(self) -> AnswerCase:
+        """The answer that delivers every row."""
+        every_row = {row.ordinal for row in self.rows}
+        return next(
+            case
+            for case in self.answers
+            if {ordinal for ordinal, told in case.outcomes.items() if told["outcome"] == "delivered"} == every_row
+        )
+
+    @property
+    def personal_values(self) -> frozenset[str]:
+        """Every text in the rows that no error may repeat."""
+        values = {str(value) for row in self.rows for value in row.fields.values() if isinstance(value, str)}
+        return frozenset(value for value in values | {row.match_value for row in self.rows} if len(value) > 3)
+
+
+def load_case(destination: Destination, folder: Path) -> DestinationCase:
+    """Read the fixture folder of a destination."""
+    told = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
+    answers = [_answer_case(path) for path in sorted((folder / "answers").glob("*.json"))]
+    return DestinationCase(
+        destination=destination,
+        object=told["object"],
+        match_field=told["match_field"],
+        rows=tuple(OutgoingRow(**row | {"operation": Operation(row["operation"])}) for row in told["rows"]),
+        account_body=told["account_body"],
+        account_id=told["account_id"],
+        describe_body=told["describe_body"],
+        field_names=tuple(told["field_names"]),
+        answers=tuple(answers),
+    )
+
+
+def _answer_case(path: Path) -> AnswerCase:
+    told = json.loads(path.read_text(encoding="utf-8"))
+    return AnswerCase(
+        name=path.stem,
+        answer=Answer(status=told["status"], headers={}, body=told["body"]),
+        outcomes={int(ordinal): outcome for ordinal, outcome in told.get("outcomes", {}).items()},
+        is_broken=told.get("is_broken", False),
+    )
+
+
+class OneAnswerSession:
+    """A session that answers every request with the same body."""
+
+    def __init__(self, body: Json) -> None:
+        self.requests: list[Request] = []
+        self._body = body
+
+    def send(self, request: Request) -> Answer:
+        self.requests.append(request)
+        return Answer(status=200, headers={}, body=self._body)
+
+    def close(self) -> None:
+        return None
+
+
+class DestinationContract:
+    """The claims; a subclass gives the fixture `case`."""
+
+    @pytest.fixture
+    def case(self) -> DestinationCase:
+        raise NotImplementedError("give the fixture `case`, as the module's text shows")
+
+    def test_an_unknown_object_is_a_config_error(self, case: DestinationCase) -> None:
+        with pytest.raises(ConfigError):
+            case.destination.capabilities("no_such_object")
+        with pytest.raises(ConfigError):
+            case.destination.encode("no_such_object", case.match_field, case.rows)
+
+    def test_its_capabilities_are_possible(self, case: DestinationCase) -> None:
+        told = case.destination.capabilities(case.object)
+        assert told.modes
+        assert told.modes <= set(Mode)
+        assert min(told.batch_rows, told.burst_requests) >= 1
+        assert told.requests_per_second > 0
+        assert check_base_url(case.destination.default_base_url)
+
+    def test_the_account_tells_its_id(self, case: DestinationCase) -> None:
+        assert case.destination.account_id(OneAnswerSession(case.account_body)) == case.account_id
+
+    def test_a_nonsense_account_is_a_broken_contract(self, case: DestinationCase) -> None:
+        for body in _NONSENSE:
+            with pytest.raises(ContractBroken):
+                case.destination.account_id(OneAnswerSession(body))
+
+    def test_the_account_tells_its_fields(self, case: DestinationCase) -> None:
+        fields = case.destination.describe(OneAnswerSession(case.describe_body), case.object)
+        names = [field.name for field in fields]
+        assert set(case.field_names) <= set(names)
+        assert len(names) == len(set(names))
+
+    def test_encoding_gives_json_and_the_same_each_time(self, case: DestinationCase) -> None:
+        first, second = (case.destination.encode(case.object, case.match_field, case.rows) for _ in range(2))
+        assert json.dumps(first.body, allow_nan=False) == json.dumps(second.body, allow_nan=False)
+        assert first == second
+
+    def test_encoding_a_full_batch_names_every_row(self, case: DestinationCase) -> None:
+        size = case.destination.capabilities(case.object).batch_rows
+        rows = [_copy_of(case.rows[0], ordinal) for ordinal in range(size)]
+        text = json.dumps(case.destination.encode(case.object, case.match_field, rows).body)
+        assert all(row.match_value in text for row in rows)
+
+    def test_a_path_holds_no_value_of_a_person(self, case: DestinationCase) -> None:
+        request = case.destination.encode(case.object, case.match_field, case.rows)
+        assert request.path.startswith("/")
+        assert not _leaks(case, f"{request.path} {dict(request.query)}")
+
+    def test_each_answer_gives_each_row_one_outcome(self, case: DestinationCase) -> None:
+        for known in case.answers:
+            if not known.is_broken:
+                outcomes = case.destination.read(case.rows, known.answer)
+                assert _told(outcomes) == _expected(known), known.name
+                assert len(outcomes) == len(case.rows), known.name
+
+    def test_one_bad_row_leaves_the_others_delivered(self, case: DestinationCase) -> None:
+        mixed = [known for known in case.answers if len({told["outcome"] for told in known.outcomes.values()}) > 1]
+        assert mixed, "the fixtures need an answer that delivers some rows and rejects others"
+
+    def test_reasons_hold_no_value_of_a_person(self, case: DestinationCase) -> None:
+        for known in case.answers:
+            if not known.is_broken:
+                for outcome in case.destination.read(case.rows, known.answer):
+                    assert not _leaks(case, f"{outcome.code} {dict(outcome.parameters)}"), known.name
+
+    def test_a_broken_answer_is_never_read_as_delivered(self, case: DestinationCase) -> None:
+        for name, answer in _broken_answers(case):
+            with pytest.raises(ContractBroken) as caught:
+                case.destination.read(case.rows, answer)
+            assert not _leaks(case, _text(caught.value)), name
+
+    def test_results_in_another_order_mean_the_same(self, case: DestinationCase) -> None:
+        for known in case.answers:
+            if not known.is_broken:
+                turned = Answer(status=known.answer.status, headers={}, body=_turned(known.answer.body))
+                assert _told(case.destination.read(case.rows, turned)) == _expected(known), known.name
+
+
+def _broken_answers(case: DestinationCase) -> Iterator[tuple[str, Answer]]:
+    """Known bad answers, nonsense, and the good answer with a result left out, doubled, or emptied."""
+    for known in case.answers:
+        if known.is_broken:
+            yield known.name, known.answer
+    good = case.accepted.answer
+    for body in _NONSENSE:
+        yield repr(body), Answer(status=good.status, headers={}, body=body)
+    for name, body in _damaged(good.body):
+        yield name, Answer(status=good.status, headers={}, body=body)
+
+
+def _damaged(body: Json) -> Iterator[tuple[str, Json]]:
+    keys = [key for key, value in body.items() if isinstance(value, list) and value] if isinstance(body, dict) else []
+    for key in keys:
+        for name, items in (
+            ("left out", body[key][1:]),
+            ("doubled", [*body[key], body[key][0]]),
+            ("emptied", [{}, *body[key][1:]]),
+            ("all gone", []),
+        ):
+            yield f"{key}: {name}", copy.deepcopy(body) | {key: items}
+
+
+def _turned(body: Json) -> Json:
+    return {key: value[::-1] if isinstance(value, list) else value for key, value in body.items()}
+
+
+def _copy_of(row: OutgoingRow, ordinal: int) -> OutgoingRow:
+    return OutgoingRow(
+        ordinal=ordinal,
+        operation=row.operation,
+        match_value=f"{row.match_value}-{ordinal}",
+        record_id=row.record_id and f"{row.record_id}{ordinal}",
+        fields=row.fields,
+    )
+
+
+def _told(outcomes: Sequence[RowOutcome]) -> dict[int, dict[str, Any]]:
+    return {
+        outcome.ordinal: {"outcome": str(outcome.outcome), "code": outcome.code, "parameters": dict(outcome.parameters)}
+        | ({"record_id": outcome.record_id} if outcome.outcome is Outcome.DELIVERED else {})
+        for outcome in outcomes
+    }
+
+
+def _expected(known: AnswerCase) -> dict[int, dict[str, Any]]:
+    return {
+        ordinal: {"code": None, "parameters": {}} | dict(outcome) for ordinal, outcome in known.outcomes.items()
+    }
+
+
+def _text(error: CdpError) -> str:
+    return f"{error} {error.__cause__} {error.args}"
+
+
+def _leaks(case: DestinationCase, text: str) -> set[str]:
+    return {value for value in case.personal_values if value in text}

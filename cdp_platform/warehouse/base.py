@@ -1,0 +1,102 @@
+"""What a warehouse is to the platform: short sessions, and the few expressions that differ between dialects.
+
+A session is opened late and closed early; none is held while a destination is being talked to.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from cdp_platform.domain.syncs import FieldType
+
+Row = dict[str, Any]
+Parameters = Sequence[Any] | Mapping[str, Any]
+"""Bound values: by place (`?`) or by name (`$name`)."""
+
+
+class Dialect(Protocol):
+    """SQL expressions that are not the same everywhere. Arguments are SQL, already quoted; answers are SQL."""
+
+    def quote(self, identifier: str) -> str:
+        """Quote one identifier."""
+        ...
+
+    def relation(self, name: str) -> str:
+        """Quote `schema.table`, part by part."""
+        ...
+
+    def encoded(self, expression: str, field_type: FieldType) -> str:
+        """Cast to the declared type and to what JSON can hold exactly: text in NFC, decimals and times as text."""
+        ...
+
+    def json_object(self, members: Mapping[str, str]) -> str:
+        """Build canonical JSON text from field names and encoded expressions; members keep their order."""
+        ...
+
+    def json_text(self, document: str, member: str) -> str:
+        """Extract one member of a JSON document as text; SQL NULL where it is absent or null."""
+        ...
+
+    def fingerprint(self, expression: str) -> str:
+        """Hash text to 64 bits; equal text gives an equal value within one version of the warehouse."""
+        ...
+
+    def field_type(self, column_type: str) -> FieldType | None:
+        """Translate a column's type to a field type; None where it has none (nested values, floats)."""
+        ...
+
+
+class Session(Protocol):
+    """One short conversation with the warehouse."""
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement."""
+        ...
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """Run a query with a small answer."""
+        ...
+
+    def arrow(self, sql: str, parameters: Parameters = ()) -> pa.Table:
+        """Run a query and keep its answer in Arrow."""
+        ...
+
+    def write_parquet(self, sql: str, path: Path) -> None:
+        """Run a query and write its answer to a Parquet file, in the query's order."""
+        ...
+
+    def register(self, name: str, table: pa.Table) -> None:
+        """Let SQL of this session read an Arrow table by `name`."""
+        ...
+
+    def parquet(self, path: Path) -> str:
+        """Name a Parquet file in SQL."""
+        ...
+
+    def columns(self, relation: str) -> dict[str, str]:
+        """Column names and types of `schema.table`, in order; empty where there is no such relation."""
+        ...
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Commit at the end of the block, roll back on any exception."""
+        ...
+
+
+class Warehouse(Protocol):
+    """Where models, ledgers and logs live."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How this warehouse says what differs."""
+        ...
+
+    def session(self, purpose: str) -> AbstractContextManager[Session]:
+        """Open a short session; `purpose` names it to whoever waits for it. Raises WarehouseLocked, WarehouseError."""
+        ...
+
+    def exclusive(self, purpose: str) -> AbstractContextManager[None]:
+        """Keep other processes of the platform out while a tool (dbt, dlt) opens the warehouse itself."""
+        ...

@@ -1,0 +1,228 @@
+"""The embedded default: one DuckDB file, protected by an operating-system lock of our own.
+
+DuckDB lets one process at a time open a file for writing and fails everybody else at once. So every session waits,
+bounded, for `<file>.lock`; the lock dies with its process, and its content names the holder to whoever waits too long.
+"""
+
+import fcntl
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import duckdb
+import pyarrow as pa
+
+from cdp_platform.domain.syncs import FieldKind, FieldType
+from cdp_platform.errors import WarehouseError, WarehouseLocked
+from cdp_platform.warehouse.base import Parameters, Row
+
+_WAIT_STEP_SECONDS = 0.05
+_DUCKDB_HOLDER = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
+_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT"}
+
+
+class DuckDbDialect:
+    """DuckDB's way to say what differs between warehouses."""
+
+    def quote(self, identifier: str) -> str:
+        return '"' + identifier.replace('"', '""') + '"'
+
+    def relation(self, name: str) -> str:
+        return ".".join(self.quote(part) for part in name.split("."))
+
+    def encoded(self, expression: str, field_type: FieldType) -> str:
+        match field_type.kind:
+            case FieldKind.TEXT:
+                return f"nfc_normalize(cast({expression} as varchar))"
+            case FieldKind.INTEGER:
+                return f"cast({expression} as hugeint)"
+            case FieldKind.DECIMAL:
+                return f"cast(cast({expression} as decimal({field_type.precision},{field_type.scale})) as varchar)"
+            case FieldKind.BOOLEAN:
+                return f"cast({expression} as boolean)"
+            case FieldKind.DATE:
+                return f"strftime(cast({expression} as date), '%Y-%m-%d')"
+            case FieldKind.TIMESTAMP:
+                return f"strftime(cast({expression} as timestamptz) at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
+
+    def json_object(self, members: Mapping[str, str]) -> str:
+        pairs = ", ".join(f"{_literal(name)}, {expression}" for name, expression in members.items())
+        return f"cast(json_object({pairs}) as varchar)"
+
+    def json_text(self, document: str, member: str) -> str:
+        path = '$."' + member.replace('"', '\\"') + '"'
+        return f"json_extract_string({document}, {_literal(path)})"
+
+    def fingerprint(self, expression: str) -> str:
+        return f"hash({expression})"
+
+    def field_type(self, column_type: str) -> FieldType | None:
+        name = column_type.upper()
+        if match := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", name):
+            return FieldType(kind=FieldKind.DECIMAL, precision=int(match[1]), scale=int(match[2]))
+        if name in _INTEGERS:
+            return FieldType(kind=FieldKind.INTEGER)
+        if name.startswith("TIMESTAMP"):
+            return FieldType(kind=FieldKind.TIMESTAMP)
+        simple = {
+            "VARCHAR": FieldKind.TEXT,
+            "UUID": FieldKind.TEXT,
+            "BOOLEAN": FieldKind.BOOLEAN,
+            "DATE": FieldKind.DATE,
+        }
+        kind = simple.get(name)
+        return FieldType(kind=kind) if kind else None
+
+
+class DuckDbSession:
+    """A session on one DuckDB connection."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        with _translated():
+            self._connection.execute(sql, _bound(parameters))
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        with _translated():
+            cursor = self._connection.execute(sql, _bound(parameters))
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def arrow(self, sql: str, parameters: Parameters = ()) -> pa.Table:
+        with _translated():
+            return self._connection.execute(sql, _bound(parameters)).to_arrow_table()
+
+    def write_parquet(self, sql: str, path: Path) -> None:
+        self.execute(f"copy ({sql}) to {_literal(str(path))} (format parquet)")
+
+    def register(self, name: str, table: pa.Table) -> None:
+        self._connection.register(name, table)
+
+    def parquet(self, path: Path) -> str:
+        return f"read_parquet({_literal(str(path))})"
+
+    def columns(self, relation: str) -> dict[str, str]:
+        schema, table = relation.split(".")
+        found = self.rows(
+            "select column_name, data_type from information_schema.columns where table_catalog = current_database()"
+            " and table_schema = ? and table_name = ? order by ordinal_position",
+            [schema, table],
+        )
+        return {row["column_name"]: row["data_type"] for row in found}
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self.execute("begin transaction")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("rollback")
+            raise
+        self.execute("commit")
+
+
+class DuckDbWarehouse:
+    """A DuckDB file. `wait_seconds` bounds the wait for another process; `clock` and `sleep` are for tests."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        wait_seconds: float = 60.0,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.dialect = DuckDbDialect()
+        self.path = path
+        self._wait_seconds = wait_seconds
+        self._clock = clock
+        self._sleep = sleep
+
+    @contextmanager
+    def session(self, purpose: str) -> Iterator[DuckDbSession]:
+        with self.exclusive(purpose):
+            connection = self._connect()
+            try:
+                yield DuckDbSession(connection)
+            finally:
+                connection.close()
+
+    @contextmanager
+    def exclusive(self, purpose: str) -> Iterator[None]:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(f"{self.path}.lock", "a+", encoding="utf-8") as lock:
+            self._wait_for(lock)
+            lock.seek(0)
+            lock.truncate()
+            lock.write(f"process {os.getpid()} ({purpose})")
+            lock.flush()
+            try:
+                yield
+            finally:
+                lock.seek(0)
+                lock.truncate()
+                fcntl.flock(lock, fcntl.LOCK_UN)
+
+    def _wait_for(self, lock: IO[str]) -> None:
+        deadline = self._clock() + self._wait_seconds
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if self._clock() >= deadline:
+                    lock.seek(0)
+                    raise self._locked(lock.read() or "a process that did not leave its name") from None
+                self._sleep(_WAIT_STEP_SECONDS)
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        deadline = self._clock() + self._wait_seconds
+        while True:
+            try:
+                connection = duckdb.connect(str(self.path))
+                connection.execute("set TimeZone = 'UTC'")
+                return connection
+            except duckdb.IOException as error:
+                holder = _DUCKDB_HOLDER.search(str(error))
+                if holder is None:
+                    raise WarehouseError(
+                        f"the warehouse file {self.path.name} cannot be opened ({_first_line(error)}).",
+                        remedy="Restore it from a backup, or move it away and run the demo again.",
+                    ) from error
+                if self._clock() >= deadline:
+                    raise self._locked(f"process {holder[2]} ({Path(holder[1]).name})") from error
+                self._sleep(_WAIT_STEP_SECONDS)
+
+    def _locked(self, holder: str) -> WarehouseLocked:
+        return WarehouseLocked(
+            f"the warehouse file {self.path.name} is held by {holder}; waited {self._wait_seconds:g} s.",
+            remedy="Close that program, or wait for it, and run this again.",
+            holder=holder,
+        )
+
+
+def _bound(parameters: Parameters) -> list[Any] | dict[str, Any]:
+    return dict(parameters) if isinstance(parameters, Mapping) else list(parameters)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:
+        raise WarehouseError(f"the warehouse refused a statement: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    """The message's first line without quoted values: they may be personal."""
+    return re.sub(r"'[^']*'", "'…'", str(error).splitlines()[0])[:300]
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,110 @@
+"""The rules of the house, held over the parsed project."""
+
+import re
+from collections.abc import Iterator
+
+from dbt.contracts.graph.manifest import Manifest
+from dbt.contracts.graph.nodes import GenericTestNode, ModelNode
+
+MAY_READ = {
+    "staging": {"source", "seed"},
+    "intermediate": {"staging"},
+    "identity": {"staging"},
+    "marts": {"intermediate", "identity", "marts"},
+    "audiences": {"marts", "audiences"},
+    "activation": {"marts", "audiences"},
+}
+ASSET_KEYS = {
+    "cdp.loop_clock": ["raw", "loop", "clock"],
+    "raw_hubspot.contacts": ["feedback", "hubspot", "contacts_history"],
+    **{
+        f"raw_retail.{table}": ["raw", "retail", table]
+        for table in (
+            "transactions", "products", "demographics", "campaigns", "campaign_descriptions", "coupons",
+            "coupon_redemptions",
+        )
+    },
+}  # fmt: skip
+
+
+def test_each_layer_reads_only_the_layers_it_may(manifest: Manifest) -> None:
+    wrong = [
+        f"{model.name} ({_layer(model)}) reads {parent}"
+        for model in _models(manifest)
+        for parent in model.depends_on.nodes
+        if _kind(manifest, parent) not in MAY_READ[_layer(model)]
+    ]
+    assert wrong == []
+
+
+def test_each_model_is_either_a_fact_of_a_day_or_of_people_as_of_the_clock(manifest: Manifest) -> None:
+    assert [model.name for model in _models(manifest) if len({"facts", "person"} & set(model.tags)) != 1] == []
+
+
+def test_no_fact_reads_what_depends_on_the_clock(manifest: Manifest) -> None:
+    wrong = [
+        f"{model.name} reads {parent}"
+        for model in _models(manifest)
+        for parent in model.depends_on.nodes
+        if "facts" in model.tags and (parent in manifest.nodes and "person" in manifest.nodes[parent].tags)
+    ]
+    assert wrong == []
+
+
+def test_each_description_ends_with_the_grain(manifest: Manifest) -> None:
+    assert [
+        model.name for model in _models(manifest) if not re.search(r"Grain: one row.*\.$", model.description.strip())
+    ] == []
+
+
+def test_each_column_is_described(manifest: Manifest) -> None:
+    assert [
+        f"{model.name}.{column.name}"
+        for model in _models(manifest)
+        for column in model.columns.values()
+        if not column.description
+    ] == []
+
+
+def test_each_mart_audience_and_activation_model_tests_a_key_for_being_unique_and_there(manifest: Manifest) -> None:
+    tested = {
+        (node.attached_node, node.column_name, node.test_metadata.name)
+        for node in manifest.nodes.values()
+        if isinstance(node, GenericTestNode) and node.config.severity.lower() == "error"
+    }
+    keys = {model for model, column, name in tested if name == "unique" and (model, column, "not_null") in tested}
+    assert [
+        model.name
+        for model in _models(manifest)
+        if _layer(model) in {"marts", "audiences", "activation"} and model.unique_id not in keys
+    ] == []
+
+
+def test_each_source_table_names_its_asset(manifest: Manifest) -> None:
+    assert {
+        f"{source.source_name}.{source.name}": source.config.meta["dagster"]["asset_key"]
+        for source in manifest.sources.values()
+    } == ASSET_KEYS
+
+
+def test_models_are_short_and_select_named_columns_at_the_end(manifest: Manifest) -> None:
+    long = [model.name for model in _models(manifest) if len(model.raw_code.splitlines()) > 120]
+    starred = [model.name for model in _models(manifest) if re.match(r"(distinct\s+)?(\w+\.)?\*", _last_select(model))]
+    assert (long, starred) == ([], [])
+
+
+def _models(manifest: Manifest) -> Iterator[ModelNode]:
+    return (node for node in manifest.nodes.values() if isinstance(node, ModelNode))
+
+
+def _layer(model: ModelNode) -> str:
+    return model.fqn[1]
+
+
+def _kind(manifest: Manifest, unique_id: str) -> str:
+    node = manifest.nodes.get(unique_id)
+    return _layer(node) if isinstance(node, ModelNode) else unique_id.split(".")[0]
+
+
+def _last_select(model: ModelNode) -> str:
+    return re.split(r"^select\b", model.raw_code, flags=re.MULTILINE)[-1].strip()

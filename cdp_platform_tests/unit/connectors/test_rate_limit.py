@@ -1,0 +1,174 @@
+"""One bucket per credential: exact, shared, obedient."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cdp_platform.connectors.credentials import Secret
+from cdp_platform.connectors.rate_limit import Bucket, name_bucket
+from cdp_platform.errors import ConnectionFailed, RateLimited
+
+
+class FakeClock:
+    """Seconds that pass only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def make_bucket(path: Path, clock: FakeClock, *, rate: float = 10.0, burst: int = 5, name: str = "a") -> Bucket:
+    return Bucket(
+        path / "limits.sqlite", name, requests_per_second=rate, burst_requests=burst, clock=clock, sleep=clock.sleep
+    )
+
+
+def acquire_times(bucket: Bucket, clock: FakeClock, count: int) -> list[float]:
+    times = []
+    for _ in range(count):
+        bucket.acquire(60)
+        times.append(clock.now - 1_000_000.0)
+    return times
+
+
+def test_the_burst_goes_at_once_and_the_pace_follows(tmp_path: Path, clock: FakeClock) -> None:
+    times = acquire_times(make_bucket(tmp_path, clock), clock, 15)
+    assert times == pytest.approx([0.0] * 5 + [0.5] * 5 + [1.0] * 5)
+
+
+def test_no_window_ever_holds_more_than_the_burst(tmp_path: Path, clock: FakeClock) -> None:
+    bucket, times = make_bucket(tmp_path, clock), []
+    for step in range(60):
+        bucket.acquire(60)
+        times.append(clock.now)
+        clock.sleep((step * 7 % 5) * 0.04)
+    assert all(later - earlier >= 0.5 - 1e-6 for earlier, later in zip(times, times[5:], strict=False))
+
+
+def test_the_vendors_whole_rate_is_used(tmp_path: Path, clock: FakeClock) -> None:
+    times = acquire_times(make_bucket(tmp_path, clock, rate=19.0, burst=190), clock, 19 * 60)
+    assert times[-1] <= 50.0 + 1e-6
+
+
+def test_two_credentials_do_not_wait_for_each_other(tmp_path: Path, clock: FakeClock) -> None:
+    acquire_times(make_bucket(tmp_path, clock, name="a"), clock, 5)
+    assert acquire_times(make_bucket(tmp_path, clock, name="b"), clock, 5) == [0.0] * 5
+
+
+def test_a_slot_too_far_away_is_refused_and_not_taken(tmp_path: Path, clock: FakeClock) -> None:
+    bucket = make_bucket(tmp_path, clock)
+    acquire_times(bucket, clock, 5)
+    for _ in range(3):
+        with pytest.raises(RateLimited) as caught:
+            bucket.acquire(0.2)
+        assert caught.value.retry_after_seconds == pytest.approx(0.5)
+    assert acquire_times(bucket, clock, 1) == pytest.approx([0.5])
+
+
+def test_a_penalty_holds_for_everybody_with_the_credential(tmp_path: Path, clock: FakeClock) -> None:
+    make_bucket(tmp_path, clock).penalise(7)
+    assert acquire_times(make_bucket(tmp_path, clock), clock, 1) == pytest.approx([7.0])
+
+
+def test_a_penalty_reaches_those_who_already_wait(tmp_path: Path, clock: FakeClock) -> None:
+    other = make_bucket(tmp_path, clock)
+
+    def sleep_while_another_is_told_to_wait(seconds: float) -> None:
+        clock.sleep(seconds)
+        if clock.now < 1_000_001.0:
+            other.penalise(3)
+
+    bucket = make_bucket(tmp_path, clock)
+    acquire_times(bucket, clock, 5)
+    bucket._sleep = sleep_while_another_is_told_to_wait
+    assert acquire_times(bucket, clock, 1) == pytest.approx([3.5])
+
+
+def test_a_shorter_penalty_does_not_end_a_longer_one_and_none_is_endless(tmp_path: Path, clock: FakeClock) -> None:
+    bucket = make_bucket(tmp_path, clock)
+    bucket.penalise(864_000)
+    bucket.penalise(1)
+    with pytest.raises(RateLimited) as caught:
+        bucket.acquire(15)
+    assert caught.value.retry_after_seconds == pytest.approx(900)
+
+
+def test_requests_that_others_made_take_slots_too(tmp_path: Path, clock: FakeClock) -> None:
+    bucket = make_bucket(tmp_path, clock)
+    acquire_times(bucket, clock, 1)
+    bucket.observe(remaining=1, window_seconds=0.5)
+    assert acquire_times(bucket, clock, 2) == pytest.approx([0.0, 0.5])
+
+
+def test_an_answer_that_agrees_changes_nothing(tmp_path: Path, clock: FakeClock) -> None:
+    bucket = make_bucket(tmp_path, clock)
+    acquire_times(bucket, clock, 1)
+    bucket.observe(remaining=4, window_seconds=0.5)
+    bucket.observe(remaining=1000, window_seconds=0.5)
+    assert acquire_times(bucket, clock, 4) == [0.0] * 4
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_sync(tmp_path: Path, clock: FakeClock) -> None:
+    bucket = make_bucket(tmp_path, clock)
+    acquire_times(bucket, clock, 5)
+    bucket.penalise(900)
+    clock.now -= 86_400
+    bucket.acquire(0)
+
+
+def test_the_file_tells_no_credential(tmp_path: Path, clock: FakeClock) -> None:
+    secret = Secret("canary-5f3a9c")
+    bucket = make_bucket(tmp_path, clock, name=name_bucket("api.hubapi.com", secret))
+    acquire_times(bucket, clock, 1)
+    bucket.penalise(1)
+    bucket.close()
+    assert all(b"canary" not in file.read_bytes() for file in tmp_path.iterdir())
+
+
+def test_a_bucket_belongs_to_host_and_credential() -> None:
+    names = {name_bucket("a", Secret("x")), name_bucket("b", Secret("x")), name_bucket("a", Secret("y"))}
+    assert len(names | {name_bucket("a", None)}) == 4
+    assert name_bucket("a", Secret("x")) in names
+
+
+def test_a_file_that_is_no_database_stops_before_anything_is_sent(tmp_path: Path, clock: FakeClock) -> None:
+    (tmp_path / "limits.sqlite").write_text("not a database, and long enough to be sure of it" * 30)
+    with pytest.raises(ConnectionFailed, match=r"limits\.sqlite"):
+        make_bucket(tmp_path, clock).acquire(1)
+
+
+WORKER = """
+import sys, time
+from pathlib import Path
+from cdp_platform.connectors.rate_limit import Bucket
+bucket = Bucket(Path(sys.argv[1]), "shared", requests_per_second=100.0, burst_requests=20)
+until = time.time() + 1.0
+while time.time() < until:
+    bucket.acquire(10)
+    print(time.time())
+"""
+
+
+def test_two_processes_together_stay_within_burst_and_pace_and_use_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WORKER, str(tmp_path / "limits.sqlite")]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [worker.communicate(timeout=60)[0].split() for worker in workers]
+    times = sorted(float(text) for output in outputs for text in output)
+    assert all(worker.returncode == 0 for worker in workers)
+    assert all(outputs), "both processes must have sent"
+    assert len(times) > 60, "work must have happened"
+    for first in range(0, len(times), 5):
+        for last in range(first, len(times), 5):
+            assert last - first + 1 <= 20 + 100.0 * (times[last] - times[first]) + 1

@@ -1,0 +1,161 @@
+"""A shop with people, consents and a fake CRM: model rows in, one run, records out."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdp_platform.connectors.protocol import Capabilities, DestinationField
+from cdp_platform.domain.home import Home
+from cdp_platform.domain.outcomes import RunRecord
+from cdp_platform.domain.plans import Plan
+from cdp_platform.domain.syncs import Connection, Consent, FieldKind, FieldMapping, FieldType, Mode, SyncSpec
+from cdp_platform.syncs.account import Engine
+from cdp_platform.syncs.exchange import Timing
+from cdp_platform.syncs.journal import Journal
+from cdp_platform.syncs.plan import make_plan
+from cdp_platform.syncs.send import send_plan
+from cdp_platform.testing.fakes import FakeAccount, FakeDestination, FakeSession
+from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+
+Person = Mapping[str, Any]
+FIELDS = ("cdp_person_id", "email", "email_permission", "segment", "lifetime_value")
+
+
+def spec_of(**changes: Any) -> SyncSpec:
+    """The sync that every test starts from."""
+    spec = SyncSpec(
+        name="crm_contacts",
+        source_model="sync_contacts__crm",
+        relation="activation.sync_contacts__crm",
+        primary_key="person_id",
+        connection=Connection(name="fake", vendor="fake", entity="shop"),
+        object="contacts",
+        mode=Mode.UPSERT,
+        mapping=(
+            FieldMapping(column="person_id", field="cdp_person_id", match_key=True, personal=False),
+            FieldMapping(column="email", field="email"),
+            FieldMapping(column="email_permission", field="email_permission", after_withdrawal=True, personal=False),
+            FieldMapping(column="segment", field="segment", personal=False),
+            FieldMapping(
+                column="lifetime_value",
+                field="lifetime_value",
+                type=FieldType(kind=FieldKind.DECIMAL, precision=12, scale=2),
+                personal=False,
+            ),
+        ),
+        consent=Consent(
+            entity="shop",
+            purpose="email_marketing",
+            channel="email",
+            identifier_column="email",
+            relation="marts.consents",
+        ),
+        declared_in="defs/syncs/crm_contacts/defs.yaml:1",
+    )
+    return replace(spec, **changes)
+
+
+class Shop:
+    """The warehouse's models, the engine and the account at the other end."""
+
+    def __init__(self, root: Path) -> None:
+        self.home = Home(root=root)
+        self.warehouse = DuckDbWarehouse(self.home.warehouse, wait_seconds=5)
+        self.account = FakeAccount(
+            fields=[DestinationField(name=n, kind=FieldKind.TEXT, is_unique=n == "cdp_person_id") for n in FIELDS]
+        )
+        self.session = FakeSession(self.account)
+        self.destination = FakeDestination(batch_rows=10)
+        self.spec = spec_of()
+        self.sleeps: list[float] = []
+        self.runs = 0
+        Journal(self.home).switch(self.spec.name, is_enabled=True)
+
+    @property
+    def engine(self) -> Engine:
+        """A new engine, as a new process would make it."""
+        return Engine(
+            home=self.home,
+            warehouse=self.warehouse,
+            journal=Journal(self.home),
+            destination=self.destination,
+            open_session=lambda connection, destination, home, object_name: self._reopened(),
+        )
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.destination.capabilities("contacts")
+
+    def _reopened(self) -> FakeSession:
+        self.session.is_closed = False
+        return self.session
+
+    def people(self, people: Sequence[Person]) -> None:
+        """Replace the source model and the consents by these people; `permission` None means never asked."""
+        with self.warehouse.session("test") as session:
+            session.execute("create schema if not exists activation")
+            session.execute("create schema if not exists marts")
+            session.execute(
+                "create or replace table activation.sync_contacts__crm (person_id varchar, email varchar,"
+                " email_permission varchar, segment varchar, lifetime_value decimal(14,4))"
+            )
+            session.execute(
+                "create or replace table marts.consents (identifier varchar, entity varchar, channel varchar,"
+                " purpose varchar, status varchar)"
+            )
+            for person in people:
+                row = person_of() | dict(person)
+                session.execute(
+                    "insert into activation.sync_contacts__crm values (?, ?, ?, ?, ?)",
+                    [row[name] for name in ("person_id", "email", "permission", "segment", "lifetime_value")],
+                )
+                if row["permission"]:
+                    session.execute(
+                        "insert into marts.consents values (lower(?), 'shop', 'email', 'email_marketing', ?)",
+                        [row["email"], row["permission"]],
+                    )
+
+    def sql(self, sql: str) -> list[dict[str, Any]]:
+        with self.warehouse.session("test") as session:
+            return session.rows(sql)
+
+    def plan(self) -> Plan:
+        self.runs += 1
+        return make_plan(self.engine, self.spec, run_id=f"run-{self.runs}", partition="2017-12-25")
+
+    def send(self, plan: Plan) -> RunRecord:
+        timing = Timing(sleep=self.sleeps.append, jitter=lambda: 1.0)
+        return send_plan(self.engine, self.spec, plan, run_id=plan.run_id, timing=timing)
+
+    def run(self) -> RunRecord:
+        """Plan and send, as one run does."""
+        return self.send(self.plan())
+
+    def records(self, field: str) -> dict[str, Any]:
+        """One field of every record at the destination, by person."""
+        return {person: record.fields.get(field) for person, record in self.account.records.items()}
+
+    def sent_rows(self) -> list[dict[str, Any]]:
+        """Every row of every write that arrived, in order."""
+        return [row for request in self.account.arrived for row in json.loads(json.dumps(request.body))["rows"]]
+
+
+def person_of(number: int = 1, **changes: Any) -> dict[str, Any]:
+    """A person who said yes."""
+    person = {
+        "person_id": f"p-{number:03}",
+        "email": f"Person{number}@example.com",
+        "permission": "granted",
+        "segment": "loyal",
+        "lifetime_value": "10.00",
+    }
+    return person | changes
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    yield Shop(tmp_path / "home")

@@ -1,0 +1,25 @@
+{#- Days are dates of the entity's time zone; no macro here takes an instant. -#}
+
+{% macro days_before(day, day_count) -%}
+    cast({{ dbt.dateadd('day', -1 * day_count, day) }} as date)
+{%- endmacro %}
+
+{% macro days_between(earlier, later) -%}
+    {{ dbt.datediff(earlier, later, 'day') }}
+{%- endmacro %}
+
+{% macro type_instant() -%}
+    {{ return(adapter.dispatch('type_instant', 'cdp')()) }}
+{%- endmacro %}
+
+{% macro default__type_instant() -%}
+    timestamp with time zone
+{%- endmacro %}
+
+{% macro snowflake__type_instant() -%}
+    timestamp_tz
+{%- endmacro %}
+
+{% macro bigquery__type_instant() -%}
+    timestamp
+{%- endmacro %}

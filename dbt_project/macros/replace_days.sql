@@ -1,0 +1,38 @@
+{#- Facts by day: the days of one invocation, from `--event-time-start` (inclusive) to `--event-time-end` (exclusive),
+    are deleted and inserted in one transaction. Why not microbatch: docs/decisions/0002-facts-by-day.md. -#}
+
+{#- (first day, day after the last) as 'YYYY-MM-DD', or none: all days. -#}
+{% macro invocation_days() -%}
+    {%- set start = invocation_args_dict.get('event_time_start') -%}
+    {%- set end = invocation_args_dict.get('event_time_end') -%}
+    {%- if start and end -%}
+        {{ return(((start | string)[:10], (end | string)[:10])) }}
+    {%- endif -%}
+    {{ return(none) }}
+{%- endmacro %}
+
+{% macro is_in_invocation_days(day) -%}
+    {%- set days = invocation_days() -%}
+    {%- if days is none -%}
+        true
+    {%- else -%}
+        {{ day }} >= cast('{{ days[0] }}' as date) and {{ day }} < cast('{{ days[1] }}' as date)
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro get_incremental_replace_days_sql(arguments) -%}
+    {{ return(replaced_where(arguments, is_in_invocation_days(config.require('event_time')))) }}
+{%- endmacro %}
+
+{#- Snapshots: only the clock's day is replaced, also by no rows. -#}
+{% macro get_incremental_replace_clock_day_sql(arguments) -%}
+    {%- set clock_day = "(select as_of_on from " ~ ref('loop_clock') ~ ")" -%}
+    {{ return(replaced_where(arguments, config.require('event_time') ~ " = " ~ clock_day)) }}
+{%- endmacro %}
+
+{% macro replaced_where(arguments, condition) -%}
+    {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) -%}
+    delete from {{ arguments.target_relation }} where {{ condition }};
+    insert into {{ arguments.target_relation }} ({{ columns }})
+    select {{ columns }} from {{ arguments.temp_relation }};
+{%- endmacro %}

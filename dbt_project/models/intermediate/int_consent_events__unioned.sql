@@ -1,0 +1,102 @@
+{{ config(materialized='table') }}
+
+with clock as (
+
+    select * from {{ ref('stg_loop__clock') }}
+
+),
+
+people as (
+
+    select * from {{ ref('stg_retail__people') }}
+
+),
+
+first_purchases as (
+
+    select
+        transactions.household_id,
+        min(transactions.order_day) as first_purchase_on
+    from {{ ref('stg_retail__transactions') }} as transactions
+    inner join clock on transactions.order_day <= clock.as_of_on
+    where transactions.sales_value > 0
+    group by transactions.household_id
+
+),
+
+contacts as (
+
+    select contacts.*
+    from {{ ref('stg_hubspot__contacts') }} as contacts
+    inner join clock on contacts.feedback_day <= clock.feedback_until_on
+    where contacts.email like '%@%'
+
+),
+
+-- 82 of 100 households said yes at their first purchase, 6 said no, 12 were never asked and have no event.
+answered_at_first_purchase as (
+
+    select
+        people.email as identifier,
+        first_purchases.first_purchase_on as happened_on,
+        {{ bucket('people.household_id', 'email_marketing', 100) }} as answer_bucket
+    from people
+    inner join first_purchases on people.household_id = first_purchases.household_id
+
+),
+
+read_back as (
+
+    select
+        email,
+        feedback_day,
+        is_opted_out,
+        lag(is_opted_out, 1, false) over (partition by contact_id, email order by feedback_day) as was_opted_out
+    from contacts
+
+),
+
+unioned as (
+
+    select
+        identifier,
+        case when answer_bucket < 82 then 'granted' else 'withdrawn' end as status,
+        happened_on,
+        'first_purchase' as event_source
+    from answered_at_first_purchase
+    where answer_bucket < 88
+
+    union all
+
+    select
+        email as identifier,
+        'withdrawn' as status,
+        feedback_day as happened_on,
+        'crm_opt_out' as event_source
+    from read_back
+    where is_opted_out and not was_opted_out
+
+    union all
+
+    select
+        email as identifier,
+        'granted' as status,
+        case when email_confirmed_on < feedback_day then email_confirmed_on else feedback_day end as happened_on,
+        'crm_address_confirmed' as event_source
+    from contacts
+    where email_confirmed_on is not null
+
+)
+
+select distinct
+    {{ dbt.concat(["identifier", "'|'", "status", "'|'", "cast(happened_on as " ~ dbt.type_string() ~ ")", "'|'", "event_source"]) }}
+        as consent_event_id,
+    identifier,
+    'email' as identifier_type,
+    'retail_us' as entity,
+    'email' as channel,
+    'email_marketing' as purpose,
+    status,
+    happened_on,
+    event_source
+from unioned

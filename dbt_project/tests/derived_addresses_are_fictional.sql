@@ -1,0 +1,5 @@
+{{ config(tags=['person']) }}
+
+select person_id
+from {{ ref('stg_retail__people') }}
+where email not like '%@example.com' or phone not like '+1___55501__'
