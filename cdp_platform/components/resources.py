@@ -24,9 +24,21 @@ nux:
   enabled: false
 freshness:
   enabled: true
-storage:
-  sqlite:
-    base_dir: {base_dir}
+run_storage:
+  module: dagster._core.storage.runs
+  class: SqliteRunStorage
+  config:
+    base_dir: {base_dir}/history
+event_log_storage:
+  module: cdp_platform.components.event_storage
+  class: KeptEngineEventLogStorage
+  config:
+    base_dir: {base_dir}/history/runs
+schedule_storage:
+  module: dagster._core.storage.schedules
+  class: SqliteScheduleStorage
+  config:
+    base_dir: {base_dir}/schedules
 local_artifact_storage:
   module: dagster._core.storage.root
   class: LocalArtifactStorage

@@ -25,7 +25,7 @@ class Deadline:
         self.has_begun = False
         """Whether a connection has started to send this request."""
         self.has_expired = False
-        self._connection: urllib3.connection.HTTPConnection | None = None
+        self._socket: socket.socket | None = None
         self._timer = threading.Timer(seconds, self._expire)
         self._timer.daemon = True
 
@@ -40,39 +40,48 @@ class Deadline:
         self._timer.cancel()
         _current.deadline = None
 
-    def watch(self, connection: urllib3.connection.HTTPConnection) -> None:
-        """Take `connection` as the one that the request goes over."""
+    def begin(self) -> None:
+        """Note that a connection has started to send."""
         self.has_begun = True
-        self._connection = connection
+
+    def watch(self, sock: object) -> None:
+        """Take `sock` as the one that the answer comes over."""
+        # Kept here, since a connection that the server will close forgets its socket before the body is read.
+        self._socket = sock if isinstance(sock, socket.socket) else None
 
     def _expire(self) -> None:
         self.has_expired = True
-        if self._connection and isinstance(self._connection.sock, socket.socket):
+        if self._socket:
             # Not SSLSocket's own shutdown, which would take the TLS state away under the reading thread.
             with suppress(OSError):
-                socket.socket.shutdown(self._connection.sock, socket.SHUT_RDWR)
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-def _watch_if_asked(connection: urllib3.connection.HTTPConnection) -> None:
+class _Watched(urllib3.connection.HTTPConnection):
+    """A connection that tells the deadline of its thread what it is doing."""
+
+    def request(self, *arguments: Any, **options: Any) -> None:
+        if deadline := _deadline_of_this_thread():
+            deadline.begin()
+        super().request(*arguments, **options)
+
+    def getresponse(self) -> Any:
+        if deadline := _deadline_of_this_thread():
+            deadline.watch(self.sock)
+        return super().getresponse()
+
+
+class _WatchedHTTPSConnection(_Watched, urllib3.connection.HTTPSConnection):
+    pass
+
+
+def _deadline_of_this_thread() -> Deadline | None:
     deadline: Deadline | None = getattr(_current, "deadline", None)
-    if deadline:
-        deadline.watch(connection)
-
-
-class _WatchedHTTPConnection(urllib3.connection.HTTPConnection):
-    def request(self, *arguments: Any, **options: Any) -> None:
-        _watch_if_asked(self)
-        super().request(*arguments, **options)
-
-
-class _WatchedHTTPSConnection(urllib3.connection.HTTPSConnection):
-    def request(self, *arguments: Any, **options: Any) -> None:
-        _watch_if_asked(self)
-        super().request(*arguments, **options)
+    return deadline
 
 
 class _WatchedHTTPPool(HTTPConnectionPool):
-    ConnectionCls = _WatchedHTTPConnection
+    ConnectionCls = _Watched
 
 
 class _WatchedHTTPSPool(HTTPSConnectionPool):

@@ -43,6 +43,7 @@ _CHUNK_BYTES: Final = 65_536
 _SHORTEST_PENALTY_SECONDS: Final = 1.0
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+/?")
 _GZIP: Final = 31
+_READ_TIMEOUTS: Final = (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError)
 _NO_BODY: Final = frozenset({202, 204, 205})
 
 
@@ -136,7 +137,7 @@ class HttpSession:
                 )
                 raw = self._read(response)
                 if deadline.has_expired:
-                    raise TemporarilyDown(f"{self._vendor} gave no whole answer in {self._deadline_seconds:g} seconds.")
+                    raise self._late()
                 return response.status_code, response.headers, raw
             except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
                 self._explain(error, deadline, response)
@@ -175,10 +176,9 @@ class HttpSession:
     def _explain(self, error: Exception, deadline: Deadline, response: requests.Response | None) -> NoReturn:
         """Raise what `error` means. Its own text stays out: it can quote the URL or the headers."""
         kind = type(error).__name__
-        if deadline.has_expired and deadline.has_begun:
-            raise TemporarilyDown(
-                f"{self._vendor} gave no whole answer in {self._deadline_seconds:g} seconds."
-            ) from None
+        is_late = deadline.has_expired or isinstance(error, _READ_TIMEOUTS)
+        if is_late and deadline.has_begun:
+            raise self._late() from None
         if response is None and (not deadline.has_begun or _is_before_sending(error)):
             raise ConnectionFailed(
                 f"{self._vendor} could not be reached ({kind}); nothing was sent.",
@@ -204,6 +204,9 @@ class HttpSession:
         except (ValueError, RecursionError):
             raise self._broken(status, "is not JSON" if raw else "is empty") from None
 
+    def _late(self) -> TemporarilyDown:
+        return TemporarilyDown(f"{self._vendor} gave no whole answer in {self._deadline_seconds:g} seconds.")
+
     def _broken(self, status: int, what: str) -> ContractBroken:
         return ContractBroken(f"{self._vendor} answered {status}, but the body {what}.", status=status)
 
@@ -215,8 +218,16 @@ class HttpSession:
         return self._base_url + request.path
 
 
-def open_session(connection: Connection, destination: Destination, home: Home, object_name: str) -> HttpSession:
-    """Open a session on the connection's account, paced by the bucket that its credential shares.
+def open_session(
+    connection: Connection,
+    destination: Destination,
+    home: Home,
+    object_name: str,
+    *,
+    deadline_seconds: float = 30.0,
+    pace_seconds: float = 15.0,
+) -> HttpSession:
+    """Open a session on the connection's account, paced by the bucket that its credential shares; see HttpSession.
 
     Raises AuthenticationFailed where the token's variable is not set, ConfigError for a base URL that is not allowed.
     """
@@ -231,7 +242,14 @@ def open_session(connection: Connection, destination: Destination, home: Home, o
         burst_requests=limits.burst_requests,
     )
     read_token = (lambda: read_secret(token_env)) if token_env else None
-    return HttpSession(base_url, vendor=connection.vendor, bucket=bucket, read_token=read_token)
+    return HttpSession(
+        base_url,
+        vendor=connection.vendor,
+        bucket=bucket,
+        read_token=read_token,
+        deadline_seconds=deadline_seconds,
+        pace_seconds=pace_seconds,
+    )
 
 
 def check_base_url(base_url: str) -> str:

@@ -60,8 +60,8 @@ class Bucket:
         self._database: sqlite3.Connection | None = None
         self._owner = 0
 
-    def acquire(self, timeout_seconds: float) -> None:
-        """Reserve the next free slot and sleep until it.
+    def acquire(self, timeout_seconds: float) -> float:
+        """Reserve the next free slot, sleep until it, and return its time on `clock`.
 
         Raises RateLimited at once, and reserves nothing, where the slot is further away than `timeout_seconds`.
         """
@@ -70,12 +70,12 @@ class Bucket:
             slot_at = self._reserve(give_up_at)
             wait_seconds = slot_at - self._clock()
             if wait_seconds <= 0:
-                return
+                return slot_at
             self._sleep(wait_seconds)
             # Another worker may have been told to wait meanwhile: that holds for sleepers too.
             with self._transaction() as database:
                 if self._blocked_until(database, self._clock()) <= self._clock():
-                    return
+                    return slot_at
 
     def penalise(self, seconds: float) -> None:
         """Let nobody send for `seconds` from now (at most 900), as the destination asked."""
@@ -119,7 +119,7 @@ class Bucket:
                 (self._name, self._burst - 1),
             ).fetchone()
             slot_at: float = max(now, self._blocked_until(database, now), row[0] + self._window_seconds if row else now)
-            if slot_at > give_up_at:
+            if slot_at > max(give_up_at, now):
                 raise RateLimited(
                     f"The credential's next free request is {slot_at - now:.1f} seconds away.",
                     status=None,

@@ -5,7 +5,6 @@ caller passes a dlt destination. Every load starts from an empty working folder 
 warehouse: what a killed run left behind (packages that dlt would load again) can neither double nor stop the next one.
 """
 
-import logging
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +16,9 @@ import dlt
 import pyarrow as pa
 from dlt.common.destination import Destination
 from dlt.common.exceptions import DltException
+from dlt.common.runtime.telemetry import stop_telemetry
 
 from cdp_platform.errors import ConfigError, WarehouseError
-
-_logger = logging.getLogger(__name__)
 
 _ROWS_PER_BATCH: Final = 100_000
 
@@ -68,11 +66,10 @@ def load_table(
         deleted_row_count = _load(pipeline, table, name, replaced_days)
         row_count = _count(pipeline, name, replaced_days)
     except DltException as error:
-        # The texts of dlt quote values of rows: the kind of failure is told, the rest is in the debug log.
-        _logger.debug("loading %s.%s failed", dataset, name, exc_info=True)
+        # The texts of dlt quote values of rows, so only the kinds of failure are told.
         raise WarehouseError(
             f"{dataset}.{name} was not loaded: {_kind(error)}.",
-            remedy="Check that no other process holds the warehouse and that no column changed its type; load it again.",
+            remedy="See that no other process holds the warehouse and that no column changed its type; load it again.",
         ) from None
     finally:
         pipeline.deactivate()
@@ -103,8 +100,9 @@ def _check_days(table: pa.Table, name: str, column: str, first: date, last: date
 
 
 def _fresh_pipeline(name: str, dataset: str, destination: DltDestination, pipelines_dir: Path) -> dlt.Pipeline:
-    # Held in memory; dlt would otherwise report every run to its makers.
+    # dlt reports every run to its makers, and has begun to by the time its configuration can be set.
     dlt.config["runtime.dlthub_telemetry"] = False
+    stop_telemetry()
     dlt.config["load.raise_on_max_retries"] = 2
     shutil.rmtree(pipelines_dir / name, ignore_errors=True)
     return dlt.pipeline(

@@ -39,7 +39,7 @@ def read_days(warehouse: Warehouse, today: date) -> list[DayReport]:
 
 
 def _days(session: Session) -> list[date]:
-    sources = {_RUNS: _RUN_DAY, _CHANGES: "changed_on", _CONTACTS: "feedback_day"}
+    sources = {_RUNS: _RUN_DAY, _MEMBERS: "as_of_on", _CHANGES: "changed_on", _CONTACTS: "feedback_day"}
     selects = [f"select {day} as day from {table}" for table, day in sources.items() if session.columns(table)]
     if not selects:
         return []

@@ -14,7 +14,9 @@ from cdp_platform.texts.catalogue import LANGUAGES, name_of, text
 from cdp_platform.warehouse.base import Warehouse
 
 
-def write_reports(warehouse: Warehouse, folder: Path, *, languages: Sequence[str] = LANGUAGES, today: date | None = None) -> list[Path]:
+def write_reports(
+    warehouse: Warehouse, folder: Path, *, languages: Sequence[str] = LANGUAGES, today: date | None = None
+) -> list[Path]:
     """Write every day's page and the indexes into `folder`, for its owner's eyes only; return the files, indexes first.
 
     Each file replaces its predecessor at once, so that a reader never sees half a page. Raises WarehouseError, OSError.

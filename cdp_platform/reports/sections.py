@@ -20,7 +20,7 @@ from cdp_platform.reports.values import (
 from cdp_platform.texts.catalogue import has_text, name_of, rejected_text, skipped_text, text, written_value
 
 Item = TypeVar("Item")
-_DATE = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,9 +255,16 @@ def shown_value(value: object, language: str) -> str:
         return text("value.empty", language)
     if isinstance(value, str) and has_text(f"value.{value}"):
         return text(f"value.{value}", language)
-    if isinstance(value, str) and _DATE.fullmatch(value):
-        return written_value(date.fromisoformat(value), language)
-    return written_value(value, language)
+    return written_value(_as_date(value), language)
+
+
+def _as_date(value: object) -> object:
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        return value
 
 
 def _reason(told: str) -> Markup:

@@ -27,6 +27,7 @@ class Fault(StrEnum):
     """What goes wrong on the way, besides what the reply says."""
 
     RESET_BEFORE_READING = "reset_before_reading"
+    """At the request's first byte: earlier, and the client could not tell it from a refused connection."""
     RESET_AFTER_READING = "reset_after_reading"
     CLOSE_AFTER_READING = "close_after_reading"
     SILENCE = "silence"
@@ -136,6 +137,7 @@ class FaultServer:
         with self._lock:
             reply = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         if reply.fault is Fault.RESET_BEFORE_READING:
+            connection.recv(1)
             return _reset(connection)
         request = _receive(connection)
         if request is None:

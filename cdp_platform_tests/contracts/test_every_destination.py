@@ -34,7 +34,9 @@ class TestTheFake(DestinationContract):
             ]
         }
         accepted = {"results": [{"ordinal": 1, "id": "r-1"}, {"ordinal": 2, "id": "r-2"}]}
-        delivered: dict[int, Json] = {ordinal: {"outcome": "delivered", "record_id": f"r-{ordinal}"} for ordinal in (1, 2)}
+        delivered: dict[int, Json] = {
+            ordinal: {"outcome": "delivered", "record_id": f"r-{ordinal}"} for ordinal in (1, 2)
+        }
         rejected: Json = {"outcome": "rejected", "code": "invalid_email", "parameters": {"field": "email"}}
         return DestinationCase(
             destination=FakeDestination(),

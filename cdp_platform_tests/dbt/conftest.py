@@ -38,7 +38,7 @@ class Warehouse:
 
     def run_people(self, as_of_on: date) -> dbtRunnerResult:
         self.set_clock(as_of_on)
-        return self.run("build", "--select", "tag:person", "--exclude-resource-type", "unit_test")
+        return self.run("build", "--select", "tag:person")
 
     def set_clock(self, as_of_on: date) -> None:
         self.execute("create schema if not exists cdp")

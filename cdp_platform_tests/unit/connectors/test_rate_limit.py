@@ -125,7 +125,7 @@ def test_a_clock_that_is_set_back_does_not_stop_the_sync(tmp_path: Path, clock: 
     acquire_times(bucket, clock, 5)
     bucket.penalise(900)
     clock.now -= 86_400
-    bucket.acquire(0)
+    assert bucket.acquire(0) == clock.now
 
 
 def test_the_file_tells_no_credential(tmp_path: Path, clock: FakeClock) -> None:
@@ -156,19 +156,16 @@ from cdp_platform.connectors.rate_limit import Bucket
 bucket = Bucket(Path(sys.argv[1]), "shared", requests_per_second=100.0, burst_requests=20)
 until = time.time() + 1.0
 while time.time() < until:
-    bucket.acquire(10)
-    print(time.time())
+    print(bucket.acquire(10))
 """
 
 
-def test_two_processes_together_stay_within_burst_and_pace_and_use_it(tmp_path: Path) -> None:
+def test_two_processes_share_one_pace_exactly_and_use_it_whole(tmp_path: Path) -> None:
     command = [sys.executable, "-c", WORKER, str(tmp_path / "limits.sqlite")]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     outputs = [worker.communicate(timeout=60)[0].split() for worker in workers]
-    times = sorted(float(text) for output in outputs for text in output)
+    slots = sorted(float(text) for output in outputs for text in output)
     assert all(worker.returncode == 0 for worker in workers)
     assert all(outputs), "both processes must have sent"
-    assert len(times) > 60, "work must have happened"
-    for first in range(0, len(times), 5):
-        for last in range(first, len(times), 5):
-            assert last - first + 1 <= 20 + 100.0 * (times[last] - times[first]) + 1
+    assert len(slots) > 60, "work must have happened"
+    assert all(later - earlier >= 0.2 - 1e-3 for earlier, later in zip(slots, slots[20:], strict=False))

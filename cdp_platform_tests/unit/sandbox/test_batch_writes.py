@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -204,3 +205,21 @@ def test_the_log_holds_old_and_new_values_in_order(account: Account) -> None:
     assert (updated["seq"], updated["actor"], updated["operation"]) == (2, "api", "update")
     assert (updated["day"], updated["cdp_person_id"]) == ("2017-03-01", "p1")
     assert account.writes(after=1) == [updated]
+
+
+def test_clients_that_write_and_read_at_once_lose_nothing_and_make_no_twins(account: Account) -> None:
+    def work(worker: int) -> list[int]:
+        client = Account(account.url)
+        statuses = []
+        for first in range(0, 30, 10):
+            # Two workers at a time send the same people.
+            rows = [person(worker // 2 * 100 + first + number) for number in range(10)]
+            statuses += [client.upsert(*rows).status_code, client.call("GET", CONTACTS).status_code]
+        return statuses
+
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        statuses = [status for found in pool.map(work, range(6)) for status in found]
+
+    assert set(statuses) == {200}
+    assert account.stats()["contacts"] == 90
+    assert [item["operation"] for item in account.writes()] == ["create"] * 90

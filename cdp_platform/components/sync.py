@@ -1,0 +1,181 @@
+"""A sync as two assets: `plans/<sync>`, what it is about to do, and `<connection>/<sync>`, what was accepted there.
+
+The send takes the plan of its own run; materialized alone, the newest one, and only if that is still valid. The guards'
+verdict is stored with the plan: the checks here show it, the engine obeys it.
+"""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any, Literal
+
+import dagster as dg
+from pydantic import Field
+
+from cdp_platform.components import sync_metadata as shown
+from cdp_platform.components.clock import read_clock
+from cdp_platform.components.dbt_project import DbtProject
+from cdp_platform.components.destination import DestinationAccount
+from cdp_platform.components.resources import PLATFORM, Platform
+from cdp_platform.components.sync_definition import ConsentRule, MappingEntry, SyncLimits, make_spec
+from cdp_platform.connectors.http import open_session
+from cdp_platform.connectors.registry import find_destination
+from cdp_platform.domain.syncs import SyncSpec
+from cdp_platform.errors import CdpError
+from cdp_platform.syncs.account import Engine
+from cdp_platform.syncs.journal import Journal
+from cdp_platform.syncs.plan import make_plan
+from cdp_platform.syncs.preview import preview
+from cdp_platform.syncs.send import send_plan
+
+_PREVIEW_ROWS = 8
+_PROGRESS_ROWS = 1_000
+
+
+class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
+    """Bring a source model's rows to a destination's object."""
+
+    name: str = Field(description="The sync's name, as crm_contacts; it names its assets, ledger and plans.")
+    source_model: str = Field(description="The dbt model whose rows are sent; one row per primary key.")
+    primary_key: str = Field(description="The column that makes a row unique.")
+    destination: DestinationAccount = Field(description="Where the rows go.")
+    mode: Literal["insert", "update", "upsert", "mirror", "append"] = Field(
+        default="upsert", description="Which rows may be created, changed or removed."
+    )
+    purpose: str = Field(description="The consent that a row must carry; `none`, written out, where it is no person.")
+    consent: ConsentRule | None = Field(default=None, description="Whose consent is asked for.")
+    mapping: list[MappingEntry] = Field(description="Columns and the fields they are written to.", min_length=1)
+    limits: SyncLimits = Field(default_factory=SyncLimits, description="When to stop and ask.")
+    project: str = Field(default="dbt_project", description="The dbt project's folder, relative to the project's root.")
+    freshness_hours: int | None = Field(default=None, description="Hours after which the destination counts as stale.")
+    owner: str = Field(default="team:crm", description="Who answers for the sync: team:… or an e-mail.")
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """Make the plan and the destination asset; raise ConfigError for a sync that cannot work."""
+        folder = (context.project_root / self.project).resolve()
+        models = DbtProject(folder=folder, home=PLATFORM.home).manifest().models.values()
+        relations = {node["name"]: f"{node['schema']}.{node['alias']}" for node in models}
+        spec = make_spec(
+            name=self.name,
+            source_model=self.source_model,
+            relations=relations,
+            primary_key=self.primary_key,
+            account=self.destination,
+            mode=self.mode,
+            purpose=self.purpose,
+            consent=self.consent,
+            mapping=self.mapping,
+            limits=self.limits,
+        )
+        keys = {node["name"]: dg.AssetKey([node["schema"], node["name"]]) for node in models}
+        upstream = [keys[self.source_model]]
+        if self.consent and spec.consent:
+            upstream.append(keys[self.consent.consents_model])
+        return dg.Definitions(
+            assets=[self._plan(spec, upstream), self._send(spec, upstream[0])], resources={"platform": PLATFORM}
+        )
+
+    def _plan(self, spec: SyncSpec, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
+        key = dg.AssetKey(["plans", spec.name])
+        guards = [*shown.GUARDS, *(["consent_present"] if spec.consent else [])]
+
+        @dg.asset(
+            key=key,
+            deps=upstream,
+            group_name="plans",
+            description=(
+                f"What the next send of {spec.name} would create and change at {spec.connection.name}: computed, "
+                "stored under a digest and judged by its guards before anything is sent."
+            ),
+            owners=[self.owner],
+            kinds={"parquet", "duckdb"},
+            check_specs=[
+                dg.AssetCheckSpec(name=guard, asset=key, blocking=True, description=f"The guard {guard}.")
+                for guard in guards
+            ],
+            metadata={"dagster/column_lineage": shown.column_lineage(spec, upstream[0])},
+            op_tags={"room": "syncs"},
+        )
+        def plan(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
+            day = read_clock(platform.warehouse)
+            made = make_plan(
+                engine_of(platform, spec), spec, run_id=context.run_id, partition=day.isoformat() if day else None
+            )
+            context.log.info(f"To send: {dict(made.operations)}; left out: {shown.skipped_note(made.skipped)}.")
+            judged = {verdict.code: shown.verdict_result(key, verdict) for verdict in made.verdicts}
+            yield dg.MaterializeResult(
+                metadata=shown.plan_metadata(made, preview(platform.home, spec, made, rows=_PREVIEW_ROWS)),
+                check_results=[judged.get(guard) or _not_asked(key, guard) for guard in guards],
+            )
+
+        return plan
+
+    def _send(self, spec: SyncSpec, model: dg.AssetKey) -> dg.AssetsDefinition:
+        key = dg.AssetKey([spec.connection.name, spec.name])
+        hours = self.freshness_hours
+
+        @dg.multi_asset(
+            name="__".join(key.path),
+            specs=[
+                dg.AssetSpec(
+                    key=key,
+                    deps=[dg.AssetKey(["plans", spec.name])],
+                    group_name="destinations",
+                    description=f"The {spec.object} as {spec.connection.name} has accepted them, by exactly one plan.",
+                    owners=[self.owner],
+                    kinds={spec.connection.vendor},
+                    skippable=True,
+                    metadata={
+                        "dagster/column_schema": shown.field_schema(spec),
+                        "dagster/column_lineage": shown.column_lineage(spec, model),
+                    },
+                    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours))
+                    if hours
+                    else None,
+                )
+            ],
+            check_specs=[
+                dg.AssetCheckSpec(name="books_balance", asset=key, description="Every planned row has one outcome."),
+                dg.AssetCheckSpec(name="rejected_share", asset=key, description="Rows that the destination rejected."),
+            ],
+            op_tags={"room": "syncs"},
+        )
+        def send(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
+            engine = engine_of(platform, spec)
+            if not engine.journal.is_enabled(spec.name):
+                context.log.info(f"{spec.name} is switched off: nothing is sent. Switch it on: cdp enable {spec.name}")
+                return
+            made = engine.journal.plan(spec.name, run_id=context.run_id) or engine.journal.plan(spec.name)
+            if made is None:
+                raise CdpError(f"sync {spec.name} was never planned.", remedy=f"Materialize plans/{spec.name} first.")
+            record = send_plan(engine, spec, made, run_id=context.run_id, on_progress=_progress(context))
+            yield dg.MaterializeResult(
+                metadata=shown.run_metadata(record), check_results=shown.run_checks(key, spec, record)
+            )
+
+        return send
+
+
+def engine_of(platform: Platform, spec: SyncSpec) -> Engine:
+    """Put together what the engine needs; nothing is opened yet but the journal."""
+    return Engine(
+        home=platform.home,
+        warehouse=platform.warehouse,
+        journal=Journal(platform.home),
+        destination=find_destination(spec.connection.vendor),
+        open_session=open_session,
+    )
+
+
+def _progress(context: dg.AssetExecutionContext) -> Any:
+    def log(done: int, total: int) -> None:
+        if done == total or done % _PROGRESS_ROWS < 1:
+            context.log.info(f"Sent {done:,} of {total:,} rows.")
+
+    return log
+
+
+def _not_asked(asset: dg.AssetKey, guard: str) -> dg.AssetCheckResult:
+    """A guard that asks the destination, of a plan that has nothing to send or is not switched on."""
+    return dg.AssetCheckResult(
+        asset_key=asset, check_name=guard, passed=True, description="Nothing is sent, so the destination was not asked."
+    )

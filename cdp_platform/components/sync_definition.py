@@ -1,0 +1,139 @@
+"""What `defs.yaml` may say of a sync, and the spec that the engine makes of it."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import dagster as dg
+from pydantic import Field, field_validator
+
+from cdp_platform.components.destination import DestinationAccount
+from cdp_platform.components.nearest import nearest_of
+from cdp_platform.connectors.registry import find_destination
+from cdp_platform.domain.syncs import NO_PURPOSE, Consent, FieldMapping, FieldType, Limits, Mode, SyncSpec
+from cdp_platform.errors import ConfigError
+
+
+class MappingEntry(dg.Model, dg.Resolvable):
+    """One column of the source model → one field of the destination's object."""
+
+    column: str = Field(description="The source model's column.")
+    field: str = Field(description="The destination's field.")
+    type: str | None = Field(
+        default=None, description='Declared type, as "decimal(12,2)"; left out: the column\'s own.'
+    )
+    match_key: bool = Field(default=False, description="The field by which the destination finds its record.")
+    after_withdrawal: bool = Field(default=False, description="Still written once the consent is withdrawn.")
+    personal: bool = Field(default=True, description="Masked in previews; false for what tells nobody who it is.")
+
+    @field_validator("type")
+    @classmethod
+    def _known_type(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                FieldType.parse(value)
+            except ValueError:
+                raise ValueError("a type is text, integer, decimal(12,2), boolean, date or timestamp") from None
+        return value
+
+
+class ConsentRule(dg.Model, dg.Resolvable):
+    """Whose consent is asked for, and where it stands."""
+
+    identifier: str = Field(description="The source model's column that holds the identifier, as email.")
+    channel: str = Field(default="email", description="The channel of the consent.")
+    consents_model: str = Field(default="consents", description="The dbt model that holds current consents.")
+
+
+class SyncLimits(dg.Model, dg.Resolvable):
+    """When to stop and ask. Shares are 0 to 1."""
+
+    removed_share: float = Field(default=0.15, ge=0, le=1, description="Largest share of records a run may remove.")
+    removed_rows: int = Field(default=100, ge=0, description="Removals up to this number pass whatever the share.")
+    shrunk_share: float = Field(default=0.5, ge=0, le=1, description="Largest share of rows the model may lose.")
+    rejected_share: float = Field(default=0.05, ge=0, le=1, description="Above it rejected rows fail the check.")
+
+
+def make_spec(
+    *,
+    name: str,
+    source_model: str,
+    relations: dict[str, str],
+    primary_key: str,
+    account: DestinationAccount,
+    mode: Literal["insert", "update", "upsert", "mirror", "append"],
+    purpose: str,
+    consent: ConsentRule | None,
+    mapping: Sequence[MappingEntry],
+    limits: SyncLimits,
+) -> SyncSpec:
+    """Make the engine's spec. `relations` are `schema.table` by model name.
+
+    Raises ConfigError, naming the field, for what cannot work at this destination.
+    """
+    capabilities = find_destination(account.name).capabilities(account.object)
+    if Mode(mode) not in capabilities.modes:
+        able = ", ".join(sorted(capabilities.modes))
+        raise ConfigError(f"{account.name} {account.object} cannot {mode}.", remedy=f"It can: {able}.", field="mode")
+    _check_mapping(mapping)
+    return SyncSpec(
+        name=name,
+        source_model=source_model,
+        relation=_relation(source_model, relations, "source_model"),
+        primary_key=primary_key,
+        connection=account.as_connection(),
+        object=account.object,
+        mode=Mode(mode),
+        mapping=tuple(_mapping(entry) for entry in mapping),
+        consent=_consent(purpose, consent, account.entity, relations),
+        limits=Limits(**limits.model_dump()),
+    )
+
+
+def _relation(model: str, relations: dict[str, str], field: str) -> str:
+    if model not in relations:
+        raise ConfigError(f"there is no model {model!r}.", remedy=nearest_of(model, relations), field=field)
+    return relations[model]
+
+
+def _check_mapping(mapping: Sequence[MappingEntry]) -> None:
+    keys = [entry.field for entry in mapping if entry.match_key]
+    if len(keys) != 1:
+        raise ConfigError(
+            f"{len(keys)} fields are the match key.",
+            remedy="Mark exactly one entry with `match_key: true`.",
+            field="mapping",
+        )
+    fields = [entry.field for entry in mapping]
+    if doubled := sorted({field for field in fields if fields.count(field) > 1}):
+        raise ConfigError(
+            f"the field {doubled[0]!r} is written twice.", remedy="Map one column to each field.", field="mapping"
+        )
+
+
+def _mapping(entry: MappingEntry) -> FieldMapping:
+    return FieldMapping(
+        column=entry.column,
+        field=entry.field,
+        type=FieldType.parse(entry.type) if entry.type else None,
+        match_key=entry.match_key,
+        after_withdrawal=entry.after_withdrawal,
+        personal=entry.personal,
+    )
+
+
+def _consent(purpose: str, rule: ConsentRule | None, entity: str, relations: dict[str, str]) -> Consent | None:
+    if purpose == NO_PURPOSE:
+        return None
+    if rule is None:
+        raise ConfigError(
+            f"the purpose {purpose!r} needs to know whose consent is asked for.",
+            remedy="Add `consent: {identifier: <column>}`, or write `purpose: none` where the object is no person.",
+            field="consent",
+        )
+    return Consent(
+        entity=entity,
+        purpose=purpose,
+        channel=rule.channel,
+        identifier_column=rule.identifier,
+        relation=_relation(rule.consents_model, relations, "consent.consents_model"),
+    )

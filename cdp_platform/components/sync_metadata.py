@@ -1,0 +1,126 @@
+"""What Dagster shows of a plan and of a sync run: counts, reasons, previews with personal values masked, lineage."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from cdp_platform.domain.outcomes import RunRecord
+from cdp_platform.domain.plans import Plan, Verdict
+from cdp_platform.domain.syncs import SyncSpec
+from cdp_platform.syncs.preview import Change
+from cdp_platform.texts.catalogue import verdict_text
+
+GUARDS = ("model_not_empty", "model_not_shrunk", "keys_present", "keys_unique", "match_keys_unique", "mapping_fits")
+"""Guards of every sync; `consent_present` comes on top where a consent is needed."""
+
+
+def plan_metadata(plan: Plan, changes: Sequence[Change]) -> dict[str, Any]:
+    """Describe a plan: what will be sent, what is left out and why, and old → new for its first rows."""
+    return {
+        "digest": plan.digest,
+        "day": plan.partition or "–",
+        "dagster/row_count": plan.to_send,
+        "model_rows": plan.model_rows,
+        "unchanged": plan.unchanged,
+        "planned": dg.MetadataValue.md(_table(("operation", "rows"), plan.operations.items())),
+        "skipped": dg.MetadataValue.md(_table(("reason", "rows"), plan.skipped.items())),
+        "preview": dg.MetadataValue.md(preview_table(changes)),
+        "ledger": f"{plan.ledger_id} version {plan.ledger_version}",
+    }
+
+
+def preview_table(changes: Sequence[Change]) -> str:
+    """Show changes as a Markdown table of key, operation, field, old → new."""
+    rows = [(change.key, change.operation, change.field, change.old or "∅", change.new or "∅") for change in changes]
+    return _table(("key", "operation", "field", "old", "new"), rows)
+
+
+def run_metadata(record: RunRecord) -> dict[str, Any]:
+    """Describe a sync run by the books: planned = delivered + rejected + unknown + skipped + pending."""
+    counts = record.counts
+    seconds = (record.ended_at - record.started_at).total_seconds()
+    return {
+        "digest": record.digest,
+        "day": record.partition or "–",
+        "status": str(record.status),
+        "planned": counts.planned,
+        "delivered": counts.delivered,
+        "rejected": counts.rejected,
+        "unknown": counts.unknown,
+        "skipped": counts.skipped,
+        "pending": counts.pending,
+        "skipped_reasons": dg.MetadataValue.md(_table(("reason", "rows"), record.skipped_reasons.items())),
+        "seconds": round(seconds, 3),
+        "rows_per_second": round(counts.delivered / seconds, 1) if seconds else 0.0,
+        "dagster/row_count": counts.delivered,
+    }
+
+
+def verdict_result(asset: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckResult:
+    """Show a guard's verdict as a check."""
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=verdict.code,
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=verdict_text(verdict, "en"),
+        metadata=dict(verdict.parameters),
+    )
+
+
+def run_checks(asset: dg.AssetKey, spec: SyncSpec, record: RunRecord) -> list[dg.AssetCheckResult]:
+    """Judge a run: whether its books balance, and how many of the rows that were tried the destination rejected."""
+    counts = record.counts
+    tried = counts.delivered + counts.rejected + counts.unknown
+    share = counts.rejected / tried if tried else 0.0
+    return [
+        dg.AssetCheckResult(
+            asset_key=asset, check_name="books_balance", passed=counts.is_balanced, metadata={"planned": counts.planned}
+        ),
+        dg.AssetCheckResult(
+            asset_key=asset,
+            check_name="rejected_share",
+            passed=counts.rejected == 0,
+            severity=dg.AssetCheckSeverity.ERROR if share > spec.limits.rejected_share else dg.AssetCheckSeverity.WARN,
+            metadata={"rejected": counts.rejected, "tried": tried, "share": share, "limit": spec.limits.rejected_share},
+        ),
+    ]
+
+
+def column_lineage(spec: SyncSpec, model: dg.AssetKey) -> dg.TableColumnLineage:
+    """Say from which column of the source model each field of the destination comes."""
+    return dg.TableColumnLineage(
+        {entry.field: [dg.TableColumnDep(asset_key=model, column_name=entry.column)] for entry in spec.mapping}
+    )
+
+
+def field_schema(spec: SyncSpec) -> dg.TableSchema:
+    """Describe the fields that the sync writes."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                name=entry.field,
+                type=str(entry.type) if entry.type else "as the column",
+                description=f"from column {entry.column}" + (", match key" if entry.match_key else ""),
+            )
+            for entry in spec.mapping
+        ]
+    )
+
+
+def _table(head: Sequence[str], rows: Any) -> str:
+    body = [[str(cell) for cell in row] for row in rows]
+    if not body:
+        return "none"
+    lines = [head, ["---"] * len(head), *body]
+    return "\n".join("| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|").replace("\n", " ")
+
+
+def skipped_note(reasons: Mapping[str, int]) -> str:
+    """List reasons and numbers in one line for the log."""
+    return ", ".join(f"{reason} {number}" for reason, number in reasons.items()) or "none"

@@ -1,0 +1,236 @@
+"""The daily report tells what the books hold, to people who do not open Dagster."""
+
+import re
+import stat
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from cdp_platform.reports import pages, write_reports
+from cdp_platform.reports.daily import SHOWN, read_days
+from cdp_platform.reports.values import DayReport
+from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+from cdp_platform_tests.unit.reports.books import FIRST, SECOND, Books
+
+TODAY = date(2026, 11, 22)
+
+
+@pytest.fixture
+def books(tmp_path: Path) -> Books:
+    return Books(tmp_path / "warehouse.duckdb")
+
+
+def read(books: Books) -> dict[str, DayReport]:
+    return {report.day.isoformat(): report for report in read_days(books.warehouse, TODAY)}
+
+
+def written(books: Books, day: str, language: str = "en") -> str:
+    folder = books.path.parent / "reports"
+    write_reports(books.warehouse, folder)
+    return (folder / f"{day}.{language}.html").read_text(encoding="utf-8")
+
+
+def test_a_warehouse_without_any_table_gives_an_index_that_says_so(tmp_path: Path) -> None:
+    files = write_reports(DuckDbWarehouse(tmp_path / "new.duckdb"), tmp_path / "reports")
+    assert [file.name for file in files] == ["index.en.html", "index.zh-Hant.html"]
+    assert "No day has been run yet" in files[0].read_text(encoding="utf-8")
+    assert "還沒有執行過任何一天" in files[1].read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        "cdp.sync_runs",
+        "cdp.sync_log",
+        "cdp.rejected_rows",
+        "marts.profiles",
+        "audiences.audience_members_daily",
+        "audiences.audience_membership_changes",
+        "raw_hubspot.contacts",
+    ],
+)
+def test_a_missing_table_leaves_the_rest_of_the_page_standing(books: Books, missing: str) -> None:
+    books.run(FIRST, planned=1, delivered=1, operations={"create": 1})
+    books.sent("p-1", FIRST, "create", {}, {"email": "a@example.com"})
+    books.member("p-1", FIRST)
+    books.contact("p-1", FIRST)
+    books.run_sql(f"drop table {missing}")
+    assert "Who entered and who left" in written(books, FIRST)
+
+
+def test_who_entered_and_who_left_is_told_with_the_values_behind_the_reason(books: Books) -> None:
+    books.person("p-1", "Amelia", "Hart")
+    books.person("p-2", "Bruno", "Okafor")
+    books.member("p-2", FIRST)
+    books.member("p-1", SECOND)
+    books.change("p-1", SECOND, "entered", "days_without_visit_reached", "2017-11-28", 28)
+    books.change("p-2", SECOND, "left", "visited_again", "2017-12-26", 0)
+    page = written(books, SECOND)
+    assert "1 person entered and 1 person left the audience" in page
+    assert re.search(r"Amelia Hart</b>\s*<span[^>]*>– came often, last visit on 28 Nov 2017, 28 days ago", page)
+    assert re.search(r"Bruno Okafor</b>\s*<span[^>]*>– visited again: last visit on 26 Dec 2017", page)
+
+
+def test_nobody_enters_an_audience_that_is_looked_at_for_the_first_time(books: Books) -> None:
+    books.member("p-1", FIRST)
+    assert "is looked at for the first time and has 1 member." in written(books, FIRST)
+
+
+def test_more_people_than_fit_are_counted_and_not_listed(books: Books) -> None:
+    books.member("p-0", FIRST)
+    for number in range(SHOWN + 3):
+        books.change(f"p-{number:03}", SECOND, "entered", "permission_granted", "2017-11-01", 55)
+    report = read(books)[SECOND]
+    assert report.audiences is not None
+    assert (len(report.audiences[0].entered), report.audiences[0].entered_count) == (SHOWN, SHOWN + 3)
+    assert "and 3 more" in written(books, SECOND)
+
+
+def test_a_change_is_told_field_by_field_with_old_and_new(books: Books) -> None:
+    books.person("p-1", "Amelia", "Hart")
+    books.run(FIRST, planned=1, delivered=1, operations={"withdraw": 1})
+    books.sent("p-1", FIRST, "withdraw", {"hs_email_optout": False}, {"hs_email_optout": True})
+    row = re.findall(r"<tr><td>.*?</tr>", written(books, FIRST))
+    cells = [re.sub(r"<[^>]+>", "", cell) for cell in re.findall(r"<td.*?</td>", row[0])]
+    assert cells == ["Amelia Hart", "permission withdrawn", "Opted out of e-mail", "no", "yes"]
+
+
+def test_the_rarest_changes_come_first(books: Books) -> None:
+    books.run(FIRST, planned=4, delivered=4, operations={"update": 4})
+    for number in range(3):
+        books.sent(f"p-{number}", FIRST, "update", {"last_order_on": "2017-12-01"}, {"last_order_on": "2017-12-25"})
+    books.sent("p-9", FIRST, "update", {"email": "a@example.com"}, {"email": "b@example.com"})
+    syncs = read(books)[FIRST].syncs
+    assert syncs is not None
+    assert [(change.person.person_id, change.field) for change in syncs[0].field_changes][:2] == [
+        ("p-9", "email"),
+        ("p-0", "last_order_on"),
+    ]
+
+
+def test_changes_beyond_the_limit_are_counted(books: Books) -> None:
+    books.run(FIRST, planned=SHOWN + 5, delivered=SHOWN + 5, operations={"update": SHOWN + 5})
+    for number in range(SHOWN + 5):
+        books.sent(f"p-{number:03}", FIRST, "update", {"phone": "1"}, {"phone": "2"})
+    syncs = read(books)[FIRST].syncs
+    assert syncs is not None
+    assert (len(syncs[0].field_changes), syncs[0].records_not_shown) == (SHOWN, 5)
+
+
+def test_two_runs_of_a_day_add_up_what_was_sent_and_keep_what_stands(books: Books) -> None:
+    books.run(FIRST, "2026-11-22 10:00:00+00", planned=7, delivered=5, skipped=2, reasons={"never_asked": 2})
+    books.run(FIRST, "2026-11-22 11:00:00+00", planned=4, delivered=1, skipped=3, reasons={"never_asked": 3})
+    syncs = read(books)[FIRST].syncs
+    assert syncs is not None
+    assert (syncs[0].delivered, syncs[0].skipped, syncs[0].planned) == (6, 3, 9)
+    assert syncs[0].skipped_reasons == {"never_asked": 3}
+
+
+def test_a_run_without_a_partition_stands_on_the_day_it_ran(books: Books) -> None:
+    books.run(None, "2026-11-22 10:00:00+00", planned=1, delivered=1)
+    assert list(read(books)) == ["2026-11-22"]
+
+
+def test_who_was_left_out_is_told_with_who_can_mend_it(books: Books) -> None:
+    books.run(FIRST, planned=3, skipped=3, reasons={"never_asked": 3})
+    page = written(books, FIRST)
+    assert "3 people were left out: nobody ever asked them" in page
+    assert "Customer service or the sign-up form can ask" in page
+
+
+def test_rejected_rows_stand_on_the_newest_day_by_reason_and_field(books: Books) -> None:
+    books.person("p-1", "Amelia", "Hart")
+    books.run(FIRST, planned=2, rejected=2)
+    books.run(SECOND, planned=0)
+    books.rejected("p-1", "invalid_email", field="email")
+    books.rejected("p-2", "unknown_field", field="rfm_segment")
+    newest = written(books, SECOND)
+    assert "HubSpot refused 1 row: it does not accept the e-mail address." in newest
+    assert "HubSpot refused 1 row: it does not know Customer segment." in newest
+    assert "Concerns: Amelia Hart" in newest
+    assert "Concerns" not in written(books, FIRST)
+
+
+def test_what_came_back_is_what_the_day_before_did_not_say(books: Books) -> None:
+    for person in ("p-1", "p-2"):
+        books.contact(person, FIRST, opt_out=person == "p-1")
+    books.contact("p-1", SECOND, opt_out=True)
+    books.contact("p-2", SECOND, confirmed_on=SECOND)
+    first, second = read(books)[FIRST].feedback, read(books)[SECOND].feedback
+    assert first is not None and second is not None
+    assert [person.person_id for person in first.opt_outs] == ["p-1"]
+    assert (second.opt_out_count, second.email_count) == (0, 1)
+    assert (second.emails[0].old, second.emails[0].new) == ("p-2@example.com", "p-2.new@example.com")
+
+
+def test_a_day_that_was_run_long_after_it_passed_says_that_it_is_a_replay(books: Books) -> None:
+    books.run(FIRST, planned=0)
+    books.run("2026-11-21", planned=0)
+    assert "This is a replay of the year 2017" in written(books, FIRST)
+    assert "replay" not in written(books, "2026-11-21")
+
+
+def test_days_link_to_their_neighbours_and_to_the_other_language(books: Books) -> None:
+    books.run(FIRST)
+    books.run(SECOND)
+    assert {f"{SECOND}.en.html", f"{FIRST}.zh-Hant.html", "index.en.html"} == set(
+        re.findall(r'href="([^"]+)"', written(books, FIRST))
+    )
+    assert f'href="{FIRST}.zh-Hant.html" rel="prev"' in written(books, SECOND, "zh-Hant")
+
+
+def test_every_link_of_the_report_leads_to_a_page_of_it(books: Books) -> None:
+    books.run(FIRST)
+    books.run(SECOND)
+    files = write_reports(books.warehouse, books.path.parent / "reports")
+    links = {link for file in files for link in re.findall(r'href="([^"]+)"', file.read_text(encoding="utf-8"))}
+    assert links <= {file.name for file in files}
+
+
+@pytest.mark.parametrize("language", ["en", "zh-Hant"])
+def test_a_hostile_name_is_text_and_nothing_else(books: Books, language: str) -> None:
+    books.person("p-1", "<script>alert(1)</script>", '" onload="x')
+    books.member("p-0", FIRST)
+    books.change("p-1", SECOND, "entered", "permission_granted", "2017-11-01", 55)
+    page = written(books, SECOND, language)
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_a_page_loads_nothing_and_allows_nothing_but_its_own_style(books: Books) -> None:
+    books.run(FIRST)
+    page = written(books, FIRST)
+    assert re.search(r"default-src 'none'; style-src 'sha256-[A-Za-z0-9+/=]+'", page)
+    assert not re.search(r"https?://|src=|@import|url\(|<script|style=", page)
+
+
+def test_pages_are_for_their_owner_only(books: Books) -> None:
+    books.run(FIRST)
+    files = write_reports(books.warehouse, books.path.parent / "reports")
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+def test_a_write_that_fails_leaves_the_old_page_and_no_rest(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    books.run(FIRST)
+    folder = books.path.parent / "reports"
+    before = {file.name: file.read_bytes() for file in write_reports(books.warehouse, folder)}
+    replaced: list[Path] = []
+
+    def refuse(self: Path, target: Path) -> Path:
+        replaced.append(target)
+        raise OSError(28, "no space left on device")
+
+    monkeypatch.setattr(pages.Path, "replace", refuse)
+    with pytest.raises(OSError, match="no space"):
+        write_reports(books.warehouse, folder)
+    assert replaced
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize("fill", [lambda books: books.run(FIRST, operations={"create": 0}), lambda books: None])
+def test_a_day_on_which_nothing_happened_is_a_day_all_the_same(books: Books, fill: Callable[[Books], None]) -> None:
+    books.contact("p-1", FIRST)
+    fill(books)
+    assert "Nothing on this day." in written(books, FIRST)
