@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
@@ -57,7 +58,7 @@ class Runner:
             tags={**job.run_tags, PROCESS_TAG: _process()},
             remote_job_origin=_origin(job_name),
         )
-        # Added only now: a range known at creation writes a planned event per asset and day, also for those without days.
+        # Added only now: a range known at creation writes a planned event per asset and day, 13,000 for the year.
         self.instance.add_run_tags(run.run_id, _day_tags(job_name, days))
         run = self.instance.get_run_by_id(run.run_id) or run
         failures: list[str] = []
@@ -99,7 +100,7 @@ def open_runner(home: Home, *, is_verbose: bool = False) -> Iterator[Runner]:
 
 
 def _origin(job_name: str) -> RemoteJobOrigin:
-    target = LoadableTargetOrigin(executable_path=sys.executable, module_name=MODULE, working_directory=os.getcwd())
+    target = LoadableTargetOrigin(executable_path=sys.executable, module_name=MODULE, working_directory=str(Path.cwd()))
     location = ManagedGrpcPythonEnvCodeLocationOrigin(loadable_target_origin=target, location_name=LOCATION)
     return RemoteJobOrigin(RemoteRepositoryOrigin(location, _REPOSITORY), job_name)
 

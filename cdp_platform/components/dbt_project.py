@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cdp_platform.components.dbt_manifest import DbtManifest
+from cdp_platform.components.processes import end_with_parent
 from cdp_platform.components.resources import child_environment
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import CdpError, ConfigError
@@ -104,8 +105,14 @@ class DbtProject:
             DBT_LOG_PATH=str(target),
         )
         try:
-            ended = subprocess.run(  # noqa: S603
-                [*line, *arguments], env=environment, capture_output=True, text=True, timeout=timeout, check=False
+            ended = subprocess.run(
+                [*line, *arguments],
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+                preexec_fn=end_with_parent,
             )
         except subprocess.TimeoutExpired as error:
             raise CdpError(f"dbt {command} did not end within {timeout} s and was stopped.") from error
@@ -143,5 +150,7 @@ def _read_results(file: Path) -> dict[str, DbtResult]:
 
 def _complaint(ended: "subprocess.CompletedProcess[str]") -> str:
     lines = [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()]
-    start = next((place for place, line in enumerate(lines) if "Error" in line or "error" in line), max(len(lines) - 5, 0))
+    start = next(
+        (place for place, line in enumerate(lines) if "Error" in line or "error" in line), max(len(lines) - 5, 0)
+    )
     return " ".join(" ".join(lines[start : start + 5]).split())[:600]

@@ -37,7 +37,9 @@ class DefinitionFile:
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             problem = getattr(error, "problem", None) or "it cannot be read"
-            raise ConfigError(f"this is not YAML: {problem}.", place=f"{path}:{mark.line + 1 if mark else 1}") from error
+            raise ConfigError(
+                f"this is not YAML: {problem}.", place=f"{path}:{mark.line + 1 if mark else 1}"
+            ) from error
         if len(documents) != 1:
             line = roots[1].start_mark.line + 1 if len(roots) > 1 else 1
             raise ConfigError(
@@ -72,8 +74,13 @@ class DefinitionFile:
     def validated(self, component_class: type[Any]) -> BaseModel:
         """Check `attributes` against the component; raise ConfigError for the first thing that is wrong."""
         model: type[BaseModel] = component_class.model()
+        attributes = self.content.get("attributes") or {}
         try:
-            return model.model_validate(self.content.get("attributes") or {})
+            found = model.model_validate(attributes)
+            if "{{" not in str(attributes):
+                # What Dagster validates is wider, so that templates pass; the component itself knows the values.
+                component_class.model_validate(attributes)
+            return found
         except ValidationError as error:
             problems = sorted(error.errors(), key=lambda problem: problem["type"] != "extra_forbidden")
             raise self._explain(problems[0], model) from error
@@ -113,7 +120,9 @@ class DefinitionFile:
                     remedy=nearest_of(name, _FIELDS),
                 )
         if not isinstance(self.content.get("attributes") or {}, Mapping):
-            raise ConfigError("must hold fields.", place=f"{self.path}:{self.line_of('attributes')}", field="attributes")
+            raise ConfigError(
+                "must hold fields.", place=f"{self.path}:{self.line_of('attributes')}", field="attributes"
+            )
 
     def _explain(self, problem: Any, model: type[BaseModel]) -> ConfigError:
         # A union's branches stand in pydantic's path as words that are no fields of the file.

@@ -1,8 +1,8 @@
 """Dagster's own SQLite event log, with its connections kept between events.
 
 Dagster opens and closes its database for every event: SQLAlchemy compiles every statement anew, and SQLite writes its
-log back to the disk at every close. A year of days is thousands of events, at 11 to 35 ms each; so it is 3 ms. The files
-are the same: Dagster's own class reads and writes them, too.
+log back to the disk at every close. A year of days is thousands of events, at 11 to 35 ms each; this way, 3 ms.
+The files are the same: Dagster's own class reads and writes them, too.
 """
 
 from collections.abc import Iterator, Mapping

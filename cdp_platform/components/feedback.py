@@ -13,6 +13,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from cdp_platform.components.days import Days, days_of
+from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.nearest import nearest_of
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.connectors.http import open_session
@@ -29,22 +30,10 @@ READERS: Mapping[tuple[str, str], tuple[Reader, tuple[str, ...]]] = {
 """By destination and object: what reads it, and the properties it reads."""
 
 
-class FeedbackDestination(dg.Model, dg.Resolvable):
-    """The account to read back from; the same words as in a sync."""
-
-    name: str = Field(description="The destination's name, as hubspot.")
-    object: str = Field(description="The object to read back, as contacts.")
-    connection: str | None = Field(default=None, description="The connection's name; left out: the destination's.")
-    token_env: str | None = Field(default=None, description="Name of the variable that holds the token.")
-    base_url: str | None = Field(default=None, description="Address of the account; left out: the vendor's own.")
-    base_url_env: str | None = Field(default=None, description="Name of a variable that, where set, replaces it.")
-    entity: str = Field(default="default", description="Brand and market that the account belongs to.")
-
-
 class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
     """Read a destination's records back, a snapshot a day."""
 
-    destination: FeedbackDestination = Field(description="The account to read back from.")
+    destination: DestinationAccount = Field(description="The account to read back from.")
     sync: str = Field(description="The sync that writes these records; switched off, nothing is read back either.")
     days: Days = Field(description="The local days of the loop.")
     freshness_hours: int = Field(default=36, description="Hours after which the read-back counts as stale.")
@@ -53,15 +42,7 @@ class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
     @property
     def connection(self) -> Connection:
         """The connection as the connectors know it."""
-        declared = self.destination
-        return Connection(
-            name=declared.connection or declared.name,
-            vendor=declared.name,
-            token_env=declared.token_env,
-            base_url=declared.base_url,
-            base_url_env=declared.base_url_env,
-            entity=declared.entity,
-        )
+        return self.destination.as_connection()
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the read-back and its history; raise ConfigError where nothing can read this object."""
@@ -105,7 +86,9 @@ class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
             from cdp_platform.syncs.switches import is_enabled
 
             if not is_enabled(platform.home, self.sync):
-                context.log.info(f"The sync {self.sync} is switched off: nothing is read back. `cdp enable {self.sync}`")
+                context.log.info(
+                    f"The sync {self.sync} is switched off: nothing is read back. `cdp enable {self.sync}`"
+                )
                 return
             day, _ = days_of(context)
             row_count = self._load(platform, day)

@@ -1,6 +1,6 @@
 """Load `defs/**/defs.yaml` without searching every installed package for plugins, which takes twelve seconds.
 
-The ordinary `dg` loader reads the same files. This one also says of a wrong file where it is wrong and what comes nearest.
+The ordinary `dg` loader reads the same files. This one also says where a file is wrong, and what comes nearest.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,8 @@ def _build(file: DefinitionFile, project_root: Path) -> dg.Definitions:
     context = replace(context, project_root=project_root)
     try:
         component = component_class.resolve_from_model(context.resolution_context, attributes)
-        return component.build_defs(context)
+        definitions: dg.Definitions = component.build_defs(context)
+        return definitions
     except ConfigError as error:
         raise file.placed(error) from error
 

@@ -24,7 +24,7 @@ _FLOW = ("models", "audiences", "plans", "destinations", "feedback")
 class Replay(dg.Model, dg.Resolvable):
     """The days that the loop runs one by one, after the history before them."""
 
-    start: LocalDay = Field(description="The first day of the replay; all days before it are history, loaded as a range.")
+    start: LocalDay = Field(description="The first day; all days before it are history, loaded as one range.")
     end: LocalDay = Field(description="The last day of the replay.")
     announce_to: str | None = Field(default=None, description="Address of the sandbox that is told the day.")
     announce_to_env: str | None = Field(default=None, description="Name of a variable that, where set, replaces it.")
@@ -98,6 +98,12 @@ class LoopComponent(dg.Component, dg.Model, dg.Resolvable):
             "loop_day",
             selection=selection.materializable(),
             description="One day of the loop, from its raw rows to what the destinations say back.",
+            metadata={
+                "history_start": self.days.start.isoformat(),
+                "replay_start": self.replay.start.isoformat(),
+                "replay_end": self.replay.end.isoformat(),
+                "feedback": self.feedback,
+            },
         )
 
     def _refresh(self) -> Any:

@@ -49,9 +49,7 @@ class ModelsComponent(dg.Component, dg.Model, dg.Resolvable):
         ops = [self._op("facts", facts, manifest, folder), self._op("people", people, manifest, folder)]
         return dg.Definitions(assets=[op for op in ops if op is not None], resources={"platform": PLATFORM})
 
-    def _op(
-        self, name: str, unique_ids: list[str], manifest: DbtManifest, folder: Path
-    ) -> dg.AssetsDefinition | None:
+    def _op(self, name: str, unique_ids: list[str], manifest: DbtManifest, folder: Path) -> dg.AssetsDefinition | None:
         if not unique_ids:
             return None
         checks = manifest.check_specs(unique_ids)
@@ -83,7 +81,7 @@ class ModelsComponent(dg.Component, dg.Model, dg.Resolvable):
 
 
 def _is_incremental(node: Node) -> bool:
-    return node["config"].get("materialized") == "incremental"
+    return str(node["config"].get("materialized")) == "incremental"
 
 
 def _build(
@@ -155,7 +153,8 @@ def _describe(platform: Platform, nodes: list[Node]) -> dict[str, dict[str, Any]
             relation = f"{node['schema']}.{node['name']}"
             facts: dict[str, Any] = {"dagster/column_schema": column_schema(node, session.columns(relation))}
             if node["config"].get("materialized") != "view":
-                [row] = session.rows(f"select count(*) as row_count from {platform.warehouse.dialect.relation(relation)}")
+                quoted = platform.warehouse.dialect.relation(relation)
+                [row] = session.rows(f"select count(*) as row_count from {quoted}")
                 facts["dagster/row_count"] = row["row_count"]
             found[node["unique_id"]] = facts
     return found

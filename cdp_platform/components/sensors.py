@@ -28,7 +28,8 @@ def new_raw_data_sensor(events: Sequence[dg.AssetKey], refresh: Any) -> dg.Senso
         seen = int(context.cursor or 0)
         records = [record for key in events for record in _materializations(context.instance, key, seen)]
         newest = max([seen, *(record.storage_id for record in records)])
-        days = sorted({record.partition_key for record in records if record.partition_key and _is_alone(context, record)})
+        alone = [record for record in records if _is_alone(context, record)]
+        days = sorted({record.partition_key for record in alone if record.partition_key})
         requests = []
         if days:
             tags = {_RANGE_START: days[0], _RANGE_END: days[-1]}

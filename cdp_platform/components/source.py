@@ -55,7 +55,8 @@ class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make one asset a table; raise ConfigError for an unknown source or table."""
         if self.source not in SOURCES:
-            raise ConfigError(f"there is no source {self.source!r}.", remedy=nearest_of(self.source, SOURCES), field="source")
+            remedy = nearest_of(self.source, SOURCES)
+            raise ConfigError(f"there is no source {self.source!r}.", remedy=remedy, field="source")
         tables = SOURCES[self.source].TABLES
         for field in ("descriptions", "freshness_hours"):
             for name in getattr(self, field):

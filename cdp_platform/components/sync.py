@@ -137,6 +137,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
                 dg.AssetCheckSpec(name="books_balance", asset=key, description="Every planned row has one outcome."),
                 dg.AssetCheckSpec(name="rejected_share", asset=key, description="Rows that the destination rejected."),
             ],
+            can_subset=True,
             op_tags={"room": "syncs"},
         )
         def send(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:

@@ -45,7 +45,7 @@ def error_of(
         return AuthenticationFailed(what, remedy="The credential lacks a permission: grant it at the vendor.")
     if status < 400:
         return ConfigError(what, remedy="Redirects are not followed: correct the base URL.", field="base_url")
-    return Refused(what, status=status, code="too_large" if status == 413 else reason or "refused")
+    return Refused(what, status=status, code="row_too_large" if status == 413 else reason or "refused")
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -80,7 +80,7 @@ class Session(Protocol):
     """An authenticated, paced way to one account.
 
     `send` answers 2xx only and raises otherwise: ConnectionFailed, AuthenticationFailed, RateLimited, TemporarilyDown,
-    Refused, ContractBroken (by the table of default readings in docs/explanation/answers.md).
+    Refused, ContractBroken, and ConfigError for a redirect (by the table of default readings in docs/explanation/answers.md).
     """
 
     def send(self, request: Request) -> Answer: ...

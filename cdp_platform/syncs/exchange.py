@@ -15,6 +15,7 @@ from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import (
     AuthenticationFailed,
+    ConfigError,
     ConnectionFailed,
     ContractBroken,
     RateLimited,
@@ -90,9 +91,9 @@ class Exchange:
                 answer = self.session.send(request)
                 self._note_answer(rows, outgoing, answer, attempt)
                 return
-            except (RateLimited, ConnectionFailed, Refused) as failure:
+            except (RateLimited, ConnectionFailed, Refused, ConfigError) as failure:
                 self.note(rows, Status.UNANSWERED if is_uncertain else Status.NOT_SENT, attempt=attempt)
-                if isinstance(failure, (Refused, AuthenticationFailed)):
+                if isinstance(failure, (Refused, AuthenticationFailed, ConfigError)):
                     raise
                 pause = self._pause(failure, attempt)
                 waited += pause

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from cdp_platform.errors import LeaseLost
 from cdp_platform.syncs.journal import Journal
 
-LEASE_SECONDS = 90.0
-"""Longer than the deadline of one request with its retries between two renewals."""
+LEASE_SECONDS = 180.0
+"""Longer than one request may take with its own deadline and its wait for the pace (110 s)."""
 
 
 @dataclass(frozen=True, kw_only=True)

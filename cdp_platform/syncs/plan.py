@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from cdp_platform.domain.plans import Plan, Verdict
-from cdp_platform.domain.syncs import Mode, SyncSpec
+from cdp_platform.domain.syncs import FieldMapping, Mode, SyncSpec
 from cdp_platform.errors import GuardTripped
 from cdp_platform.syncs import guards
 from cdp_platform.syncs.account import Engine, identity, session_to
@@ -20,6 +20,7 @@ from cdp_platform.syncs.ledger import Ledger, ledger_id, open_ledger
 from cdp_platform.syncs.plan_files import keep, plan_path
 from cdp_platform.syncs.records import create_desired
 from cdp_platform.syncs.settle import recover
+from cdp_platform.texts.catalogue import verdict_text
 from cdp_platform.warehouse.base import Dialect, Session
 
 NOT_ASKED = "not-asked"
@@ -52,15 +53,10 @@ def require_allowed(plan: Plan) -> None:
     if plan.is_allowed:
         return
     failed = [verdict for verdict in plan.verdicts if not verdict.passed]
-    details = "; ".join(
-        f"{verdict.code} ({', '.join(f'{name}: {value}' for name, value in verdict.parameters.items())})"
-        for verdict in failed
-    )
-    counts = {verdict.code: int(verdict.parameters.get("rows", 1)) for verdict in failed}
+    reasons = "\n".join(f"{verdict.code}: {verdict_text(verdict, 'en')}" for verdict in failed)
     raise GuardTripped(
-        f"the plan {plan.digest[:12]} of sync {plan.sync} was stopped by its guards: {details}.",
-        remedy="Mend the model, the consents or the mapping, and plan again; nothing was sent.",
-        counts=counts,
+        f"the plan {plan.digest[:12]} of sync {plan.sync} was stopped by its guards; nothing was sent.\n{reasons}",
+        counts={verdict.code: int(verdict.parameters.get("rows", 1)) for verdict in failed},
     )
 
 
@@ -129,33 +125,8 @@ def _consent_rows(session: Session, dialect: Dialect, spec: SyncSpec) -> int:
 
 def _create_operations(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger) -> None:
     """Fill the temporary table `operations`: rows to be sent or left out with a reason; unchanged rows are absent."""
-    fingerprint = dialect.fingerprint("desired.payload")
-    may_create = "true" if spec.mode is not Mode.UPDATE else "false"
-    may_update = "true" if spec.mode not in (Mode.INSERT, Mode.APPEND) else "false"
-    session.execute("drop table if exists candidates")
-    session.execute(
-        f"""create temporary table candidates as
-        select
-            desired.*,
-            {fingerprint} as fingerprint,
-            ledger.fingerprint as known,
-            ledger."key" is not null as is_in_ledger,
-            case
-                when permission = 'never_asked' then 'never_asked'
-                when permission = 'withdrawn' and not is_in_ledger then 'withdrawn'
-                when rejected.primary_key is not null then 'held'
-            end as skipped
-        from desired
-        left join {ledger.diff_table} as ledger on ledger."key" = desired."key"
-        left join cdp.rejected_rows as rejected
-            on rejected.ledger_id = ? and rejected.primary_key = cast(desired."key" as varchar)
-            and rejected.fingerprint = cast({fingerprint} as varchar) and rejected.next_at > current_timestamp
-        where (ledger."key" is null and {may_create})
-            or (ledger."key" is not null and {may_update} and {fingerprint} is distinct from ledger.fingerprint)
-            or permission = 'never_asked'""",
-        [ledger.ledger_id],
-    )
-    changed = ", ".join(_changed(dialect, entry.field, spec) for entry in spec.mapping)
+    _create_candidates(session, dialect, spec, ledger)
+    changed = ", ".join(_changed(dialect, entry) for entry in spec.mapping)
     session.execute("drop table if exists operations")
     session.execute(
         f"""create temporary table operations as
@@ -184,13 +155,42 @@ def _create_operations(session: Session, dialect: Dialect, spec: SyncSpec, ledge
     )
 
 
-def _changed(dialect: Dialect, field: str, spec: SyncSpec) -> str:
-    """Name `field` where it is written and its value differs from the last one sent; SQL NULL otherwise."""
-    new = dialect.json_text("candidates.payload", field)
-    old = dialect.json_text("sent.payload", field)
-    name = "'" + field.replace("'", "''") + "'"
-    frozen = not next(entry for entry in spec.mapping if entry.field == field).after_withdrawal
-    permitted = "permission <> 'withdrawn' and " if frozen else ""
+def _create_candidates(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger) -> None:
+    """Fill the temporary table `candidates`: desired rows that differ from the ledger, or were never permitted."""
+    fingerprint = dialect.fingerprint("desired.payload")
+    may_create = "true" if spec.mode is not Mode.UPDATE else "false"
+    may_update = "true" if spec.mode not in (Mode.INSERT, Mode.APPEND) else "false"
+    session.execute("drop table if exists candidates")
+    session.execute(
+        f"""create temporary table candidates as
+        select
+            desired.*,
+            {fingerprint} as fingerprint,
+            ledger.fingerprint as known,
+            ledger."key" is not null as is_in_ledger,
+            case
+                when permission = 'never_asked' then 'never_asked'
+                when permission = 'withdrawn' and not is_in_ledger then 'withdrawn'
+                when rejected.primary_key is not null then 'held'
+            end as skipped
+        from desired
+        left join {ledger.diff_table} as ledger on ledger."key" = desired."key"
+        left join cdp.rejected_rows as rejected
+            on rejected.ledger_id = ? and rejected.primary_key = cast(desired."key" as varchar)
+            and rejected.fingerprint = cast({fingerprint} as varchar) and rejected.next_at > current_timestamp
+        where (ledger."key" is null and {may_create})
+            or (ledger."key" is not null and {may_update} and {fingerprint} is distinct from ledger.fingerprint)
+            or permission = 'never_asked'""",
+        [ledger.ledger_id],
+    )
+
+
+def _changed(dialect: Dialect, entry: FieldMapping) -> str:
+    """Name a field where it is written and its value differs from the last one sent; SQL NULL otherwise."""
+    new = dialect.json_text("candidates.payload", entry.field)
+    old = dialect.json_text("sent.payload", entry.field)
+    name = "'" + entry.field.replace("'", "''") + "'"
+    permitted = "" if entry.after_withdrawal else "permission <> 'withdrawn' and "
     return f"case when {permitted}(candidates.known is null or {new} is distinct from {old}) then {name} end"
 
 

@@ -146,7 +146,7 @@ class FakeSession:
     def _write(self, request: Request) -> Answer:
         rows = request.body["rows"]
         if self._rows_at_most is not None and len(rows) > self._rows_at_most:
-            raise Refused("The fake destination found the request too large.", status=413, code="too_large")
+            raise Refused("The fake destination found the request too large.", status=413, code="row_too_large")
         if self._poison & {row["match_value"] for row in rows}:
             raise Refused("The fake destination refused the request.", status=400, code="refused")
         self.account.arrived.append(request)

@@ -43,7 +43,7 @@ def test_each_status_has_its_error(status: int, kind: type[CdpError]) -> None:
 
 def test_a_refusal_carries_the_vendors_word_and_a_large_request_its_own() -> None:
     refusals = [error_of(status, {}, {"category": "VALIDATION_ERROR"}, vendor="hubspot") for status in (400, 413)]
-    assert [error.code for error in refusals if isinstance(error, Refused)] == ["VALIDATION_ERROR", "too_large"]
+    assert [error.code for error in refusals if isinstance(error, Refused)] == ["VALIDATION_ERROR", "row_too_large"]
 
 
 @pytest.mark.parametrize(

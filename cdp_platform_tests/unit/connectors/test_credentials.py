@@ -58,7 +58,9 @@ def test_the_base_url_is_the_variable_then_the_declared_then_the_vendors(monkeyp
     monkeypatch.delenv("HUBSPOT_URL", raising=False)
     vendor = "https://api.hubapi.com"
     plain = Connection(name="hubspot", vendor="hubspot", base_url_env="HUBSPOT_URL")
-    declared = Connection(name="hubspot", vendor="hubspot", base_url_env="HUBSPOT_URL", base_url="https://proxy.example.com")
+    declared = Connection(
+        name="hubspot", vendor="hubspot", base_url_env="HUBSPOT_URL", base_url="https://proxy.example.com"
+    )
     assert resolve_base_url(plain, vendor) == vendor
     assert resolve_base_url(declared, vendor) == "https://proxy.example.com"
     monkeypatch.setenv("HUBSPOT_URL", "http://127.0.0.1:8790")

@@ -131,9 +131,7 @@ def test_a_gzip_bomb_is_not_unfolded(open_to: OpenSession) -> None:
     assert type(error) is ContractBroken
 
 
-@pytest.mark.parametrize(
-    "fault", [Fault.RESET_BEFORE_READING, Fault.RESET_AFTER_READING, Fault.CLOSE_AFTER_READING]
-)
+@pytest.mark.parametrize("fault", [Fault.RESET_BEFORE_READING, Fault.RESET_AFTER_READING, Fault.CLOSE_AFTER_READING])
 def test_a_connection_that_ends_leaves_the_outcome_unknown(open_to: OpenSession, fault: Fault) -> None:
     assert type(send_and_fail(open_to, Reply(body=GOOD, fault=fault))) is TemporarilyDown
 
@@ -260,8 +258,14 @@ def test_cookies_do_not_make_one_request_depend_on_another(open_to: OpenSession)
 
 @pytest.mark.parametrize(
     "url",
-    ["https://api.hubapi.com", "https://api.hubapi.com/", "https://10.1.2.3:8443/x", "http://127.0.0.1:8790",
-     "http://localhost:8790", "http://[::1]:8790"],
+    [
+        "https://api.hubapi.com",
+        "https://api.hubapi.com/",
+        "https://10.1.2.3:8443/x",
+        "http://127.0.0.1:8790",
+        "http://localhost:8790",
+        "http://[::1]:8790",
+    ],
 )
 def test_https_anywhere_and_http_to_this_machine_are_allowed(url: str) -> None:
     assert check_base_url(url) == url.rstrip("/")

@@ -11,9 +11,7 @@ from cdp_platform.testing.fakes import FakeAccount, FakeDestination, FakeSession
 
 
 def make_row(ordinal: int, operation: Operation = Operation.CREATE, **fields: object) -> OutgoingRow:
-    return OutgoingRow(
-        ordinal=ordinal, operation=operation, match_value=f"p-{ordinal}", record_id=None, fields=fields
-    )
+    return OutgoingRow(ordinal=ordinal, operation=operation, match_value=f"p-{ordinal}", record_id=None, fields=fields)
 
 
 def encode(*rows: OutgoingRow) -> Request:

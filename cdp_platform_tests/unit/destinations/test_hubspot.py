@@ -105,9 +105,7 @@ def test_the_fields_tell_type_options_and_who_may_write_them() -> None:
         {"name": "where", "type": "object_coordinates"},
         {"name": "opted", "type": "bool", "options": [{"value": "true"}, {"value": "false"}]},
     ]
-    fields = {
-        field.name: field for field in HubSpot().describe(OneAnswerSession({"results": properties}), "contacts")
-    }
+    fields = {field.name: field for field in HubSpot().describe(OneAnswerSession({"results": properties}), "contacts")}
     assert fields["lifetime_value"].kind is FieldKind.DECIMAL
     assert fields["email_permission"].options == ("granted",)
     assert not fields["hs_object_id"].is_writable

@@ -1,7 +1,7 @@
 """A shop with people, consents and a fake CRM: model rows in, one run, records out."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -157,5 +157,5 @@ def person_of(number: int = 1, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    yield Shop(tmp_path / "home")
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path / "home")

@@ -1,0 +1,5 @@
+"""`python -m cdp_platform.cli`."""
+
+from cdp_platform.cli import main
+
+main()
