@@ -62,7 +62,7 @@ def run_demo(home: Home, *, port: int, until: date | None, is_verbose: bool) -> 
                 console.print(f"{buried} run(s) of an earlier demo ended without a word; their work is done again.")
             enable(home, SYNC)
             _run_days(runner, home, replay, console)
-            runner.run("plan_again")
+            _plan_once_more(runner)
             _tell(home, replay, address, console)
 
 
@@ -144,6 +144,12 @@ def _run_days(runner: Runner, home: Home, replay: Replay, console: Console) -> N
             runner.run("loop_day", days=(day, day), on_step=show)
             progress.advance(bar)
         progress.update(bar, description="replayed", step="")
+
+
+def _plan_once_more(runner: Runner) -> None:
+    """Plan to show that nothing is left to send, without covering the last day's plan in the UI."""
+    with dg.DagsterInstance.ephemeral() as aside:
+        Runner(instance=aside, definitions=runner.definitions, is_verbose=runner.is_verbose).run("plan_again")
 
 
 def _has_history(runner: Runner, home: Home, replay: Replay) -> bool:

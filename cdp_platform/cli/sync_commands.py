@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.syncs import switches
@@ -32,7 +31,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for 
     if not found:
         print("No sync was planned yet. Start with: cdp demo")
         return
-    Console().print(_table(journal, found))
+    console = Console(highlight=False)
+    for sync in found:
+        _show(console, sync, is_enabled=journal.is_enabled(sync.name))
 
 
 @app.command()
@@ -49,25 +50,14 @@ def disable(sync: SyncName) -> None:
     print(f"{sync} is switched off: it plans, and makes no request to the destination.")
 
 
-def _table(journal: Journal, found: list[SyncStatus]) -> Table:
-    table = Table(title="Syncs")
-    for name in ("sync", "destination", "switched", "day", "plan"):
-        table.add_column(name)
-    for name in ("planned", "delivered", "rejected", "unknown", "skipped", "pending"):
-        table.add_column(name, justify="right")
-    table.add_column("ended")
-    for sync in found:
-        counts = (sync.planned, sync.delivered, sync.rejected, sync.unknown, sync.skipped, sync.pending)
-        table.add_row(
-            sync.name,
-            sync.destination,
-            "on" if journal.is_enabled(sync.name) else "off",
-            sync.partition or "–",
-            sync.digest[:12],
-            *(f"{count:,}" for count in counts),
-            f"{sync.ended_at:%Y-%m-%d %H:%M:%S} UTC" if sync.ended_at else "not sent",
-        )
-    return table
+def _show(console: Console, sync: SyncStatus, *, is_enabled: bool) -> None:
+    ended = f"ended {sync.ended_at:%Y-%m-%d %H:%M} UTC" if sync.ended_at else "planned, not sent"
+    console.print(f"[bold]{sync.name}[/] → {sync.destination}, switched {'on' if is_enabled else 'off'}")
+    console.print(f"  day {sync.partition or '–'}, plan {sync.digest[:12]}, {ended}")
+    console.print(
+        f"  planned {sync.planned:,} = delivered {sync.delivered:,} + rejected {sync.rejected:,}"
+        f" + unknown {sync.unknown:,} + skipped {sync.skipped:,} + pending {sync.pending:,}"
+    )
 
 
 def _json(value: Any) -> str:

@@ -22,6 +22,7 @@ from cdp_platform.errors import CdpError
 DEFAULT_PORT: Final = 3000
 HOST: Final = "127.0.0.1"
 _LOOK_SECONDS: Final = 0.5
+_START_SECONDS: Final = 90
 _WORKSPACE: Final = """\
 load_from:
   - python_module:
@@ -44,6 +45,7 @@ def run_ui(home: Home, *, port: int, sandbox_port: int, console: Console) -> Non
                 "the daemon": ("dagster._daemon", ["run"]),
             }.items()
         }
+        _wait_for(port, processes)
         console.print(f"Dagster      http://{HOST}:{port}\nSandbox CRM  {address}\nCtrl-C ends both.")
         _watch(processes)
 
@@ -95,11 +97,26 @@ def _start(stack: ExitStack, module: str, options: list[str]) -> "subprocess.Pop
     return process
 
 
+def _wait_for(port: int, processes: dict[str, "subprocess.Popen[str]"]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        _look_at(processes)
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(_LOOK_SECONDS)
+    raise CdpError(f"Dagster's web server did not answer on port {port} within {_START_SECONDS} s.")
+
+
 def _watch(processes: dict[str, "subprocess.Popen[str]"]) -> None:
     while True:
-        for name, process in processes.items():
-            if process.poll() is not None:
-                raise CdpError(
-                    f"{name} ended by itself with exit code {process.returncode}.", remedy="Its last lines say why."
-                )
+        _look_at(processes)
         time.sleep(_LOOK_SECONDS)
+
+
+def _look_at(processes: dict[str, "subprocess.Popen[str]"]) -> None:
+    for name, process in processes.items():
+        if process.poll() is not None:
+            raise CdpError(
+                f"{name} ended by itself with exit code {process.returncode}.", remedy="Its last lines say why."
+            )

@@ -17,7 +17,8 @@ from cdp_platform.errors import ConfigError
 Node = Mapping[str, Any]
 
 _BUILT: Final = ("model", "seed", "snapshot")
-_GROUPS: Final = {"audiences": "audiences"}
+_GROUPS: Final = {"audiences": "audiences", "activation": "audiences"}
+"""By layer; every other layer is among the models. So no edge between groups goes back."""
 
 
 @dataclass(frozen=True)

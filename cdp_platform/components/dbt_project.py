@@ -5,6 +5,7 @@ dbt keeps its parsed project between runs, so that a build of other days parses 
 
 import fcntl
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from cdp_platform.errors import CdpError, ConfigError
 _PARSE_SECONDS: Final = 180
 _BUILD_SECONDS: Final = 1800
 _SOURCES: Final = ("*.sql", "*.yml", "*.yaml", "*.csv", "*.md")
+_CLOCK_TIME: Final = re.compile(r"^\d\d:\d\d:\d\d\s+")
 _OUTPUT_FOLDERS: Final = {"target", "logs", "dbt_packages"}
 
 
@@ -96,7 +98,7 @@ class DbtProject:
         self, command: str, target: Path, arguments: Sequence[str], *, timeout: int
     ) -> "subprocess.CompletedProcess[str]":
         options = {"--project-dir": self.folder, "--profiles-dir": self.folder, "--target-path": target}
-        line = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--no-version-check", command]
+        line = [sys.executable, "-W", "ignore", "-m", "dbt.cli.main", "--no-use-colors", "--no-version-check", command]
         for option, value in options.items():
             line += [option, str(value)]
         environment = child_environment(
@@ -149,7 +151,8 @@ def _read_results(file: Path) -> dict[str, DbtResult]:
 
 
 def _complaint(ended: "subprocess.CompletedProcess[str]") -> str:
-    lines = [line for line in (ended.stdout + ended.stderr).splitlines() if line.strip()]
+    told = [_CLOCK_TIME.sub("", line) for line in (ended.stdout + ended.stderr).splitlines()]
+    lines = [line for line in told if line.strip() and "Encountered an error" not in line]
     start = next(
         (place for place, line in enumerate(lines) if "Error" in line or "error" in line), max(len(lines) - 5, 0)
     )

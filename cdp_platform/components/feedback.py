@@ -55,7 +55,7 @@ class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
         key = dg.AssetKey(["feedback", self.connection.name, self.destination.object])
         history = dg.AssetSpec(
             key=[*key.path[:-1], f"{key.path[-1]}_history"],
-            group_name="feedback",
+            group_name="sources",
             description="The days read back so far. The models of a day read the days before it, never the day itself.",
             owners=[self.owner],
             kinds={self.destination.name},

@@ -3,6 +3,7 @@
 The ordinary `dg` loader reads the same files. This one also says where a file is wrong, and what comes nearest.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +23,9 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
 
     Paths in the files are relative to `project_root`. Raises ConfigError for the first file that cannot work.
     """
+    # Both are meant: ranges are loaded in one run, and a backfill of `loop_day` goes day by day.
+    warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
+    warnings.filterwarnings("ignore", message="Asset job .* materializes assets with varying BackfillPolicies")
     files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
     built = [(file, _build(file, project_root)) for file in files]
     _refuse_duplicates(built)

@@ -60,7 +60,7 @@ class ModelsComponent(dg.Component, dg.Model, dg.Resolvable):
             specs=[self._spec(key, manifest, is_daily) for key in unique_ids],
             check_specs=list(checks.values()),
             can_subset=True,
-            backfill_policy=dg.BackfillPolicy.single_run() if is_daily else None,
+            backfill_policy=dg.BackfillPolicy.single_run(),
             op_tags={"room": "dbt"},
         )
         def build(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Event]:

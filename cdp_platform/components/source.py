@@ -83,7 +83,8 @@ class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
             tags={"source": self.source},
             metadata={"dagster/column_schema": _column_schema(table.schema)},
             partitions_def=self.days.partitions if is_daily else None,
-            backfill_policy=dg.BackfillPolicy.single_run() if is_daily else None,
+            # Also where there are no days: a job runs a range at once only if each of its assets would.
+            backfill_policy=dg.BackfillPolicy.single_run(),
             freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)) if hours else None,
             op_tags={"room": "ingest"},
         )

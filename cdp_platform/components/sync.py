@@ -26,6 +26,7 @@ from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.plan import make_plan
 from cdp_platform.syncs.preview import preview
 from cdp_platform.syncs.send import send_plan
+from cdp_platform.texts.catalogue import text
 
 _PREVIEW_ROWS = 8
 _PROGRESS_ROWS = 1_000
@@ -89,7 +90,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             owners=[self.owner],
             kinds={"parquet", "duckdb"},
             check_specs=[
-                dg.AssetCheckSpec(name=guard, asset=key, blocking=True, description=f"The guard {guard}.")
+                dg.AssetCheckSpec(name=guard, asset=key, blocking=True, description=text(f"guard.{guard}.label", "en"))
                 for guard in guards
             ],
             metadata={"dagster/column_lineage": shown.column_lineage(spec, upstream[0])},

@@ -41,7 +41,7 @@ def read_status(journal: Journal, warehouse: Warehouse) -> list[SyncStatus]:
 
 
 def _status(name: str, run: Row | None, plan: Plan | None) -> SyncStatus:
-    if run is not None and (plan is None or run["digest"] == plan.digest or run["ended_at"] > plan.made_at):
+    if run is not None and (plan is None or not plan.to_send or run["ended_at"] > plan.made_at):
         return SyncStatus(name=name, **{column: value for column, value in run.items() if column != "sync"})
     if plan is None:
         raise LookupError(name)

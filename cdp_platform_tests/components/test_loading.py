@@ -1,0 +1,172 @@
+"""A wrong `defs.yaml` is told apart by file, line, field, wrong value and the nearest valid one."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from cdp_platform.components.loading import load_definitions
+from cdp_platform.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
+SYNC = "syncs/crm_contacts"
+
+
+@pytest.fixture
+def folder(parsed_home: Path, tmp_path: Path) -> Path:
+    """A copy of our own `defs/`, to be spoiled."""
+    return Path(shutil.copytree(ROOT / "cdp_platform" / "defs", tmp_path / "defs"))
+
+
+def test_the_project_loads_without_a_secret(definitions: dg.Definitions) -> None:
+    assert definitions.resolve_asset_graph().get_all_asset_keys()
+
+
+def test_an_unknown_field_is_named_with_its_line_and_the_nearest_field(folder: Path) -> None:
+    spoil(folder / SYNC, "primary_key:", "primary_kee:")
+    error = problem(folder)
+    assert error.place == f"{folder / SYNC / 'defs.yaml'}:5"
+    assert error.field == "primary_kee"
+    assert "Did you mean `primary_key`?" in str(error)
+
+
+def test_an_unknown_field_deep_inside_is_found(folder: Path) -> None:
+    spoil(folder / SYNC, "{column: email, field: email}", "{column: email, feild: email}")
+    error = problem(folder)
+    assert error.field == "mapping.1.feild"
+    assert "Did you mean `field`?" in str(error)
+
+
+def test_a_wrong_type_is_shown_with_its_value(folder: Path) -> None:
+    spoil(folder / SYNC, "freshness_hours: 36", "freshness_hours: soon")
+    error = problem(folder)
+    assert error.field == "freshness_hours"
+    assert "'soon'" in str(error)
+    assert "integer" in str(error)
+
+
+def test_a_value_outside_of_the_list_names_the_list(folder: Path) -> None:
+    spoil(folder / SYNC, "mode: upsert", "mode: upsurt")
+    error = problem(folder)
+    assert error.field == "mode"
+    assert "'upsert'" in str(error)
+
+
+def test_a_missing_field_is_named(folder: Path) -> None:
+    spoil(folder / SYNC, "  primary_key: person_id\n", "")
+    assert "required" in str(problem(folder))
+    assert problem(folder).field == "primary_key"
+
+
+def test_an_unknown_component_names_the_nearest(folder: Path) -> None:
+    spoil(folder / SYNC, "components.SyncComponent", "components.SinkComponent")
+    error = problem(folder)
+    assert error.place.endswith("defs.yaml:1")
+    assert "Did you mean `cdp_platform.components.SyncComponent`?" in str(error)
+
+
+def test_an_unknown_model_names_the_nearest(folder: Path) -> None:
+    spoil(folder / SYNC, "source_model: sync_contacts__crm", "source_model: sync_contact__crm")
+    error = problem(folder)
+    assert error.place == f"{folder / SYNC / 'defs.yaml'}:4"
+    assert error.field == "source_model"
+    assert "Did you mean `sync_contacts__crm`?" in str(error)
+
+
+def test_two_syncs_of_one_name_are_refused_naming_both_files(folder: Path) -> None:
+    shutil.copytree(folder / SYNC, folder / "syncs" / "crm_contacts_again")
+    message = str(problem(folder))
+    assert str(folder / SYNC / "defs.yaml") in message
+    assert str(folder / "syncs" / "crm_contacts_again" / "defs.yaml") in message
+
+
+def test_two_documents_in_a_file_are_refused(folder: Path) -> None:
+    file = folder / SYNC / "defs.yaml"
+    file.write_text(file.read_text(encoding="utf-8") + "---\ntype: another\n", encoding="utf-8")
+    assert "2 documents instead of one" in str(problem(folder))
+
+
+def test_broken_yaml_is_named_with_its_line(folder: Path) -> None:
+    spoil(folder / "loop", "  days:", "  days: [")
+    error = problem(folder)
+    assert "this is not YAML" in str(error)
+    assert error.place.startswith(f"{folder / 'loop' / 'defs.yaml'}:")
+
+
+@pytest.mark.parametrize("content", ["", "just a text\n", "- a\n- list\n"])
+def test_a_file_of_another_shape_is_refused(folder: Path, content: str) -> None:
+    (folder / "loop" / "defs.yaml").write_text(content, encoding="utf-8")
+    assert str(folder / "loop" / "defs.yaml") in str(problem(folder))
+
+
+def test_a_field_beside_type_and_attributes_is_refused(folder: Path) -> None:
+    spoil(folder / "loop", "attributes:", "atributes:")
+    assert "Did you mean `attributes`?" in str(problem(folder))
+
+
+def test_days_that_end_before_they_start_are_refused(folder: Path) -> None:
+    spoil(folder / "ingest/retail", "end: 2017-12-31", "end: 2016-12-31")
+    error = problem(folder)
+    assert error.field == "days.end"
+    assert "2016-12-31" in str(error)
+
+
+def test_an_unknown_time_zone_names_the_nearest(folder: Path) -> None:
+    spoil(folder / "ingest/retail", "America/New_York", "America/New_Yorc")
+    assert "Did you mean `America/New_York`?" in str(problem(folder))
+
+
+def test_an_unknown_source_table_names_the_nearest(folder: Path) -> None:
+    spoil(folder / "ingest/retail", "{transactions: 36}", "{transaction: 36}")
+    assert "Did you mean `transactions`?" in str(problem(folder))
+
+
+def test_the_replay_is_announced_to_this_machine_only(folder: Path) -> None:
+    spoil(folder / "loop", "http://127.0.0.1:8790", "http://crm.example.com")
+    assert problem(folder).field == "replay.announce_to"
+
+
+def test_an_unknown_executor_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_EXECUTOR", "cloud")
+    assert "in_process, multiprocess" in str(problem(folder))
+
+
+def test_loading_imports_nothing_that_only_a_run_needs(parsed_home: Path, definitions: dg.Definitions) -> None:
+    heavy = ("dagster_dbt", "dlt", "dbt", "pandas", "snowflake.connector", "google.cloud.bigquery")
+    program = f"import sys, cdp_platform.definitions; print([name for name in {heavy!r} if name in sys.modules])"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.strip() == "[]"
+
+
+@pytest.mark.slow
+def test_the_ordinary_loader_reads_the_same_files(parsed_home: Path, definitions: dg.Definitions) -> None:
+    program = (
+        "from pathlib import Path; import dagster as dg;"
+        "defs = dg.load_from_defs_folder(path_within_project=Path.cwd());"
+        "print(len(defs.resolve_asset_graph().get_all_asset_keys()))"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=True
+    )
+    assert int(ended.stdout) == len(definitions.resolve_asset_graph().get_all_asset_keys())
+
+
+def spoil(folder: Path, old: str, new: str) -> None:
+    """Replace text in a folder's `defs.yaml`."""
+    file = folder / "defs.yaml"
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def problem(folder: Path) -> ConfigError:
+    """Load the folder and return what is wrong with it."""
+    with pytest.raises(ConfigError) as caught:
+        load_definitions(folder, project_root=ROOT)
+    return caught.value
