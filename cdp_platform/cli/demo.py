@@ -24,8 +24,8 @@ from cdp_platform.components.days import each_day
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import CdpError
 from cdp_platform.reports import write_reports
+from cdp_platform.syncs.controls import switch
 from cdp_platform.syncs.journal import Journal
-from cdp_platform.syncs.switches import enable
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 SYNC: Final = "crm_contacts"
@@ -60,7 +60,7 @@ def run_demo(home: Home, *, port: int, until: date | None, is_verbose: bool) -> 
             replay = _replay(runner, until)
             if buried := runner.bury_dead_runs():
                 console.print(f"{buried} run(s) of an earlier demo ended without a word; their work is done again.")
-            enable(home, SYNC)
+            switch(Journal(home), SYNC, is_enabled=True)
             _run_days(runner, home, replay, console)
             _plan_once_more(runner)
             _tell(home, replay, address, console)

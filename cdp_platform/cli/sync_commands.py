@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from cdp_platform.connectors.credentials import cdp_home
-from cdp_platform.syncs import switches
+from cdp_platform.syncs import controls
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.status import SyncStatus, read_status
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
@@ -33,20 +33,20 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for 
         return
     console = Console(highlight=False)
     for sync in found:
-        _show(console, sync, is_enabled=journal.is_enabled(sync.name))
+        _show(console, sync, is_enabled=controls.is_enabled(journal, sync.name))
 
 
 @app.command()
 def enable(sync: SyncName) -> None:
     """Switch a sync on; from then on its runs write to the destination."""
-    switches.enable(cdp_home(), sync)
+    controls.switch(Journal(cdp_home()), sync, is_enabled=True)
     print(f"{sync} is switched on: its next run sends what its plan says.")
 
 
 @app.command()
 def disable(sync: SyncName) -> None:
     """Switch a sync off; it goes on planning, and makes no request to the destination."""
-    switches.disable(cdp_home(), sync)
+    controls.switch(Journal(cdp_home()), sync, is_enabled=False)
     print(f"{sync} is switched off: it plans, and makes no request to the destination.")
 
 

@@ -58,8 +58,11 @@ class DefinitionFile:
         name = str(self.content.get("type", ""))
         module_name, _, class_name = name.rpartition(".")
         try:
-            found = getattr(import_module(module_name), class_name) if module_name else None
-        except (ImportError, AttributeError):
+            found = getattr(import_module(module_name), class_name, None) if module_name else None
+        except ModuleNotFoundError as error:
+            # A component that is there and cannot be imported is another fault, and speaks for itself.
+            if not f"{module_name}.".startswith(f"{error.name}."):
+                raise
             found = None
         if not (isinstance(found, type) and issubclass(found, dg.Component)):
             known = [f"{_PREFIX}{known}" for known in components.__all__]

@@ -83,9 +83,10 @@ class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
         )
         def read_back(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
             # The engine's switch is asked at run time: a fresh clone makes no request until a sync is switched on.
-            from cdp_platform.syncs.switches import is_enabled
+            from cdp_platform.syncs.controls import is_enabled
+            from cdp_platform.syncs.journal import Journal
 
-            if not is_enabled(platform.home, self.sync):
+            if not is_enabled(Journal(platform.home), self.sync):
                 context.log.info(
                     f"The sync {self.sync} is switched off: nothing is read back. `cdp enable {self.sync}`"
                 )

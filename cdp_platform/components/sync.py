@@ -22,6 +22,7 @@ from cdp_platform.connectors.registry import find_destination
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs.account import Engine
+from cdp_platform.syncs.controls import is_enabled
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.plan import make_plan
 from cdp_platform.syncs.preview import preview
@@ -99,12 +100,13 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
         def plan(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
             day = read_clock(platform.warehouse)
             made = make_plan(
-                engine_of(platform, spec), spec, run_id=context.run_id, partition=day.isoformat() if day else None
+                engine_of(platform, spec), spec, run_id=context.run.run_id, partition=day.isoformat() if day else None
             )
             context.log.info(f"To send: {dict(made.operations)}; left out: {shown.skipped_note(made.skipped)}.")
+            changes = preview(platform.home, platform.warehouse, spec, made, rows=_PREVIEW_ROWS)
             judged = {verdict.code: shown.verdict_result(key, verdict) for verdict in made.verdicts}
             yield dg.MaterializeResult(
-                metadata=shown.plan_metadata(made, preview(platform.home, spec, made, rows=_PREVIEW_ROWS)),
+                metadata=shown.plan_metadata(made, changes),
                 check_results=[judged.get(guard) or _not_asked(key, guard) for guard in guards],
             )
 
@@ -143,13 +145,13 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
         )
         def send(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
             engine = engine_of(platform, spec)
-            if not engine.journal.is_enabled(spec.name):
+            if not is_enabled(engine.journal, spec.name):
                 context.log.info(f"{spec.name} is switched off: nothing is sent. Switch it on: cdp enable {spec.name}")
                 return
-            made = engine.journal.plan(spec.name, run_id=context.run_id) or engine.journal.plan(spec.name)
+            made = engine.journal.plan(spec.name, run_id=context.run.run_id) or engine.journal.plan(spec.name)
             if made is None:
                 raise CdpError(f"sync {spec.name} was never planned.", remedy=f"Materialize plans/{spec.name} first.")
-            record = send_plan(engine, spec, made, run_id=context.run_id, on_progress=_progress(context))
+            record = send_plan(engine, spec, made, run_id=context.run.run_id, on_progress=_progress(context))
             yield dg.MaterializeResult(
                 metadata=shown.run_metadata(record), check_results=shown.run_checks(key, spec, record)
             )

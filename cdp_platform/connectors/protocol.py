@@ -3,12 +3,14 @@
 The engine owns the loop (pacing, retries, bisection, journal); a destination owns the vendor's words and nothing else.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 from cdp_platform.domain.outcomes import Operation, RowOutcome
-from cdp_platform.domain.syncs import FieldKind, Mode
+from cdp_platform.domain.syncs import FieldKind, Mode, Removal
 
 Json = Any
 """Anything that JSON can say."""
@@ -16,14 +18,27 @@ Json = Any
 
 @dataclass(frozen=True, kw_only=True)
 class OutgoingRow:
-    """One row on its way. `fields` holds only what is to be written; a None clears the field."""
+    """One row on its way. A None among its fields clears the field."""
 
     ordinal: int
     operation: Operation
     match_value: str
     record_id: str | None
     """The destination's own id, where an earlier run learned it."""
-    fields: Mapping[str, Json]
+    document: str
+    """All fields that may be written, as JSON text: for destinations that take a row as it is."""
+    names: tuple[str, ...] | None = None
+    """The fields to be written; None for all of the document."""
+    without_nulls: bool = False
+    """A new record: fields without a value are left out."""
+
+    @cached_property
+    def fields(self) -> Mapping[str, Json]:
+        """Only what is to be written."""
+        every: dict[str, Json] = json.loads(self.document)
+        if self.names is not None:
+            return {name: every[name] for name in self.names}
+        return {name: value for name, value in every.items() if not (self.without_nulls and value is None)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +81,8 @@ class Capabilities:
     """What one object of a destination can do, and how fast."""
 
     modes: frozenset[Mode]
+    removals: frozenset[Removal] = frozenset({Removal.KEEP})
+    """What it can do with a record that left the model."""
     batch_rows: int
     """Rows in one request at most."""
     writes_changed_fields_only: bool
@@ -74,13 +91,16 @@ class Capabilities:
     """Steady pace that the vendor allows one credential, from the vendor's page."""
     burst_requests: int
     """Requests that may go at once before the pace applies."""
+    requests_at_once: int = 1
+    """Requests under way at the same time; at least rate × latency, or the pace is not reached."""
 
 
 class Session(Protocol):
     """An authenticated, paced way to one account.
 
-    `send` answers 2xx only and raises otherwise: ConnectionFailed, AuthenticationFailed, RateLimited, TemporarilyDown,
-    Refused, ContractBroken, and ConfigError for a redirect (by the table of default readings in docs/explanation/answers.md).
+    `send` answers 2xx only and raises otherwise, by the default readings in docs/explanation/answers.md:
+    ConnectionFailed, AuthenticationFailed, RateLimited, TemporarilyDown, Refused, ContractBroken, and ConfigError for a
+    redirect.
     """
 
     def send(self, request: Request) -> Answer: ...

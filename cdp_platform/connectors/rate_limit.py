@@ -99,9 +99,7 @@ class Bucket:
             unknown = self._burst - taken - max(remaining, 0)
             if unknown > 0:
                 lead_seconds = min(window_seconds, LONGEST_PENALTY_SECONDS) - self._window_seconds
-                database.executemany(
-                    "insert into slots values (?, ?)", [(self._name, now + lead_seconds)] * unknown
-                )
+                database.executemany("insert into slots values (?, ?)", [(self._name, now + lead_seconds)] * unknown)
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""

@@ -17,8 +17,6 @@ crm-contacts-v3/batch/post-crm-v3-objects-contacts-batch-upsert, error-handling,
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import ClassVar, Final
 
 from cdp_platform.connectors.protocol import (
@@ -125,9 +123,7 @@ class HubSpot:
             record_id = result.get("id")
             if row is None or row.ordinal in outcomes or not isinstance(record_id, str) or not record_id:
                 raise _broken(answer, "has a result without an id, for no row, or for a row twice")
-            outcomes[row.ordinal] = RowOutcome(
-                ordinal=row.ordinal, outcome=Outcome.DELIVERED, record_id=record_id
-            )
+            outcomes[row.ordinal] = RowOutcome(ordinal=row.ordinal, outcome=Outcome.DELIVERED, record_id=record_id)
         errors = _objects(answer, answer.body.get("errors", []))
         return [*outcomes.values(), *_read_errors(rows, errors, outcomes, answer)]
 
@@ -173,19 +169,12 @@ def _input(match_field: str, row: OutgoingRow) -> dict[str, Json]:
 
 
 def _text(value: Json) -> str:
-    """Say a value as HubSpot takes it; times without an offset are UTC."""
+    """Say a value as HubSpot takes it: everything is text, and empty text clears."""
     match value:
         case None:
             return ""
         case bool():
             return "true" if value else "false"
-        case datetime():
-            aware = value if value.tzinfo else value.replace(tzinfo=UTC)
-            return aware.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        case date():
-            return value.isoformat()
-        case Decimal():
-            return format(value, "f")
         case list() | tuple():
             return ";".join(_text(item) for item in value)
     return str(value)

@@ -26,11 +26,6 @@ class Home:
         return self.root / "plans"
 
     @property
-    def key(self) -> Path:
-        """The secret of the journal's keyed hashes, 0600."""
-        return self.root / "journal.key"
-
-    @property
     def rate_limits(self) -> Path:
         """The SQLite file of the buckets that processes share."""
         return self.root / "rate_limits.sqlite"

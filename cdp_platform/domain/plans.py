@@ -51,6 +51,8 @@ class Plan:
     skipped: Mapping[str, int]
     """Rows left out, by reason code."""
     verdicts: tuple[Verdict, ...]
+    is_partial: bool = False
+    """Whether the plan was narrowed to chosen rows."""
 
     @property
     def is_allowed(self) -> bool:

@@ -20,6 +20,24 @@ class Mode(StrEnum):
     APPEND = "append"
 
 
+class Removal(StrEnum):
+    """What happens at the destination to a record that left the source model of a mirror."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+    ARCHIVE = "archive"
+    CLEAR = "clear"
+    """The record stays; the mapped fields other than the match key are emptied."""
+
+
+class FirstRun(StrEnum):
+    """What a sync does with rows that its ledger has never seen while the ledger is new."""
+
+    SEND_ALL = "send_all"
+    BASELINE = "baseline"
+    """Take the present rows as delivered and send nothing."""
+
+
 class FieldKind(StrEnum):
     """The types a mapped field may be declared as; `decimal` carries precision and scale."""
 
@@ -126,6 +144,10 @@ class SyncSpec:
     object: str
     mode: Mode
     mapping: tuple[FieldMapping, ...]
+    removal: Removal = Removal.KEEP
+    first_run: FirstRun = FirstRun.SEND_ALL
+    needs_approval: bool = False
+    """Whether a person must approve each plan before it is sent."""
     consent: Consent | None = None
     """None only where the YAML says `purpose: none`."""
     limits: Limits = field(default_factory=Limits)
@@ -145,6 +167,7 @@ class SyncSpec:
             "primary_key": self.primary_key,
             "object": self.object,
             "mode": self.mode,
+            "removal": self.removal,
             "mapping": [asdict(entry) for entry in self.mapping],
             "consent": asdict(self.consent) if self.consent else None,
         }

@@ -90,9 +90,7 @@ def _read_pages(
         query = query | {"after": cursor}
 
 
-def _send(
-    session: Session, request: Request, sleep: Callable[[float], None], spread: Callable[[], float]
-) -> Answer:
+def _send(session: Session, request: Request, sleep: Callable[[float], None], spread: Callable[[], float]) -> Answer:
     """Send with full jitter between attempts; a wait that the destination asks for is kept, up to its bound."""
     for attempt in range(_ATTEMPTS):
         try:

@@ -1,9 +1,11 @@
 """Which account a sync writes to, and the session that leads there."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from cdp_platform.connectors.credentials import read_secret, resolve_base_url
 from cdp_platform.connectors.protocol import Destination, Session
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.plans import LedgerIdentity
@@ -34,6 +36,17 @@ def session_to(engine: Engine, spec: SyncSpec) -> Iterator[Session]:
         yield session
     finally:
         session.close()
+
+
+def connection_id(engine: Engine, spec: SyncSpec) -> str:
+    """Name where a connection leads to, by name, address and credential, without telling the credential.
+
+    Raises AuthenticationFailed for a token that is not there.
+    """
+    connection = spec.connection
+    token = read_secret(connection.token_env).reveal() if connection.token_env else ""
+    address = resolve_base_url(connection, engine.destination.default_base_url)
+    return hashlib.sha256("\n".join([connection.name, address, token]).encode()).hexdigest()[:16]
 
 
 def identity(spec: SyncSpec, account_id: str) -> LedgerIdentity:

@@ -3,13 +3,14 @@
 Retries with full jitter, waits when told to, and halves a batch that was refused without saying which row is at fault.
 """
 
-import json
+import itertools
 import random
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from cdp_platform.connectors.protocol import Answer, Capabilities, OutgoingRow, Session
+from cdp_platform.connectors.protocol import Capabilities, OutgoingRow, Session
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
@@ -23,7 +24,7 @@ from cdp_platform.errors import (
     TemporarilyDown,
 )
 from cdp_platform.syncs.account import Engine
-from cdp_platform.syncs.journal import Attempt, Status
+from cdp_platform.syncs.journal import RequestNote, RowNote, Status
 from cdp_platform.syncs.lease import Lease
 from cdp_platform.syncs.plan_files import PlannedRow
 
@@ -55,58 +56,98 @@ class Exchange:
     session: Session
     capabilities: Capabilities
     timing: Timing
-    batch: int = 0
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when the run is to end: requests under way are finished, no other is begun."""
+    batches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def send(self, rows: Sequence[PlannedRow]) -> None:
-        """Send rows of one operation; halve them where they are refused together, until the row at fault stands alone.
+        """Send rows; halve them where they are refused together, until the row at fault stands alone.
 
         Raises ConnectionFailed or DestinationError when the destination ends the run; what is known is in the journal.
         """
         waiting = [list(rows)] if rows else []
-        while waiting:
+        while waiting and not self.stopping.is_set():
             part = waiting.pop(0)
-            self.batch += 1
             try:
-                self._request(part)
+                self._request(part, next(self.batches))
             except Refused as refusal:
                 if len(part) == 1:
-                    self.note(part, Status.REJECTED, attempt=1, code=refusal.code)
+                    self.note(part, Status.REJECTED, code=refusal.code)
                     continue
                 middle = len(part) // 2
                 waiting[:0] = [part[:middle], part[middle:]]
 
-    def note(self, rows: Sequence[PlannedRow], status: Status, *, attempt: int, code: str | None = None) -> None:
-        """Write one status for all `rows` to the journal."""
-        self.engine.journal.write([self._attempt(row, status, attempt, code=code) for row in rows])
+    def note(
+        self,
+        rows: Sequence[PlannedRow],
+        status: Status,
+        *,
+        batch: int = 0,
+        attempt: int = 1,
+        code: str | None = None,
+        outcomes: Mapping[int, RowOutcome] | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        """Write to the journal what is known of `rows`; `outcomes` are those of an answer."""
+        told = outcomes or {}
+        self.engine.journal.write(
+            RequestNote(
+                ledger_id=self.plan.ledger_id,
+                digest=self.plan.digest,
+                run_id=self.run_id,
+                fence=self.lease.fence,
+                batch=batch,
+                attempt=attempt,
+                status=status,
+                ordinals=[row.ordinal for row in rows],
+                code=code,
+                exceptions={
+                    ordinal: RowNote(
+                        status=_STATUSES.get(outcome.outcome, Status.UNANSWERED),
+                        code=outcome.code,
+                        parameters=outcome.parameters,
+                    )
+                    for ordinal, outcome in told.items()
+                    if outcome.outcome is not Outcome.DELIVERED
+                },
+                record_ids=[told[row.ordinal].record_id for row in rows] if told else (),
+                request_id=request_id,
+            )
+        )
 
-    def _request(self, rows: Sequence[PlannedRow]) -> None:
+    def _request(self, rows: Sequence[PlannedRow], batch: int) -> None:
         outgoing = [_outgoing(row, self.capabilities) for row in rows]
         request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, outgoing)
         # An earlier request without an answer may have been processed, whatever a later one says of itself.
         is_uncertain, waited, attempt = False, 0.0, 1
         while True:
-            self.lease.renew()
-            self.note(rows, Status.INTENT, attempt=attempt)
+            self.lease.renew_if_due()
+            self.note(rows, Status.INTENT, batch=batch, attempt=attempt)
             try:
                 answer = self.session.send(request)
-                self._note_answer(rows, outgoing, answer, attempt)
-                return
+                told = _complete(rows, self.engine.destination.read(outgoing, answer))
             except (RateLimited, ConnectionFailed, Refused, ConfigError) as failure:
-                self.note(rows, Status.UNANSWERED if is_uncertain else Status.NOT_SENT, attempt=attempt)
+                left = Status.UNANSWERED if is_uncertain else Status.NOT_SENT
+                self.note(rows, left, batch=batch, attempt=attempt)
                 if isinstance(failure, (Refused, AuthenticationFailed, ConfigError)):
                     raise
                 pause = self._pause(failure, attempt)
                 waited += pause
                 attempt += int(isinstance(failure, ConnectionFailed))
-                if attempt > MAX_ATTEMPTS or waited > MAX_WAITING_SECONDS:
+                if attempt > MAX_ATTEMPTS or waited > MAX_WAITING_SECONDS or self.stopping.is_set():
                     raise
             except (TemporarilyDown, ContractBroken) as failure:
                 is_uncertain = True
-                self.note(rows, Status.UNANSWERED, attempt=attempt)
+                self.note(rows, Status.UNANSWERED, batch=batch, attempt=attempt)
                 pause = self._pause(failure, attempt)
                 attempt += 1
-                if attempt > MAX_ATTEMPTS:
+                if attempt > MAX_ATTEMPTS or self.stopping.is_set():
                     raise
+            else:
+                self.note(
+                    rows, Status.DELIVERED, batch=batch, attempt=attempt, outcomes=told, request_id=answer.request_id
+                )
+                return
             self.timing.sleep(pause)
 
     def _pause(self, failure: Exception, attempt: int) -> float:
@@ -114,68 +155,19 @@ class Exchange:
         told = failure.retry_after_seconds if isinstance(failure, RateLimited) else None
         return BACKOFF_SECONDS * 2.0**attempt * self.timing.jitter() if told is None else told
 
-    def _note_answer(
-        self, rows: Sequence[PlannedRow], outgoing: Sequence[OutgoingRow], answer: Answer, attempt: int
-    ) -> None:
-        outcomes = _complete(rows, self.engine.destination.read(outgoing, answer))
-        self.engine.journal.write(
-            [
-                self._attempt(
-                    row,
-                    _STATUSES.get(told.outcome, Status.UNANSWERED),
-                    attempt,
-                    code=told.code,
-                    parameters=json.dumps(dict(told.parameters)) if told.parameters else None,
-                    record_id=told.record_id,
-                    request_id=answer.request_id,
-                )
-                for row in rows
-                for told in [outcomes[row.ordinal]]
-            ]
-        )
-
-    def _attempt(
-        self,
-        row: PlannedRow,
-        status: Status,
-        attempt: int,
-        *,
-        code: str | None = None,
-        parameters: str | None = None,
-        record_id: str | None = None,
-        request_id: str | None = None,
-    ) -> Attempt:
-        return Attempt(
-            ledger_id=self.plan.ledger_id,
-            digest=self.plan.digest,
-            ordinal=row.ordinal,
-            key_hash=self.engine.journal.hashed(row.key),
-            operation=row.operation,
-            batch=self.batch,
-            attempt=attempt,
-            fence=self.lease.fence,
-            run_id=self.run_id,
-            status=status,
-            code=code,
-            parameters=parameters,
-            record_id=record_id,
-            request_id=request_id,
-        )
-
 
 def _outgoing(row: PlannedRow, capabilities: Capabilities) -> OutgoingRow:
     """Pick the fields that are written: of a new record all that have a value, of a known one those that changed."""
-    fields = dict(row.payload)
-    if row.operation is Operation.CREATE:
-        fields = {name: value for name, value in fields.items() if value is not None}
-    elif capabilities.writes_changed_fields_only and row.changed:
-        fields = {name: fields[name] for name in row.changed}
+    is_new = row.operation is Operation.CREATE
+    names = row.changed if capabilities.writes_changed_fields_only and row.changed else None
     return OutgoingRow(
         ordinal=row.ordinal,
         operation=row.operation,
         match_value=row.match_value,
         record_id=row.record_id,
-        fields=fields,
+        document=row.document,
+        names=None if is_new else names,
+        without_nulls=is_new,
     )
 
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from cdp_platform.connectors.protocol import DestinationField
 from cdp_platform.domain.plans import Verdict
-from cdp_platform.domain.syncs import SyncSpec
+from cdp_platform.domain.syncs import Mode, SyncSpec
 from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.warehouse.base import Session
 
 
-def judge_model(session: Session, spec: SyncSpec, ledger: Ledger) -> list[Verdict]:
-    """Judge the temporary table `desired`: keys, match keys and size against the last complete run."""
+def judge_model(session: Session, spec: SyncSpec, ledger: Ledger) -> tuple[int, list[Verdict]]:
+    """Judge the temporary view `desired`: keys, match keys, and its rows, which are returned, against the last run."""
     (found,) = session.rows(
         """select
             count(*) as model_rows,
@@ -24,7 +24,7 @@ def judge_model(session: Session, spec: SyncSpec, ledger: Ledger) -> list[Verdic
     key = {"model": model, "column": spec.primary_key}
     match_key = {"model": model, "column": spec.match_key.column}
     blank, doubled = found["blank_match_keys"], found["doubled_match_keys"]
-    return [
+    return rows, [
         Verdict(code="model_not_empty", passed=rows > 0, parameters={"model": model, "rows": rows}),
         Verdict(
             code="model_not_shrunk",
@@ -53,6 +53,20 @@ def judge_consents(spec: SyncSpec, ledger: Ledger, consent_rows: int) -> list[Ve
             code="consent_present",
             passed=consent_rows > 0 and consent_rows >= floor,
             parameters={"purpose": spec.consent.purpose, "rows": consent_rows, "before": ledger.consent_rows},
+        )
+    ]
+
+
+def judge_removals(spec: SyncSpec, ledger_rows: int, removed: int) -> list[Verdict]:
+    """Judge how much a mirror would remove of what the ledger holds (G6)."""
+    if spec.mode is not Mode.MIRROR:
+        return []
+    limit = max(spec.limits.removed_rows, int(ledger_rows * spec.limits.removed_share))
+    return [
+        Verdict(
+            code="removals_within_limit",
+            passed=removed <= limit,
+            parameters={"rows": removed, "before": ledger_rows, "limit": limit, "object": spec.object},
         )
     ]
 

@@ -1,20 +1,19 @@
 """The durable log of what this machine is about to send and has sent: SQLite, WAL, synchronous=FULL.
 
-It is the write-ahead log to the ledger's checkpoint. It holds keyed hashes and no personal data; settling empties it.
-It also keeps what a send must obey after a restart: plan records with their verdicts, leases, switches, known accounts.
+It is the write-ahead log to the ledger's checkpoint; settling empties it. One row is written per request and not per
+record: a request's records are spans of ordinals of the plan that its digest names, so the journal holds no personal
+data, hashed or not. It also keeps what a send must obey after a restart: plans with their verdicts, and leases.
 """
 
-import hmac
 import json
-import os
-import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
+from typing import Any
 
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.plans import Plan, Verdict
@@ -25,23 +24,28 @@ _SCHEMA = """
 create table if not exists meta (name text primary key, value text not null);
 create table if not exists switches (sync text primary key, is_enabled integer not null, changed_at text not null);
 create table if not exists accounts (connection text primary key, account_id text not null, asked_at text not null);
+create table if not exists pauses (
+    scope text not null, name text not null, paused_by text not null, paused_at text not null,
+    primary key (scope, name));
+create table if not exists approvals (
+    number integer primary key autoincrement, sync text not null, digest text not null, approved_by text not null,
+    approved_at text not null, used_by_run text, used_at text);
 create table if not exists plans (
     number integer primary key autoincrement, digest text not null, ledger_id text not null, sync text not null,
-    record text not null);
+    run_id text not null, record text not null);
 create index if not exists plans_of_sync on plans (sync, number);
 create table if not exists leases (
     ledger_id text primary key, holder text not null, fence integer not null, expires_at real not null);
-create table if not exists attempts (
-    number integer primary key autoincrement, ledger_id text not null, digest text not null, ordinal integer not null,
-    key_hash text not null, operation text not null, batch integer not null, attempt integer not null,
-    fence integer not null, run_id text not null, status text not null, code text, parameters text, record_id text,
-    request_id text, noted_at text not null);
-create index if not exists attempts_of_ledger on attempts (ledger_id, digest, ordinal);
+create table if not exists requests (
+    number integer primary key autoincrement, ledger_id text not null, digest text not null, run_id text not null,
+    fence integer not null, batch integer not null, attempt integer not null, status text not null,
+    spans text not null, details text, request_id text, noted_at text not null);
+create index if not exists requests_of_ledger on requests (ledger_id, digest, number);
 """
 
 
 class Status(StrEnum):
-    """What is known of one attempt to send one row."""
+    """What is known of a request, or of one row of it."""
 
     INTENT = "intent"
     """Durable before the request; alone, it means: nobody knows."""
@@ -55,34 +59,56 @@ class Status(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Attempt:
-    """One row of the journal. `noted_at` is the time of writing, set by the journal."""
+class RowNote:
+    """What is known of one row where it differs from its request."""
+
+    status: Status
+    code: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequestNote:
+    """One line of the journal: what is known of a request's rows at this moment."""
 
     ledger_id: str
     digest: str
-    ordinal: int
-    key_hash: str
-    operation: str
+    run_id: str
+    fence: int
     batch: int
     attempt: int
-    fence: int
-    run_id: str
     status: Status
+    ordinals: Sequence[int]
+    """The rows, in rising order."""
     code: str | None = None
-    parameters: str | None = None
-    record_id: str | None = None
+    """The reason that holds for all rows, where there is one."""
+    exceptions: Mapping[int, RowNote] = field(default_factory=dict)
+    record_ids: Sequence[str | None] = ()
+    """The destination's ids, one a row, or empty."""
     request_id: str | None = None
 
 
+@dataclass(kw_only=True)
+class LastWord:
+    """The newest note of each row of a plan, by ordinal; rows that were never noted have none."""
+
+    number: int = 0
+    """The newest line that was read; 0 for none."""
+    notes: dict[int, RowNote] = field(default_factory=dict)
+    record_ids: dict[int, str] = field(default_factory=dict)
+
+
 class Journal:
-    """The journal of one `CDP_HOME`. Every method is one durable transaction."""
+    """The journal of one `CDP_HOME`. Every call is one durable transaction; it may be used by several threads."""
 
     def __init__(self, home: Home) -> None:
         home.root.mkdir(parents=True, exist_ok=True)
         self._path = home.journal
-        self._key = _read_key(home.key)
-        with self._open() as connection:
-            connection.executescript(_SCHEMA)
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        with self.transaction() as connection:
+            for statement in _SCHEMA.split(";\n"):
+                connection.execute(statement)
             connection.execute("insert or ignore into meta values ('schema', ?)", [str(SCHEMA_VERSION)])
             (version,) = connection.execute("select value from meta where name = 'schema'").fetchone()
         if int(version) != SCHEMA_VERSION:
@@ -92,114 +118,112 @@ class Journal:
             )
 
     @contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        try:
-            connection = sqlite3.connect(self._path, timeout=30, isolation_level=None)
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Work on the journal's file in one durable transaction. Raises CdpError where the file cannot be used."""
+        with self._lock:
             try:
-                connection.execute("pragma journal_mode = wal")
-                connection.execute("pragma synchronous = full")
+                connection = self._open()
                 connection.execute("begin immediate")
-                yield connection
-                if connection.in_transaction:
-                    connection.execute("commit")
-            finally:
-                connection.close()
-        except sqlite3.Error as error:
-            raise CdpError(
-                f"the journal {self._path.name} cannot be used ({error}).",
-                remedy="Check the disk and the file's permissions; do not delete it, it knows what was sent.",
-            ) from error
+                try:
+                    yield connection
+                except BaseException:
+                    connection.execute("rollback")
+                    raise
+                connection.execute("commit")
+            except sqlite3.Error as error:
+                raise CdpError(
+                    f"the journal {self._path.name} cannot be used ({error}).",
+                    remedy="Check the disk and the file's permissions; do not delete it, it knows what was sent.",
+                ) from error
 
-    def hashed(self, text: str) -> str:
-        """Hash with this journal's key, so that equal texts meet and nobody can guess them from the file."""
-        return hmac.new(self._key, text.encode(), "sha256").hexdigest()[:32]
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("pragma synchronous = full")
+            self._connection = connection
+        return self._connection
 
-    # switches and accounts
-
-    def is_enabled(self, sync: str) -> bool:
-        """Whether the sync was switched on; a new sync is off."""
-        with self._open() as connection:
-            row = connection.execute("select is_enabled from switches where sync = ?", [sync]).fetchone()
-        return bool(row and row[0])
-
-    def switch(self, sync: str, *, is_enabled: bool) -> None:
-        """Switch a sync on or off; a switched-off sync plans and sends nothing."""
-        with self._open() as connection:
-            connection.execute("insert or replace into switches values (?, ?, ?)", [sync, int(is_enabled), _now()])
-
-    def known_account(self, connection_id: str) -> str | None:
-        """The account that a connection led to when it was last asked."""
-        with self._open() as connection:
-            row = connection.execute("select account_id from accounts where connection = ?", [connection_id]).fetchone()
-        return row[0] if row else None
-
-    def remember_account(self, connection_id: str, account_id: str) -> None:
-        """Keep the account that a connection leads to."""
-        with self._open() as connection:
-            connection.execute("insert or replace into accounts values (?, ?, ?)", [connection_id, account_id, _now()])
+    def __del__(self) -> None:
+        with suppress(sqlite3.Error, AttributeError):
+            if self._connection is not None:
+                self._connection.close()
 
     # plans
 
     def add_plan(self, plan: Plan) -> None:
         """Keep the record of a stored plan with its guards' verdict."""
         record = json.dumps(asdict(plan) | {"made_at": plan.made_at.isoformat()})
-        with self._open() as connection:
+        with self.transaction() as connection:
             connection.execute(
-                "insert into plans (digest, ledger_id, sync, record) values (?, ?, ?, ?)",
-                [plan.digest, plan.ledger_id, plan.sync, record],
+                "insert into plans (digest, ledger_id, sync, run_id, record) values (?, ?, ?, ?, ?)",
+                [plan.digest, plan.ledger_id, plan.sync, plan.run_id, record],
             )
 
     def plan(self, sync: str, *, digest: str | None = None, run_id: str | None = None) -> Plan | None:
-        """The newest plan of a sync; with `digest` or `run_id`, the newest such one."""
-        with self._open() as connection:
-            rows = connection.execute("select record from plans where sync = ? order by number desc", [sync])
-            for (text,) in rows:
-                plan = _plan(json.loads(text))
-                if digest in (None, plan.digest) and run_id in (None, plan.run_id):
-                    return plan
-        return None
+        """The newest plan of a sync; with `digest` (or its beginning) or `run_id`, the newest such one."""
+        with self.transaction() as connection:
+            row = connection.execute(
+                "select record from plans where sync = ? and digest like ? and run_id like ? order by number desc",
+                [sync, f"{digest or ''}%", run_id or "%"],
+            ).fetchone()
+        return _plan(json.loads(row[0])) if row else None
 
     def syncs(self) -> list[str]:
         """Names of all syncs that were ever planned."""
-        with self._open() as connection:
+        with self.transaction() as connection:
             return [name for (name,) in connection.execute("select distinct sync from plans order by sync")]
 
-    # attempts
+    # requests
 
-    def write(self, attempts: Sequence[Attempt]) -> None:
-        """Append attempts in one durable transaction."""
-        names = list(Attempt.__dataclass_fields__)
-        marks = ", ".join("?" for _ in range(len(names) + 1))
-        rows = [[*(getattr(attempt, name) for name in names), _now()] for attempt in attempts]
-        with self._open() as connection:
-            connection.executemany(f"insert into attempts ({', '.join(names)}, noted_at) values ({marks})", rows)
+    def write(self, note: RequestNote) -> None:
+        """Append one line."""
+        details: dict[str, Any] = {}
+        if note.code:
+            details["code"] = note.code
+        if note.exceptions:
+            details["rows"] = {
+                ordinal: [row.status, row.code, dict(row.parameters)] for ordinal, row in note.exceptions.items()
+            }
+        if note.record_ids:
+            details["ids"] = list(note.record_ids)
+        values = [
+            *(note.ledger_id, note.digest, note.run_id, note.fence, note.batch, note.attempt, note.status),
+            *(json.dumps(_spans(note.ordinals)), json.dumps(details) if details else None, note.request_id, now()),
+        ]
+        with self.transaction() as connection:
+            connection.execute(
+                "insert into requests (ledger_id, digest, run_id, fence, batch, attempt, status, spans, details,"
+                " request_id, noted_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                values,
+            )
 
     def open_digests(self, ledger_id: str) -> list[tuple[str, str]]:
-        """(digest, run id) of every plan with attempts that are not settled yet, oldest first."""
-        with self._open() as connection:
+        """(digest, run id) of every plan with requests that are not settled yet, oldest first."""
+        with self.transaction() as connection:
             return connection.execute(
-                "select digest, run_id from attempts where ledger_id = ? group by digest, run_id order by min(number)",
+                "select digest, run_id from requests where ledger_id = ? group by digest, run_id order by min(number)",
                 [ledger_id],
             ).fetchall()
 
-    def last_word(self, ledger_id: str, digest: str) -> tuple[int, list[Attempt]]:
-        """The last attempt of each row under a plan, and the number of the newest attempt among them (0 for none)."""
-        names = list(Attempt.__dataclass_fields__)
-        with self._open() as connection:
-            rows = connection.execute(
-                f"select number, {', '.join(names)} from attempts where number in (select max(number) from attempts"
-                " where ledger_id = ? and digest = ? group by ordinal) order by ordinal",
+    def last_word(self, ledger_id: str, digest: str) -> LastWord:
+        """The newest note of each row under a plan."""
+        word = LastWord()
+        with self.transaction() as connection:
+            lines = connection.execute(
+                "select number, status, spans, details from requests"
+                " where ledger_id = ? and digest = ? order by number",
                 [ledger_id, digest],
-            ).fetchall()
-        records = [dict(zip(names, row[1:], strict=True)) for row in rows]
-        attempts = [Attempt(**record | {"status": Status(record["status"])}) for record in records]
-        return max((row[0] for row in rows), default=0), attempts
+            )
+            for number, status, spans, details in lines:
+                _read_line(word, number, Status(status), json.loads(spans), json.loads(details or "{}"))
+        return word
 
     def forget(self, ledger_id: str, digest: str, up_to: int) -> None:
-        """Empty the journal of attempts that are settled."""
-        with self._open() as connection:
+        """Empty the journal of requests that are settled."""
+        with self.transaction() as connection:
             connection.execute(
-                "delete from attempts where ledger_id = ? and digest = ? and number <= ?", [ledger_id, digest, up_to]
+                "delete from requests where ledger_id = ? and digest = ? and number <= ?", [ledger_id, digest, up_to]
             )
 
     # leases
@@ -211,7 +235,7 @@ class Journal:
 
         The answer is the fencing token: it grows with every change of holder.
         """
-        with self._open() as connection:
+        with self.transaction() as connection:
             row = connection.execute(
                 "select holder, fence, expires_at from leases where ledger_id = ?", [ledger_id]
             ).fetchone()
@@ -225,42 +249,45 @@ class Journal:
 
     def lease_holder(self, ledger_id: str) -> str | None:
         """Who has, or last had, the lease."""
-        with self._open() as connection:
+        with self.transaction() as connection:
             row = connection.execute("select holder from leases where ledger_id = ?", [ledger_id]).fetchone()
         return row[0] if row else None
 
     def release_lease(self, ledger_id: str, holder: str) -> None:
         """Give the lease back; the fence stays, so that a late writer is still recognised."""
-        with self._open() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "update leases set expires_at = 0 where ledger_id = ? and holder = ?", [ledger_id, holder]
             )
 
 
-def _plan(record: dict[str, object]) -> Plan:
-    verdicts = tuple(Verdict(**verdict) for verdict in record.pop("verdicts"))  # type: ignore[attr-defined]
-    made_at = datetime.fromisoformat(str(record.pop("made_at")))
-    return Plan(**record, made_at=made_at, verdicts=verdicts)  # type: ignore[arg-type]
-
-
-def _now() -> str:
+def now() -> str:
+    """The present time as the journal writes it."""
     return datetime.now(UTC).isoformat()
 
 
-def _read_key(path: Path) -> bytes:
-    if not path.exists():
-        fresh = path.with_suffix(f".{os.getpid()}")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(32))
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(fresh, path)
-        fresh.unlink()
-    key = path.read_bytes()
-    if len(key) != 32:
-        raise CdpError(
-            f"the journal's key {path.name} is damaged ({len(key)} bytes instead of 32).",
-            remedy="Restore it from a backup; where the journal is empty, delete it and a new one is made.",
-        )
-    return key
+def _spans(ordinals: Sequence[int]) -> list[list[int]]:
+    """Fold rising numbers into [first, last] spans."""
+    spans: list[list[int]] = []
+    for ordinal in ordinals:
+        if spans and spans[-1][1] == ordinal - 1:
+            spans[-1][1] = ordinal
+        else:
+            spans.append([ordinal, ordinal])
+    return spans
+
+
+def _read_line(word: LastWord, number: int, status: Status, spans: list[list[int]], details: dict[str, Any]) -> None:
+    ordinals = [ordinal for first, last in spans for ordinal in range(first, last + 1)]
+    word.number = number
+    word.notes.update(dict.fromkeys(ordinals, RowNote(status=status, code=details.get("code"))))
+    for ordinal, (row_status, code, parameters) in details.get("rows", {}).items():
+        word.notes[int(ordinal)] = RowNote(status=Status(row_status), code=code, parameters=parameters)
+    known = zip(ordinals, details.get("ids", ()), strict=False)
+    word.record_ids.update({ordinal: record_id for ordinal, record_id in known if record_id is not None})
+
+
+def _plan(record: dict[str, Any]) -> Plan:
+    verdicts = tuple(Verdict(**verdict) for verdict in record.pop("verdicts"))
+    made_at = datetime.fromisoformat(record.pop("made_at"))
+    return Plan(**record, made_at=made_at, verdicts=verdicts)

@@ -24,12 +24,20 @@ class Lease:
     fence: int
     journal: Journal
     clock: Callable[[], float]
+    renewed_at: list[float]
+    """When it was last renewed; one number, shared by the run's threads."""
+
+    def renew_if_due(self) -> None:
+        """Renew the lease when a third of it has passed."""
+        if self.clock() - self.renewed_at[0] > LEASE_SECONDS / 3:
+            self.renew()
 
     def renew(self) -> None:
         """Hold on for another term; raise LeaseLost where somebody else took over."""
         fence = self.journal.take_lease(
             self.ledger_id, self.holder, now=self.clock(), seconds=LEASE_SECONDS, is_dead=is_dead
         )
+        self.renewed_at[0] = self.clock()
         if fence != self.fence:
             raise LeaseLost(
                 "another run took over this account's object while this one stood still.",
@@ -48,7 +56,7 @@ def held_lease(journal: Journal, ledger_id: str, *, clock: Callable[[], float] =
             remedy="Wait until it has ended; its result holds for this run too.",
         )
     try:
-        yield Lease(ledger_id=ledger_id, holder=holder, fence=fence, journal=journal, clock=clock)
+        yield Lease(ledger_id=ledger_id, holder=holder, fence=fence, journal=journal, clock=clock, renewed_at=[clock()])
     finally:
         journal.release_lease(ledger_id, holder)
 

@@ -77,7 +77,7 @@ def open_ledger(
         "select version, last_settle_id, model_rows, consent_rows from cdp.ledgers where ledger_id = ?", [name]
     )
     if not found:
-        probe = warehouse.dialect.fingerprint("'probe'")
+        probe = warehouse.dialect.fingerprint(["'probe'", "1"])
         session.execute(
             "insert into cdp.ledgers select ?, ?, ?, ?, ?, ?, 0, ?,"
             f" cast({probe} as varchar), null, 0, 0, current_timestamp",

@@ -1,14 +1,16 @@
 """Where plans lie: one immutable Parquet file per digest, 0600, a folder per sync.
 
-Columns, a row per operation in key order: ordinal (bigint), key (the model's type), operation, match_value, record_id
-(nullable), payload (JSON text), previous (JSON text, null where unknown), changed (list of field names),
-fingerprint (ubigint), consent_identifier (nullable).
+Columns, a row per operation in the order of sending: ordinal (bigint), key (the model's type), operation, match_value,
+record_id (nullable), payload (JSON text), previous (JSON text, null where unknown), changed (list of field names, null
+for all), fingerprint (ubigint, null for removals), consent_identifier (nullable).
 """
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +20,30 @@ from cdp_platform.domain.home import Home
 from cdp_platform.domain.outcomes import Operation
 from cdp_platform.errors import CdpError
 
+RETENTION_SECONDS = 7 * 86_400
+"""Plan files hold personal values; older ones are deleted unless the journal still needs them."""
+_COLUMNS = ["ordinal", "operation", "match_value", "record_id", "payload", "changed"]
+_READ_ROWS = 5_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedRow:
-    """One operation of a plan. `previous` is None where the destination's present values are not known."""
+    """One operation of a plan, as the send needs it."""
 
     ordinal: int
-    key: str
     operation: Operation
     match_value: str
     record_id: str | None
-    payload: Mapping[str, Any]
-    previous: Mapping[str, Any] | None
-    changed: tuple[str, ...]
+    document: str
+    """The fields that may be written, as JSON text."""
+    changed: tuple[str, ...] | None
+    """The fields whose value differs from the last one sent; None where all are to be written."""
+
+    @cached_property
+    def payload(self) -> Mapping[str, Any]:
+        """The fields that may be written."""
+        fields: Mapping[str, Any] = json.loads(self.document)
+        return fields
 
 
 def plan_path(home: Home, sync: str, digest: str) -> Path:
@@ -42,6 +55,7 @@ def keep(draft: Path, path: Path) -> None:
     """Put a finished draft in its place; a plan that lies there already is equal by its digest and stays."""
     if path.exists():
         draft.unlink()
+        path.touch()
         return
     draft.chmod(0o600)
     with open(draft, "rb") as file:
@@ -49,31 +63,44 @@ def keep(draft: Path, path: Path) -> None:
     draft.rename(path)
 
 
+def expire(folder: Path, needed: Container[str], *, now: float | None = None) -> None:
+    """Delete what broken plans left behind, and plans older than the retention whose digest is not `needed`."""
+    oldest = (time.time() if now is None else now) - RETENTION_SECONDS
+    for path in folder.iterdir():
+        is_old = path.stem not in needed and path.stat().st_mtime < oldest
+        if path.name.startswith("draft-") or is_old:
+            path.unlink()
+
+
 def read_batches(path: Path, rows: int) -> Iterator[list[PlannedRow]]:
-    """Read a plan's operations in order, at most `rows` at a time, each batch of one operation only."""
+    """Read a plan's operations in order, at most `rows` at a time; removals stand in batches of their own."""
     if not path.exists():
         raise CdpError(f"the plan file {path.name} is gone.", remedy="Plan again: materialize the plan's asset.")
     batch: list[PlannedRow] = []
     with pq.ParquetFile(path) as file:
-        for record_batch in file.iter_batches(batch_size=1_000):
-            for record in record_batch.to_pylist():
-                row = _row(record)
-                if batch and (len(batch) == rows or batch[0].operation is not row.operation):
+        for record_batch in file.iter_batches(batch_size=_READ_ROWS, columns=_COLUMNS):
+            for row in zip(*(column.to_pylist() for column in record_batch.columns), strict=True):
+                planned = _row(*row)
+                if batch and (len(batch) == rows or _is_removal(batch[0]) != _is_removal(planned)):
                     yield batch
                     batch = []
-                batch.append(row)
+                batch.append(planned)
     if batch:
         yield batch
 
 
-def _row(record: dict[str, Any]) -> PlannedRow:
+def _row(
+    ordinal: int, operation: str, match_value: str, record_id: str | None, payload: str, changed: list[str] | None
+) -> PlannedRow:
     return PlannedRow(
-        ordinal=record["ordinal"],
-        key=str(record["key"]),
-        operation=Operation(record["operation"]),
-        match_value=record["match_value"],
-        record_id=record["record_id"],
-        payload=json.loads(record["payload"]),
-        previous=json.loads(record["previous"]) if record["previous"] else None,
-        changed=tuple(record["changed"]),
+        ordinal=ordinal,
+        operation=Operation(operation),
+        match_value=match_value,
+        record_id=record_id,
+        document=payload,
+        changed=None if changed is None else tuple(changed),
     )
+
+
+def _is_removal(row: PlannedRow) -> bool:
+    return row.operation is Operation.REMOVE

@@ -1,6 +1,7 @@
 """What a plan is about to change, field by field, for people: personal values masked."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +10,8 @@ from cdp_platform.domain.outcomes import Operation
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.privacy.masking import masked
-from cdp_platform.syncs.plan_files import PlannedRow, plan_path, read_batches
-
-_ROWS_AT_ONCE = 500
+from cdp_platform.syncs.plan_files import plan_path
+from cdp_platform.warehouse.base import Row, Warehouse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,36 +25,32 @@ class Change:
     new: str
 
 
-def preview(home: Home, spec: SyncSpec, plan: Plan, *, rows: int) -> list[Change]:
-    """List the changes of the first rows of each operation, at most `rows` of each."""
-    shown: dict[Operation, int] = {}
-    changes: list[Change] = []
-    for row in _rows(home, plan):
-        shown[row.operation] = shown.get(row.operation, 0) + 1
-        if shown[row.operation] <= rows:
-            changes.extend(_changes(row, _personal(spec)))
-        elif all(shown.get(Operation(name), 0) > rows for name, count in plan.operations.items() if count > rows):
-            break
-    return changes
+def preview(home: Home, warehouse: Warehouse, spec: SyncSpec, plan: Plan, *, rows: int) -> list[Change]:
+    """List the changes of the first rows of each operation, at most `rows` of each, in order of their keys."""
+    if not plan.to_send:
+        return []
+    with warehouse.session(f"preview {plan.sync}") as session:
+        planned = session.parquet(plan_path(home, plan.sync, plan.digest))
+        found = session.rows(
+            f"""select cast("key" as varchar) as "key", operation, payload, previous, changed from {planned}
+            qualify row_number() over (partition by operation order by "key") <= ?
+            order by operation, "key" """,
+            [rows],
+        )
+    personal = frozenset(entry.field for entry in spec.mapping if entry.personal)
+    return [change for row in found for change in _changes(row, personal)]
 
 
-def _rows(home: Home, plan: Plan) -> Iterator[PlannedRow]:
-    for batch in read_batches(plan_path(home, plan.sync, plan.digest), _ROWS_AT_ONCE):
-        yield from batch
-
-
-def _personal(spec: SyncSpec) -> frozenset[str]:
-    return frozenset(entry.field for entry in spec.mapping if entry.personal)
-
-
-def _changes(row: PlannedRow, personal: frozenset[str]) -> Iterator[Change]:
-    for name in row.changed:
-        old = (row.previous or {}).get(name)
-        new = row.payload.get(name)
+def _changes(row: Row, personal: frozenset[str]) -> Iterator[Change]:
+    payload: Mapping[str, Any] = json.loads(row["payload"])
+    previous: Mapping[str, Any] = json.loads(row["previous"] or "{}")
+    changed = payload if row["changed"] is None else row["changed"]
+    for name in changed:
+        old, new = previous.get(name), payload.get(name)
         if old is None and new is None:
             continue
         show = _masked if name in personal else _plain
-        yield Change(key=row.key, operation=row.operation, field=name, old=show(old), new=show(new))
+        yield Change(key=row["key"], operation=Operation(row["operation"]), field=name, old=show(old), new=show(new))
 
 
 def _plain(value: Any) -> str:

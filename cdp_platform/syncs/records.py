@@ -1,46 +1,43 @@
-"""Gate and mapping in SQL: source model → desired records, each with its permission and its encoded fields.
+"""Gate and mapping in SQL: source model → desired records, each with its permission and the fingerprint of its fields.
 
-The result is one temporary table `desired`: key, match_value (text, nullable), consent_identifier (text, nullable),
-permission (`granted`, `withdrawn`, `never_asked`), payload (JSON text of the fields that may be written).
+`desired` is a temporary view with one row per row of the model: key, match_value (text, nullable), consent_identifier
+(text, nullable), permission (`granted`, `withdrawn`, `never_asked`), fingerprint (ubigint, of the encoded fields that
+may be written). The fields themselves are rendered later, and only for the rows that changed.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
 
 from cdp_platform.domain.syncs import Consent, FieldKind, FieldMapping, FieldType, SyncSpec
 from cdp_platform.errors import ConfigError
-from cdp_platform.warehouse.base import Dialect, Session, Warehouse
+from cdp_platform.warehouse.base import Dialect, Session
 
 _TEXT = FieldType(kind=FieldKind.TEXT)
 
 
-def field_types(spec: SyncSpec, columns: Mapping[str, str], dialect: Dialect) -> dict[str, FieldType]:
-    """Say as what each mapped field is encoded; raise ConfigError for a column that is missing or has no exact type."""
-    return {entry.field: _field_type(spec, entry, columns, dialect) for entry in spec.mapping}
+@dataclass(frozen=True, kw_only=True)
+class Fields:
+    """SQL of what may be written, over the model's alias `model`: of everybody, and of those who said no."""
+
+    every: Mapping[str, str]
+    after_withdrawal: Mapping[str, str]
+
+    def payload(self, dialect: Dialect, permission: str) -> str:
+        """SQL of the JSON text of the fields that `permission`, an SQL expression, lets through."""
+        every, opt_out = dialect.json_object(self.every), dialect.json_object(self.after_withdrawal)
+        return f"case when {permission} = 'withdrawn' then {opt_out} else {every} end"
+
+    def fingerprint(self, dialect: Dialect, permission: str) -> str:
+        """SQL of the 64-bit hash of the same fields."""
+        every = dialect.fingerprint(list(self.every.values()))
+        opt_out = dialect.fingerprint(["'withdrawn'", *self.after_withdrawal.values()])
+        return f"case when {permission} = 'withdrawn' then {opt_out} else {every} end"
 
 
-def _field_type(spec: SyncSpec, entry: FieldMapping, columns: Mapping[str, str], dialect: Dialect) -> FieldType:
-    if entry.column not in columns:
-        raise ConfigError(
-            f"the source model `{spec.source_model}` has no column `{entry.column}`.",
-            remedy=f"Its columns are: {', '.join(columns)}.",
-            place=spec.declared_in,
-            field="mapping",
-        )
-    field_type = entry.type or dialect.field_type(columns[entry.column])
-    if field_type is None:
-        raise ConfigError(
-            f"column `{entry.column}` of `{spec.source_model}` is {columns[entry.column].lower()}:"
-            " that has no exact text.",
-            remedy='Give the mapping entry a type, such as type: "decimal(12,2)".',
-            place=spec.declared_in,
-            field="mapping",
-        )
-    return field_type
-
-
-def create_desired(session: Session, warehouse: Warehouse, spec: SyncSpec) -> None:
-    """Fill the temporary table `desired` from one read of the source model and of the consents."""
-    dialect = warehouse.dialect
+def encoded_fields(session: Session, dialect: Dialect, spec: SyncSpec) -> Fields:
+    """Say in SQL how each mapped field is encoded; raise ConfigError for a model or column that is not there."""
     columns = session.columns(spec.relation)
     if not columns:
         raise ConfigError(
@@ -50,58 +47,72 @@ def create_desired(session: Session, warehouse: Warehouse, spec: SyncSpec) -> No
             field="source_model",
         )
     if spec.primary_key not in columns:
-        raise ConfigError(
-            f"the source model `{spec.source_model}` has no column `{spec.primary_key}`.",
-            remedy=f"Its columns are: {', '.join(columns)}.",
-            place=spec.declared_in,
-            field="primary_key",
-        )
-    types = field_types(spec, columns, dialect)
-    every = _payload(spec.mapping, types, dialect)
-    opt_out = _payload([entry for entry in spec.mapping if entry.after_withdrawal], types, dialect)
-    identifier = _identifier(spec.consent, dialect)
-    joined, parameters = _consent_join(spec.consent, dialect)
-    session.execute("drop table if exists desired")
+        raise _missing(spec, spec.primary_key, columns, "primary_key")
+    every = {entry.field: _encoded(spec, entry, columns, dialect) for entry in spec.mapping}
+    opt_out = {entry.field: every[entry.field] for entry in spec.mapping if entry.after_withdrawal}
+    return Fields(every=every, after_withdrawal=opt_out)
+
+
+def create_desired(session: Session, dialect: Dialect, spec: SyncSpec, fields: Fields) -> None:
+    """Define the temporary view `desired` over the source model, and the consents that it needs."""
+    permission = "'granted'"
+    identifier = "cast(null as varchar)"
+    joined = ""
+    if spec.consent:
+        _create_permissions(session, dialect, spec.consent)
+        permission = "coalesce(consent.status, 'never_asked')"
+        column = dialect.encoded(f"model.{dialect.quote(spec.consent.identifier_column)}", _TEXT)
+        identifier = f"lower(trim({column}))"
+        joined = f"left join permissions as consent on consent.identifier = {identifier}"
     session.execute(
-        f"""create temporary table desired as
+        f"""create or replace temporary view desired as
         select
             model.{dialect.quote(spec.primary_key)} as "key",
-            cast({_column(spec.match_key, types, dialect)} as varchar) as match_value,
+            cast({fields.every[spec.match_key.field]} as varchar) as match_value,
             {identifier} as consent_identifier,
-            {_permission(spec.consent)} as permission,
-            case when {_permission(spec.consent)} = 'withdrawn' then {opt_out} else {every} end as payload
-        from {dialect.relation(spec.relation)} as model
-        {joined}""",
-        parameters,
+            {permission} as permission,
+            {fields.fingerprint(dialect, permission)} as fingerprint
+        from {dialect.relation(spec.relation)} as model {joined}"""
     )
 
 
-def _column(entry: FieldMapping, types: Mapping[str, FieldType], dialect: Dialect) -> str:
-    return dialect.encoded(f"model.{dialect.quote(entry.column)}", types[entry.field])
+def register_keys(session: Session, keys: Sequence[str]) -> str:
+    """Let SQL filter by keys; the answer is a condition over a column "key"."""
+    session.register("chosen", pa.table({"key": pa.array(list(keys), pa.string())}))
+    return 'cast("key" as varchar) in (select "key" from chosen)'
 
 
-def _payload(entries: Sequence[FieldMapping], types: Mapping[str, FieldType], dialect: Dialect) -> str:
-    return dialect.json_object({entry.field: _column(entry, types, dialect) for entry in entries})
-
-
-def _identifier(consent: Consent | None, dialect: Dialect) -> str:
-    if consent is None:
-        return "cast(null as varchar)"
-    return f"lower(trim({dialect.encoded(f'model.{dialect.quote(consent.identifier_column)}', _TEXT)}))"
-
-
-def _permission(consent: Consent | None) -> str:
-    return "'granted'" if consent is None else "coalesce(consent.status, 'never_asked')"
-
-
-def _consent_join(consent: Consent | None, dialect: Dialect) -> tuple[str, list[str]]:
-    if consent is None:
-        return "", []
+def _create_permissions(session: Session, dialect: Dialect, consent: Consent) -> None:
     # max: of two statements about one identifier, 'withdrawn' wins over 'granted'.
-    join = f"""left join (
-            select identifier, max(status) as status
-            from {dialect.relation(consent.relation)}
-            where entity = ? and channel = ? and purpose = ? and status in ('granted', 'withdrawn')
-            group by identifier
-        ) as consent on consent.identifier = {_identifier(consent, dialect)}"""
-    return join, [consent.entity, consent.channel, consent.purpose]
+    session.execute(
+        f"""create or replace temporary table permissions as
+        select identifier, max(status) as status
+        from {dialect.relation(consent.relation)}
+        where entity = ? and channel = ? and purpose = ? and status in ('granted', 'withdrawn')
+        group by identifier""",
+        [consent.entity, consent.channel, consent.purpose],
+    )
+
+
+def _encoded(spec: SyncSpec, entry: FieldMapping, columns: Mapping[str, str], dialect: Dialect) -> str:
+    if entry.column not in columns:
+        raise _missing(spec, entry.column, columns, "mapping")
+    field_type = entry.type or dialect.field_type(columns[entry.column])
+    if field_type is None:
+        raise ConfigError(
+            f"column `{entry.column}` of `{spec.source_model}` is {columns[entry.column].lower()}:"
+            " that has no exact text.",
+            remedy='Give the mapping entry a type, such as type: "decimal(12,2)".',
+            place=spec.declared_in,
+            field="mapping",
+        )
+    return dialect.encoded(f"model.{dialect.quote(entry.column)}", field_type)
+
+
+def _missing(spec: SyncSpec, column: str, columns: Mapping[str, str], field: str) -> ConfigError:
+    return ConfigError(
+        f"the source model `{spec.source_model}` has no column `{column}`.",
+        remedy=f"Its columns are: {', '.join(columns)}.",
+        place=spec.declared_in,
+        field=field,
+    )

@@ -4,14 +4,17 @@ A send obeys the verdict that is stored with the plan, whoever starts it. It hol
 consents were withdrawn since the plan is read over short ones, and the end is settled over another.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
 from cdp_platform.domain.outcomes import RunRecord, RunStatus
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
+from cdp_platform.syncs import controls
 from cdp_platform.syncs.account import Engine, identity, session_to
 from cdp_platform.syncs.exchange import Exchange, Timing
 from cdp_platform.syncs.journal import Status
@@ -36,35 +39,48 @@ def send_plan(
     plan: Plan,
     *,
     run_id: str,
+    limit: int | None = None,
     on_progress: Progress = lambda done, total: None,
     timing: Timing | None = None,
 ) -> RunRecord:
-    """Send a plan, settle it and return the run's record.
+    """Send a plan, settle it and return the run's record; `limit` rows at most, the rest is pending.
 
-    Raises GuardTripped for a plan whose guards failed, CdpError for one that is not the newest or too old, LeaseLost
-    where another run is at work, and after settling what is known ConnectionFailed or DestinationError where the
-    destination ended the run; its rows are pending then.
+    Raises GuardTripped for a plan whose guards failed, CdpError for one that is not the newest or too old or while the
+    sync is off or paused, LeaseLost where another run is at work, and after settling what is known ConnectionFailed or
+    DestinationError where the destination ended the run; its rows are pending then.
     """
-    require_allowed(plan)
-    if not engine.journal.is_enabled(spec.name):
-        raise CdpError(
-            f"sync {spec.name} is switched off; nothing was sent.", remedy=f"Switch it on: cdp enable {spec.name}."
-        )
+    _require_switched_on(engine, spec)
     _require_newest(engine, spec, plan, run_id)
     started_at = datetime.now(UTC)
     with held_lease(engine.journal, plan.ledger_id) as lease:
         _require_version(engine, plan)
+        require_allowed(engine, plan, run_id=run_id)
         status = RunStatus.DEFERRED
         try:
             if plan.to_send:
-                _Send(engine=engine, spec=spec, plan=plan, run_id=run_id, timing=timing or Timing()).run(
-                    lease, on_progress
-                )
+                sender = _Send(engine=engine, spec=spec, plan=plan, run_id=run_id, timing=timing or Timing())
+                sender.run(lease, on_progress, limit)
             status = RunStatus.DONE
         finally:
             with engine.warehouse.session(f"settle {spec.name}") as session:
                 record = settle(engine, session, plan, run_id=run_id, status=status, started_at=started_at)
     return record
+
+
+def _require_switched_on(engine: Engine, spec: SyncSpec) -> None:
+    if not controls.is_enabled(engine.journal, spec.name):
+        raise CdpError(
+            f"sync {spec.name} is switched off; nothing was sent.", remedy=f"Switch it on: cdp enable {spec.name}."
+        )
+    if held := controls.pause_of(engine.journal, spec.name, spec.connection.name):
+        raise _paused(spec, held)
+
+
+def _paused(spec: SyncSpec, held: controls.Pause) -> CdpError:
+    return CdpError(
+        f"sync {spec.name} is paused by {held.paused_by} since {held.paused_at[:16]} ({held.scope} {held.name}).",
+        remedy="Lift it with `cdp resume`; what was not sent is planned again by the next run.",
+    )
 
 
 def _require_newest(engine: Engine, spec: SyncSpec, plan: Plan, run_id: str) -> None:
@@ -98,10 +114,7 @@ class _Send:
     withdrawn: frozenset[int] = field(default=frozenset())
     permission_read_at: float | None = None
 
-    def run(self, lease: Lease, on_progress: Progress) -> None:
-        path = plan_path(self.engine.home, self.spec.name, self.plan.digest)
-        capabilities = self.engine.destination.capabilities(self.spec.object)
-        done = 0
+    def run(self, lease: Lease, on_progress: Progress, limit: int | None) -> None:
         with session_to(self.engine, self.spec) as session:
             self._require_account(self.engine.destination.account_id(session))
             exchange = Exchange(
@@ -111,13 +124,41 @@ class _Send:
                 run_id=self.run_id,
                 lease=lease,
                 session=session,
-                capabilities=capabilities,
+                capabilities=self.engine.destination.capabilities(self.spec.object),
                 timing=self.timing,
             )
-            for rows in read_batches(path, capabilities.batch_rows):
-                exchange.send(self._permitted(exchange, rows))
-                done += len(rows)
-                on_progress(done, self.plan.to_send)
+            self._send_all(exchange, on_progress, limit)
+
+    def _send_all(self, exchange: Exchange, on_progress: Progress, limit: int | None) -> None:
+        """Keep as many requests under way as the destination needs; the first failure ends the others."""
+        batches, done = self._batches(exchange, limit), 0
+        with ThreadPoolExecutor(exchange.capabilities.requests_at_once) as pool:
+            under_way: dict[Future[None], int] = {}
+            try:
+                while True:
+                    room = exchange.capabilities.requests_at_once - len(under_way)
+                    for rows in islice(batches, room):
+                        under_way[pool.submit(exchange.send, rows)] = len(rows)
+                    if not under_way:
+                        return
+                    finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
+                    for future in finished:
+                        done += under_way.pop(future)
+                        future.result()
+                        on_progress(done, self.plan.to_send)
+            finally:
+                exchange.stopping.set()
+
+    def _batches(self, exchange: Exchange, limit: int | None) -> Iterator[list[PlannedRow]]:
+        left = self.plan.to_send if limit is None else limit
+        path = plan_path(self.engine.home, self.spec.name, self.plan.digest)
+        for rows in read_batches(path, exchange.capabilities.batch_rows):
+            if left <= 0:
+                return
+            if held := controls.pause_of(self.engine.journal, self.spec.name, self.spec.connection.name):
+                raise _paused(self.spec, held)
+            yield self._permitted(exchange, rows[:left])
+            left -= len(rows)
 
     def _require_account(self, account_id: str) -> None:
         if ledger_id(identity(self.spec, account_id)) != self.plan.ledger_id:
@@ -131,7 +172,7 @@ class _Send:
         self._refresh_withdrawn()
         stopped = [row for row in rows if row.ordinal in self.withdrawn]
         if stopped:
-            exchange.note(stopped, Status.SKIPPED, attempt=0, code="withdrawn_during_send")
+            exchange.note(stopped, Status.SKIPPED, code="withdrawn_during_send")
         return [row for row in rows if row.ordinal not in self.withdrawn]
 
     def _refresh_withdrawn(self) -> None:
@@ -145,7 +186,7 @@ class _Send:
                 f"""select planned.ordinal from {planned} as planned
                 join {self.engine.warehouse.dialect.relation(consent.relation)} as consent
                     on consent.identifier = planned.consent_identifier
-                where planned.operation <> 'withdraw' and consent.status = 'withdrawn'
+                where planned.operation in ('create', 'update') and consent.status = 'withdrawn'
                     and consent.entity = ? and consent.channel = ? and consent.purpose = ?""",
                 [consent.entity, consent.channel, consent.purpose],
             )

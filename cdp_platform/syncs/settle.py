@@ -6,7 +6,7 @@ then is the journal emptied. The next run recovers what a broken run left, befor
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from cdp_platform.domain.outcomes import Counts, Outcome, RunRecord, RunStatus
 from cdp_platform.domain.plans import Plan
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs.account import Engine
-from cdp_platform.syncs.journal import Attempt, Status
+from cdp_platform.syncs.journal import LastWord, RowNote, Status
 from cdp_platform.syncs.ledger import Ledger, read_header
 from cdp_platform.syncs.plan_files import plan_path
 from cdp_platform.warehouse.base import Session
@@ -25,22 +25,25 @@ _OUTCOMES = {
     Status.REJECTED: Outcome.REJECTED,
     Status.SKIPPED: Outcome.SKIPPED,
 }
+_GONE = "status = 'delivered' and operation = 'remove'"
 _FOLD = (
-    'delete from {diff} where "key" in (select "key" from settled where is_there)',
+    'delete from {diff} where "key" in (select "key" from settled where is_touched)',
     """insert into {diff} select "key", case when status = 'delivered' then fingerprint end
-        from settled where is_there""",
-    'delete from {side} where "key" in (select "key" from settled where is_there)',
+        from settled where is_touched and not is_gone""",
+    'delete from {side} where "key" in (select "key" from settled where is_touched)',
     """insert into {side} select "key", match_value, coalesce(told_id, record_id), $version, $partition, $now
-        from settled where is_there""",
+        from settled where is_touched and not is_gone""",
     """insert into cdp.sync_log select $ledger, $version, $sync, $destination, cast("key" as varchar), operation,
-        to_json(changed), json_merge_patch(coalesce(previous, '{{}}'), payload), previous, $digest, $run, $partition,
-        coalesce(told_id, record_id), $now
+        case when changed is null then json_keys(payload) else to_json(changed) end,
+        case when operation = 'remove' then '{{}}'
+            when previous is null then payload else json_merge_patch(previous, payload) end,
+        previous, $digest, $run, $partition, coalesce(told_id, record_id), $now
         from settled where status = 'delivered'""",
     """create or replace temporary table refused as
         select settled.*, coalesce(known.attempts, 0) + 1 as attempts, coalesce(known.first_at, $now) as first_at
         from settled left join cdp.rejected_rows as known
             on known.ledger_id = $ledger and known.primary_key = cast(settled."key" as varchar)
-            and known.fingerprint = cast(settled.fingerprint as varchar)
+            and known.fingerprint is not distinct from cast(settled.fingerprint as varchar)
         where settled.status = 'rejected'""",
     """delete from cdp.rejected_rows where ledger_id = $ledger and primary_key in (
         select cast("key" as varchar) from settled where status in ('delivered', 'rejected'))""",
@@ -57,16 +60,16 @@ def settle(
     engine: Engine, session: Session, plan: Plan, *, run_id: str, status: RunStatus, started_at: datetime
 ) -> RunRecord:
     """Fold what the journal knows of a plan into the warehouse, then empty the journal of it."""
-    number, attempts = engine.journal.last_word(plan.ledger_id, plan.digest)
+    word = engine.journal.last_word(plan.ledger_id, plan.digest)
     ledger = read_header(session, plan.ledger_id)
-    record = _record(plan, ledger, attempts, run_id=run_id, status=status, started_at=started_at)
-    settle_id = f"{run_id}/{plan.digest}/{number}"
+    record = _record(plan, ledger, word.notes.values(), run_id=run_id, status=status, started_at=started_at)
+    settle_id = f"{run_id}/{plan.digest}/{word.number}"
     if ledger.last_settle_id != settle_id:
         with session.transaction():
-            if attempts:
-                _fold(engine, session, ledger, plan, attempts, record)
+            if word.notes:
+                _fold(engine, session, ledger, plan, word, record)
             _close_books(session, ledger, plan, record, settle_id)
-    engine.journal.forget(plan.ledger_id, plan.digest, number)
+    engine.journal.forget(plan.ledger_id, plan.digest, word.number)
     return record
 
 
@@ -84,11 +87,11 @@ def recover(engine: Engine, session: Session, ledger: Ledger) -> Ledger:
 
 
 def _record(
-    plan: Plan, ledger: Ledger, attempts: Sequence[Attempt], *, run_id: str, status: RunStatus, started_at: datetime
+    plan: Plan, ledger: Ledger, notes: Collection[RowNote], *, run_id: str, status: RunStatus, started_at: datetime
 ) -> RunRecord:
-    outcomes = Counter(_OUTCOMES.get(attempt.status, Outcome.PENDING) for attempt in attempts)
+    outcomes = Counter(_OUTCOMES.get(note.status, Outcome.PENDING) for note in notes)
     left_out = Counter(dict(plan.skipped))
-    left_out.update(attempt.code or "" for attempt in attempts if attempt.status is Status.SKIPPED)
+    left_out.update(note.code or "" for note in notes if note.status is Status.SKIPPED)
     ended = sum(number for outcome, number in outcomes.items() if outcome is not Outcome.PENDING)
     counts = Counts(
         planned=plan.planned,
@@ -120,19 +123,13 @@ def _record(
     )
 
 
-def _fold(
-    engine: Engine, session: Session, ledger: Ledger, plan: Plan, attempts: Sequence[Attempt], record: RunRecord
-) -> None:
-    names = ("ordinal", "status", "code", "parameters", "record_id")
-    columns = {name: [getattr(attempt, name) for attempt in attempts] for name in names}
-    types = [pa.int64(), pa.string(), pa.string(), pa.string(), pa.string()]
-    told = pa.table([pa.array(values, type_) for values, type_ in zip(columns.values(), types, strict=True)], names)
-    session.register("told", told)
+def _fold(engine: Engine, session: Session, ledger: Ledger, plan: Plan, word: LastWord, record: RunRecord) -> None:
+    session.register("told", _told(word))
     operations = session.parquet(plan_path(engine.home, plan.sync, plan.digest))
     session.execute(
         f"""create or replace temporary table settled as
         select planned.*, told.status, told.code, told.parameters, told.record_id as told_id,
-            told.status in ('delivered', 'intent', 'unanswered') as is_there
+            told.status in ('delivered', 'intent', 'unanswered') as is_touched, {_GONE} as is_gone
         from {operations} as planned join told on told.ordinal = planned.ordinal"""
     )
     values = {
@@ -150,8 +147,24 @@ def _fold(
         session.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
 
 
+def _told(word: LastWord) -> pa.Table:
+    """The journal's last word as a table: ordinal, status, code, parameters (JSON), record_id."""
+    notes = word.notes
+    return pa.table(
+        {
+            "ordinal": pa.array(notes.keys(), pa.int64()),
+            "status": pa.array([str(note.status) for note in notes.values()], pa.string()),
+            "code": pa.array([note.code for note in notes.values()], pa.string()),
+            "parameters": pa.array(
+                [json.dumps(dict(note.parameters)) if note.parameters else None for note in notes.values()], pa.string()
+            ),
+            "record_id": pa.array([word.record_ids.get(ordinal) for ordinal in notes], pa.string()),
+        }
+    )
+
+
 def _close_books(session: Session, ledger: Ledger, plan: Plan, record: RunRecord, settle_id: str) -> None:
-    is_complete = record.counts.pending == 0
+    is_complete = record.counts.pending == 0 and not plan.is_partial
     session.execute(
         "update cdp.ledgers set version = version + ?, last_settle_id = ?, mapping_version = ?,"
         " model_rows = ?, consent_rows = ? where ledger_id = ?",

@@ -27,6 +27,7 @@ from cdp_platform.connectors.protocol import Answer, Destination, Json, Outgoing
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import Mode
 from cdp_platform.errors import CdpError, ConfigError, ContractBroken
+from cdp_platform.testing.rows import outgoing_row
 
 _NONSENSE: Final[tuple[Json, ...]] = (None, [], {}, "accepted", 1, {"results": None}, {"results": ["x"]}, [None])
 
@@ -81,7 +82,7 @@ def load_case(destination: Destination, folder: Path) -> DestinationCase:
         destination=destination,
         object=told["object"],
         match_field=told["match_field"],
-        rows=tuple(OutgoingRow(**row | {"operation": Operation(row["operation"])}) for row in told["rows"]),
+        rows=tuple(outgoing_row(**row | {"operation": Operation(row["operation"])}) for row in told["rows"]),
         account_body=told["account_body"],
         account_id=told["account_id"],
         describe_body=told["describe_body"],
@@ -225,7 +226,7 @@ def _turned(body: Json) -> Json:
 
 
 def _copy_of(row: OutgoingRow, ordinal: int) -> OutgoingRow:
-    return OutgoingRow(
+    return outgoing_row(
         ordinal=ordinal,
         operation=row.operation,
         match_value=f"{row.match_value}-{ordinal}",
@@ -243,9 +244,7 @@ def _told(outcomes: Sequence[RowOutcome]) -> dict[int, dict[str, Any]]:
 
 
 def _expected(known: AnswerCase) -> dict[int, dict[str, Any]]:
-    return {
-        ordinal: {"code": None, "parameters": {}} | dict(outcome) for ordinal, outcome in known.outcomes.items()
-    }
+    return {ordinal: {"code": None, "parameters": {}} | dict(outcome) for ordinal, outcome in known.outcomes.items()}
 
 
 def _text(error: CdpError) -> str:

@@ -1,9 +1,9 @@
 """A local HTTP server that misbehaves on order: one scripted reply per request, in order.
 
-    with FaultServer([Reply(status=429, headers={"Retry-After": "2"}), Reply(body={"results": []})]) as server:
-        session = HttpSession(server.url, ...)
-        ...
-    assert server.requests[0].path == "/crm/v3/objects/contacts/batch/upsert"
+with FaultServer([Reply(status=429, headers={"Retry-After": "2"}), Reply(body={"results": []})]) as server:
+    session = HttpSession(server.url, ...)
+    ...
+assert server.requests[0].path == "/crm/v3/objects/contacts/batch/upsert"
 """
 
 import json

@@ -40,8 +40,8 @@ class Dialect(Protocol):
         """Extract one member of a JSON document as text; SQL NULL where it is absent or null."""
         ...
 
-    def fingerprint(self, expression: str) -> str:
-        """Hash text to 64 bits; equal text gives an equal value within one version of the warehouse."""
+    def fingerprint(self, expressions: Sequence[str]) -> str:
+        """Hash values to 64 bits; equal values give an equal hash within one version of the warehouse."""
         ...
 
     def field_type(self, column_type: str) -> FieldType | None:

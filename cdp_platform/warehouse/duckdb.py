@@ -8,7 +8,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -57,8 +57,8 @@ class DuckDbDialect:
         path = '$."' + member.replace('"', '\\"') + '"'
         return f"json_extract_string({document}, {_literal(path)})"
 
-    def fingerprint(self, expression: str) -> str:
-        return f"hash({expression})"
+    def fingerprint(self, expressions: Sequence[str]) -> str:
+        return f"hash({', '.join(expressions)})"
 
     def field_type(self, column_type: str) -> FieldType | None:
         name = column_type.upper()

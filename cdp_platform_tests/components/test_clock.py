@@ -40,7 +40,9 @@ def test_the_clock_holds_one_row_however_often_it_is_set(warehouse: DuckDbWareho
         assert session.rows("select as_of_on from cdp.loop_clock") == [{"as_of_on": date(2017, 12, 26)}]
 
 
-@pytest.mark.parametrize("address", ["http://crm.example.com", "https://127.0.0.1:1", "ftp://127.0.0.1", "http://10.0.0.1"])
+@pytest.mark.parametrize(
+    "address", ["http://crm.example.com", "https://127.0.0.1:1", "ftp://127.0.0.1", "http://10.0.0.1"]
+)
 def test_the_day_is_announced_to_this_machine_only(address: str) -> None:
     with pytest.raises(ConfigError, match="not an address of this machine"):
         announce(address, CHRISTMAS)

@@ -8,7 +8,8 @@ import pytest
 
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.sandbox import SandboxSettings, serve_sandbox
-from cdp_platform.syncs import switches
+from cdp_platform.syncs.controls import switch
+from cdp_platform.syncs.journal import Journal
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 CONTACTS = dg.AssetKey(["feedback", "hubspot", "contacts"])
@@ -29,7 +30,7 @@ def test_switched_off_nothing_is_asked_and_nothing_is_claimed(
     definitions: dg.Definitions, parsed_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HUBSPOT_TOKEN", raising=False)
-    switches.disable(cdp_home(), "crm_contacts")
+    switch(Journal(cdp_home()), "crm_contacts", is_enabled=False)
     with dg.DagsterInstance.ephemeral() as instance:
         result = read_back(definitions, instance, "2017-12-25")
         assert result.success
@@ -37,7 +38,7 @@ def test_switched_off_nothing_is_asked_and_nothing_is_claimed(
 
 
 def test_a_day_is_read_back_once_however_often_it_is_run(definitions: dg.Definitions, account: str) -> None:
-    switches.enable(cdp_home(), "crm_contacts")
+    switch(Journal(cdp_home()), "crm_contacts", is_enabled=True)
     with dg.DagsterInstance.ephemeral() as instance:
         for day in ("2017-12-25", "2017-12-25", "2017-12-26"):
             assert read_back(definitions, instance, day).success
@@ -50,7 +51,7 @@ def test_a_day_is_read_back_once_however_often_it_is_run(definitions: dg.Definit
 def test_without_a_token_the_read_back_fails_and_names_the_variable(
     definitions: dg.Definitions, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    switches.enable(cdp_home(), "crm_contacts")
+    switch(Journal(cdp_home()), "crm_contacts", is_enabled=True)
     monkeypatch.delenv("HUBSPOT_TOKEN")
     with dg.DagsterInstance.ephemeral() as instance:
         result = read_back(definitions, instance, "2017-12-25")
@@ -59,8 +60,6 @@ def test_without_a_token_the_read_back_fails_and_names_the_variable(
         assert instance.get_materialized_partitions(HISTORY) == set()
 
 
-def read_back(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, day: str
-) -> dg.ExecuteInProcessResult:
+def read_back(definitions: dg.Definitions, instance: dg.DagsterInstance, day: str) -> dg.ExecuteInProcessResult:
     asset = definitions.resolve_asset_graph().assets_def_for_key(CONTACTS)
     return dg.materialize([asset], instance=instance, partition_key=day, raise_on_error=False)

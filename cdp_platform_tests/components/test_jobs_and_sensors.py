@@ -20,7 +20,12 @@ def test_a_day_of_the_loop_goes_from_raw_rows_to_feedback_and_leaves_static_tabl
     definitions: dg.Definitions,
 ) -> None:
     keys = built_by(definitions, "loop_day")
-    assert {"raw/retail/transactions", "plans/crm_contacts", "hubspot/crm_contacts", "feedback/hubspot/contacts"} <= keys
+    assert {
+        "raw/retail/transactions",
+        "plans/crm_contacts",
+        "hubspot/crm_contacts",
+        "feedback/hubspot/contacts",
+    } <= keys
     assert "raw/retail/products" not in keys
 
 

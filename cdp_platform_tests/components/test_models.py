@@ -11,8 +11,10 @@ from cdp_platform.components.loading import load_definitions
 from cdp_platform.errors import ConfigError
 
 PROJECT = "name: shop\nprofile: shop\nversion: '1.0.0'\nflags: {send_anonymous_usage_stats: false}\n"
-PROFILES = "shop: {target: d, outputs: {d: {type: duckdb, path: \"{{ env_var('CDP_WAREHOUSE_PATH') }}\", schema: main}}}\n"
-COLUMN = "columns: [{name: id, description: Who., data_tests: [not_null]}]"
+PROFILES = (
+    "shop: {target: d, outputs: {d: {type: duckdb, path: \"{{ env_var('CDP_WAREHOUSE_PATH') }}\", schema: main}}}\n"
+)
+COLUMN = "columns: [{name: id, description: Who., data_tests: [{not_null: {config: {severity: warn}}}]}]"
 SCHEMA = f"""
 models:
   - {{name: good, description: One row per person., {COLUMN}}}
@@ -67,6 +69,7 @@ def test_a_test_of_dbt_that_finds_rows_is_a_failed_check_with_their_number(built
     [check] = built.get_asset_check_evaluations()
     assert check.check_name == "not_null_good_id"
     assert not check.passed
+    assert check.severity is dg.AssetCheckSeverity.WARN
     assert check.metadata["failing_rows"].value == 1
 
 

@@ -12,7 +12,8 @@ from cdp_platform.components.loading import load_definitions
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.errors import AuthenticationFailed, ConfigError, ConnectionFailed, GuardTripped
 from cdp_platform.sandbox import SandboxSettings, serve_sandbox
-from cdp_platform.syncs import switches
+from cdp_platform.syncs.controls import switch
+from cdp_platform.syncs.journal import Journal
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 ROOT = Path(__file__).parents[2]
@@ -55,7 +56,7 @@ def shop(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     with serve_sandbox(settings) as address:
         monkeypatch.setenv("HUBSPOT_BASE_URL", address)
         monkeypatch.setenv("HUBSPOT_TOKEN", settings.token)
-        switches.enable(cdp_home(), "crm_contacts")
+        switch(Journal(cdp_home()), "crm_contacts", is_enabled=True)
         yield address
 
 
@@ -140,7 +141,7 @@ def test_the_destination_alone_after_a_failed_guard_makes_no_request(shop: str, 
 
 
 def test_a_sync_that_is_off_plans_sends_nothing_and_asks_nothing(shop: str, tmp_path: Path) -> None:
-    switches.disable(cdp_home(), "crm_contacts")
+    switch(Journal(cdp_home()), "crm_contacts", is_enabled=False)
     result = materialize(tmp_path / "defs", PLAN, CONTACTS)
     assert [event.asset_key for event in result.get_asset_materialization_events()] == [PLAN]
     assert requests_at(shop) == 0

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from cdp_platform.connectors.protocol import Answer, Json, OutgoingRow
+from cdp_platform.connectors.protocol import Answer, Json
 from cdp_platform.connectors.registry import destination_names, find_destination
 from cdp_platform.domain.outcomes import Operation
 from cdp_platform.testing.destination_contract import AnswerCase, DestinationCase, DestinationContract, load_case
 from cdp_platform.testing.fakes import FakeDestination
+from cdp_platform.testing.rows import outgoing_row
 
 FIXTURES = Path(__file__).parent / "fixtures"
 OURS = [name for name in destination_names() if type(find_destination(name)).__module__.startswith("cdp_platform.")]
@@ -43,14 +44,14 @@ class TestTheFake(DestinationContract):
             object="contacts",
             match_field="cdp_person_id",
             rows=(
-                OutgoingRow(
+                outgoing_row(
                     ordinal=1,
                     operation=Operation.CREATE,
                     match_value="p-0001029",
                     record_id=None,
                     fields={"email": "ada.lindqvist@example.com"},
                 ),
-                OutgoingRow(
+                outgoing_row(
                     ordinal=2,
                     operation=Operation.UPDATE,
                     match_value="p-0001030",
@@ -70,6 +71,4 @@ class TestTheFake(DestinationContract):
 
 
 def _answer(name: str, body: Json, outcomes: dict[int, Json]) -> AnswerCase:
-    return AnswerCase(
-        name=name, answer=Answer(status=200, headers={}, body=body), outcomes=outcomes, is_broken=False
-    )
+    return AnswerCase(name=name, answer=Answer(status=200, headers={}, body=body), outcomes=outcomes, is_broken=False)

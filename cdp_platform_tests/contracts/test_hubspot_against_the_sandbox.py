@@ -22,6 +22,7 @@ from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import Connection, FieldKind
 from cdp_platform.errors import AuthenticationFailed, RateLimited, Refused
 from cdp_platform.ingest.hubspot import PROPERTY_COLUMNS, read_contacts
+from cdp_platform.testing.rows import outgoing_row
 
 DESTINATION = HubSpot()
 
@@ -35,8 +36,8 @@ class Sandbox:
 
     def writes(self) -> list[dict[str, Any]]:
         body = requests.get(f"{self.url}/sandbox/writes", params={"after": "0", "limit": "1000"}, timeout=10).json()
-        writes: list[dict[str, Any]] = body if isinstance(body, list) else next(
-            value for value in body.values() if isinstance(value, list)
+        writes: list[dict[str, Any]] = (
+            body if isinstance(body, list) else next(value for value in body.values() if isinstance(value, list))
         )
         return writes
 
@@ -88,7 +89,7 @@ def connection_to(sandbox: Sandbox) -> Connection:
 
 
 def make_row(ordinal: int, person: str, operation: Operation = Operation.CREATE, **fields: Any) -> OutgoingRow:
-    return OutgoingRow(ordinal=ordinal, operation=operation, match_value=person, record_id=None, fields=fields)
+    return outgoing_row(ordinal=ordinal, operation=operation, match_value=person, record_id=None, fields=fields)
 
 
 def deliver(session: HttpSession, *rows: OutgoingRow) -> dict[int, RowOutcome]:
@@ -109,7 +110,7 @@ def test_a_full_batch_is_delivered_and_read_back(session: HttpSession) -> None:
     rows = [
         make_row(
             ordinal, f"p-1{ordinal:06}", email=f"full{ordinal}@example.com", lapsed_loyalist=True, lifetime_value=812.5,
-            lapsed_loyalist_since=date(2017, 12, 21), email_permission="granted", favourite_department=None,
+            lapsed_loyalist_since="2017-12-21", email_permission="granted", favourite_department=None,
         )
         for ordinal in range(100)
     ]  # fmt: skip

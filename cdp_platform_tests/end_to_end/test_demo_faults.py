@@ -4,7 +4,9 @@ import fcntl
 import os
 import signal
 import socket
+import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -66,7 +68,7 @@ def test_a_demo_killed_three_times_is_completed_by_the_next(demo: Demo) -> None:
     """Killed while the history is built, while a day is built, and while records are sent."""
     for sign in (raw_is_loaded, facts_are_built, contacts_are_sent):
         running = demo.start(*demo.demo_arguments("2017-12-25"))
-        wait_until(lambda sign=sign: sign(demo.home / "cdp") or running.poll() is not None)  # type: ignore[misc]
+        wait_for_sign(sign, demo.home / "cdp", running)
         os.kill(running.pid, signal.SIGKILL)
         running.wait()
     ended = demo.cdp(*demo.demo_arguments("2017-12-25"))
@@ -93,10 +95,11 @@ def contacts_are_sent(home: Path) -> bool:
     return any((home / "plans").rglob("*.parquet"))
 
 
-def wait_until(condition) -> None:  # type: ignore[no-untyped-def]
+def wait_for_sign(sign: Callable[[Path], bool], home: Path, running: "subprocess.Popen[str]") -> None:
     deadline = time.monotonic() + 200
     while time.monotonic() < deadline:
-        if condition():
+        if sign(home):
+            assert running.poll() is None
             return
         time.sleep(0.05)
     pytest.fail("the sign that was waited for did not come")

@@ -13,6 +13,7 @@ from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 from cdp_platform_tests.end_to_end.conftest import Demo
 
 LAST_DAY = "2017-12-26"
+MARKETING = {"rfm_segment", "lifetime_value", "favourite_department", "last_order_on"}
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +31,9 @@ def writes(shared_demo: Demo, ended: "subprocess.CompletedProcess[str]") -> list
     """The sandbox's own log of every change, which shares nothing with our books."""
     folder = shared_demo.home / "cdp" / "sandbox"
     token = (folder / "token").read_text(encoding="utf-8").strip()
-    with serve_sandbox(SandboxSettings(state_path=folder / "crm.sqlite", token=token, port=0)) as address:
-        with urllib.request.urlopen(f"{address}/sandbox/writes?limit=10000") as answer:
-            found: list[dict[str, Any]] = json.loads(answer.read())["results"]
+    settings = SandboxSettings(state_path=folder / "crm.sqlite", token=token, port=0)
+    with serve_sandbox(settings) as address, urllib.request.urlopen(f"{address}/sandbox/writes?limit=10000") as answer:
+        found: list[dict[str, Any]] = json.loads(answer.read())["results"]
     return found
 
 
@@ -85,7 +86,7 @@ def test_nothing_marketing_is_written_after_a_withdrawal(writes: list[dict[str, 
     for write in sorted(writes, key=lambda write: write["seq"]):
         person = write["cdp_person_id"]
         if write["actor"] == "api" and person in opted_out:
-            assert not {"rfm_segment", "lifetime_value", "favourite_department", "last_order_on"} & set(write["properties"])
+            assert not MARKETING & set(write["properties"])
         if write["actor"] == "person" and "hs_email_optout" in write["properties"]:
             opted_out.add(person)
 

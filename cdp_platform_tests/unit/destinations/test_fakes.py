@@ -8,10 +8,11 @@ from cdp_platform.connectors.protocol import Answer, OutgoingRow, Request
 from cdp_platform.domain.outcomes import Operation, Outcome
 from cdp_platform.errors import ContractBroken, Refused, TemporarilyDown
 from cdp_platform.testing.fakes import FakeAccount, FakeDestination, FakeSession
+from cdp_platform.testing.rows import outgoing_row
 
 
 def make_row(ordinal: int, operation: Operation = Operation.CREATE, **fields: object) -> OutgoingRow:
-    return OutgoingRow(ordinal=ordinal, operation=operation, match_value=f"p-{ordinal}", record_id=None, fields=fields)
+    return outgoing_row(ordinal=ordinal, operation=operation, match_value=f"p-{ordinal}", record_id=None, fields=fields)
 
 
 def encode(*rows: OutgoingRow) -> Request:

@@ -1,7 +1,5 @@
 """HubSpot's words: how rows are said to it, and what cannot be said. Answers are read in the contract's tests."""
 
-from datetime import UTC, date, datetime, timedelta, timezone
-from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,6 +10,7 @@ from cdp_platform.domain.outcomes import Operation, Outcome
 from cdp_platform.domain.syncs import FieldKind, Mode
 from cdp_platform.errors import ConfigError
 from cdp_platform.testing.destination_contract import OneAnswerSession
+from cdp_platform.testing.rows import outgoing_row
 
 CODES = {
     "invalid_email", "duplicate_value", "unknown_field", "invalid_value", "read_only_field", "not_found", "refused",
@@ -20,7 +19,7 @@ CODES = {
 
 def make_row(ordinal: int = 0, operation: Operation = Operation.UPDATE, **fields: Any) -> OutgoingRow:
     record_id = None if operation is Operation.CREATE else f"900{ordinal}"
-    return OutgoingRow(
+    return outgoing_row(
         ordinal=ordinal,
         operation=operation,
         match_value=f"p-000000{ordinal}",
@@ -64,12 +63,6 @@ def test_a_withdrawal_is_an_update_like_any_other() -> None:
         (12, "12"),
         (2**60, "1152921504606846976"),
         (812.5, "812.5"),
-        (Decimal("1E+3"), "1000"),
-        (Decimal("0.10"), "0.10"),
-        (date(2017, 12, 21), "2017-12-21"),
-        (datetime(2017, 12, 21, 8, 30, tzinfo=UTC), "2017-12-21T08:30:00.000Z"),
-        (datetime(2017, 12, 21, 8, 30, tzinfo=timezone(timedelta(hours=-5))), "2017-12-21T13:30:00.000Z"),
-        (datetime(2017, 12, 21, 8, 30), "2017-12-21T08:30:00.000Z"),  # noqa: DTZ001
         (["b", "a"], "b;a"),
         ("Ærø 😀", "Ærø 😀"),
     ],

@@ -14,6 +14,7 @@ from cdp_platform.domain.outcomes import RunRecord
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import Connection, Consent, FieldKind, FieldMapping, FieldType, Mode, SyncSpec
 from cdp_platform.syncs.account import Engine
+from cdp_platform.syncs.controls import switch
 from cdp_platform.syncs.exchange import Timing
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.plan import make_plan
@@ -73,7 +74,7 @@ class Shop:
         self.spec = spec_of()
         self.sleeps: list[float] = []
         self.runs = 0
-        Journal(self.home).switch(self.spec.name, is_enabled=True)
+        switch(Journal(self.home), self.spec.name, is_enabled=True)
 
     @property
     def engine(self) -> Engine:

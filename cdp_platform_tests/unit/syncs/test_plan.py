@@ -6,6 +6,7 @@ import pytest
 
 from cdp_platform.domain.syncs import FieldMapping
 from cdp_platform.errors import CdpError, ConfigError, WarehouseError
+from cdp_platform.syncs.controls import switch
 from cdp_platform.syncs.plan_files import plan_path
 from cdp_platform.syncs.preview import preview
 from cdp_platform_tests.unit.syncs.conftest import Shop, person_of, spec_of
@@ -28,7 +29,7 @@ def test_a_plan_names_changed_fields_with_old_and_new_value(shop: Shop) -> None:
     plan = shop.plan()
     assert plan.operations == {"update": 1}
     assert plan.unchanged == 1
-    shown = {change.field: (change.old, change.new) for change in preview(shop.home, shop.spec, plan, rows=5)}
+    shown = {change.field: (change.old, change.new) for change in preview(shop.home, shop.warehouse, shop.spec, plan, rows=5)}
     assert shown == {
         "segment": ("loyal", "lapsed"),
         "lifetime_value": ("10.00", "12.50"),
@@ -126,7 +127,7 @@ def test_a_float_without_a_declared_type_is_refused(shop: Shop) -> None:
 
 def test_a_sync_that_is_off_plans_without_asking_the_destination_and_cannot_be_sent(shop: Shop) -> None:
     shop.people([person_of(1)])
-    shop.engine.journal.switch("crm_contacts", is_enabled=False)
+    switch(shop.engine.journal, "crm_contacts", is_enabled=False)
     plan = shop.plan()
     assert plan.operations == {"create": 1}
     with pytest.raises(CdpError, match="switched off"):

@@ -1,0 +1,34 @@
+"""First run as a baseline: take the model's present rows as delivered, and send nothing."""
+
+from dataclasses import replace
+
+from cdp_platform.domain.syncs import SyncSpec
+from cdp_platform.syncs.ledger import Ledger
+from cdp_platform.syncs.records import Fields
+from cdp_platform.warehouse.base import Dialect, Session
+
+
+def take_baseline(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger, fields: Fields) -> Ledger:
+    """Fill a new ledger from the temporary view `desired`, without the rows that may not be written to.
+
+    The record ids at the destination are not known; the sync log notes the values as `baseline`.
+    """
+    now = "current_timestamp"
+    session.execute(
+        f"insert into {ledger.diff_table} select \"key\", fingerprint from desired where permission <> 'never_asked'"
+    )
+    session.execute(
+        f"""insert into {ledger.side_table}
+        select "key", match_value, null, 1, null, {now} from desired where permission <> 'never_asked'"""
+    )
+    session.execute(
+        f"""insert into cdp.sync_log
+        select ?, 1, ?, ?, cast(desired."key" as varchar), 'baseline', '[]',
+            {fields.payload(dialect, "desired.permission")}, null, null, null, null, null, {now}
+        from desired
+        join {dialect.relation(spec.relation)} as model on model.{dialect.quote(spec.primary_key)} = desired."key"
+        where desired.permission <> 'never_asked'""",
+        [ledger.ledger_id, spec.name, spec.connection.name],
+    )
+    session.execute("update cdp.ledgers set version = 1 where ledger_id = ?", [ledger.ledger_id])
+    return replace(ledger, version=1)

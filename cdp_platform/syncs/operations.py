@@ -1,0 +1,156 @@
+"""The diff: desired records against the ledger, in the warehouse, as the temporary table `operations`.
+
+Its columns: key, operation, match_value, record_id, payload (JSON text), previous (JSON text, null where unknown),
+changed (list of fields; null means all), fingerprint (null for removals), consent_identifier, skipped (the reason why
+the row is left out, null for rows to be sent). Unchanged rows are absent.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from cdp_platform.domain.syncs import FieldMapping, Mode, Removal, SyncSpec
+from cdp_platform.syncs.ledger import Ledger
+from cdp_platform.syncs.records import Fields
+from cdp_platform.warehouse.base import Dialect, Session
+
+ORDER = ("remove", "withdraw", "update", "create")
+"""The order in which operations are sent."""
+
+
+def create_operations(
+    session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger, fields: Fields, only: str = "true"
+) -> None:
+    """Fill the temporary table `operations`; `only` is a condition over "key" that narrows the plan."""
+    _create_candidates(session, spec, ledger, only)
+    payload = fields.payload(dialect, "candidates.permission")
+    changed = ", ".join(_changed(dialect, entry) for entry in spec.mapping)
+    names = _literal_list([entry.field for entry in spec.mapping])
+    gone = dialect.json_object(dict.fromkeys(_cleared(spec), "null"))
+    unknown = "update" if spec.mode is Mode.UPDATE else "create"
+    session.execute(
+        f"""create or replace temporary table operations as
+        with sent as (
+            select primary_key, arg_max(payload, version) as payload
+            from cdp.sync_log
+            where ledger_id = ? and primary_key in (
+                select cast("key" as varchar) from candidates where known is not null and skipped is null)
+            group by primary_key
+        ),
+        rendered as (
+            select candidates.*, case when candidates.is_gone then {gone} else {payload} end as payload
+            from candidates
+            left join {dialect.relation(spec.relation)} as model
+                on candidates.skipped is null and not candidates.is_gone
+                and model.{dialect.quote(spec.primary_key)} = candidates."key"
+        )
+        select
+            candidates."key",
+            case
+                when is_gone then 'remove' when not is_in_ledger then '{unknown}'
+                when permission = 'withdrawn' then 'withdraw' else 'update'
+            end as operation,
+            coalesce(candidates.match_value, side.match_value) as match_value,
+            side.record_id,
+            candidates.payload,
+            case when candidates.known is not null then sent.payload end as previous,
+            case
+                when is_gone then {names}
+                when is_in_ledger then list_filter([{changed}], field -> field is not null)
+            end as changed,
+            case when not is_gone then candidates.fingerprint end as fingerprint,
+            candidates.consent_identifier,
+            candidates.skipped
+        from rendered as candidates
+        left join {ledger.side_table} as side on is_in_ledger and side."key" = candidates."key"
+        left join sent on candidates.known is not null and sent.primary_key = cast(candidates."key" as varchar)""",
+        [ledger.ledger_id],
+    )
+
+
+def planned_rows() -> str:
+    """SQL of the operations to be sent, in order, with their ordinals."""
+    parts = " union all ".join(
+        f"select * exclude (skipped) from operations where skipped is null and operation = '{name}'" for name in ORDER
+    )
+    return f"select row_number() over () - 1 as ordinal, * from ({parts})"
+
+
+def digest_of(session: Session, spec: SyncSpec, ledger: Ledger) -> str:
+    """Name the operations to be sent: SHA-256 over sync, mapping, ledger and (key, operation, fingerprint) by key."""
+    table = session.arrow(
+        """select cast("key" as varchar) as "key", operation, cast(fingerprint as varchar) as fingerprint
+        from operations where skipped is null order by "key", operation"""
+    )
+    digest = hashlib.sha256(f"{spec.name}|{spec.mapping_version}|{ledger.ledger_id}".encode())
+    for batch in table.to_batches(max_chunksize=100_000):
+        columns = [[value or "" for value in column.to_pylist()] for column in batch.columns]
+        digest.update("\n".join(part for row in zip(*columns, strict=True) for part in row).encode())
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def count_operations(session: Session) -> tuple[Mapping[str, int], Mapping[str, int]]:
+    """Count the rows to be sent by operation, and those left out by reason."""
+    rows = session.rows("select skipped, operation, count(*) as row_count from operations group by all order by all")
+    sent = {row["operation"]: row["row_count"] for row in rows if row["skipped"] is None}
+    skipped: dict[str, int] = {}
+    for row in rows:
+        if row["skipped"]:
+            skipped[row["skipped"]] = skipped.get(row["skipped"], 0) + row["row_count"]
+    return sent, skipped
+
+
+def _create_candidates(session: Session, spec: SyncSpec, ledger: Ledger, only: str) -> None:
+    """Fill the temporary table `candidates`: rows that differ from the ledger, left it, or were never permitted."""
+    may_update = "true" if spec.mode not in (Mode.INSERT, Mode.APPEND) else "false"
+    is_mirror = spec.mode is Mode.MIRROR
+    session.execute(
+        f"""create or replace temporary table candidates as
+        select
+            coalesce(desired."key", ledger."key") as "key",
+            desired.match_value, desired.consent_identifier, desired.permission, desired.fingerprint,
+            ledger.fingerprint as known,
+            ledger."key" is not null as is_in_ledger,
+            desired."key" is null as is_gone,
+            case
+                when permission = 'never_asked' then 'never_asked'
+                when permission = 'withdrawn' and not is_in_ledger then 'withdrawn'
+                when rejected.primary_key is not null then 'held'
+            end as skipped
+        from (select * from desired where {only}) as desired
+        {"full" if is_mirror else "left"} join (select * from {ledger.diff_table} where {only}) as ledger
+            on ledger."key" = desired."key"
+        left join cdp.rejected_rows as rejected
+            on rejected.ledger_id = ? and rejected.next_at > current_timestamp
+            and rejected.primary_key = cast(coalesce(desired."key", ledger."key") as varchar)
+            and rejected.fingerprint is not distinct from cast(desired.fingerprint as varchar)
+        where ledger."key" is null
+            or (desired."key" is not null and ledger."key" is not null and {may_update}
+                and desired.fingerprint is distinct from ledger.fingerprint)
+            or permission = 'never_asked'
+            or desired."key" is null""",
+        [ledger.ledger_id],
+    )
+
+
+def _changed(dialect: Dialect, entry: FieldMapping) -> str:
+    """Name a field where it is written and its value differs from the last one sent; SQL NULL otherwise."""
+    new = dialect.json_text("candidates.payload", entry.field)
+    old = dialect.json_text("sent.payload", entry.field)
+    permitted = "" if entry.after_withdrawal else "permission <> 'withdrawn' and "
+    name = _literal(entry.field)
+    return f"case when {permitted}(candidates.known is null or {new} is distinct from {old}) then {name} end"
+
+
+def _cleared(spec: SyncSpec) -> Sequence[str]:
+    """The fields that a removal empties: all but the match key where records are cleared, none otherwise."""
+    is_cleared = spec.removal is Removal.CLEAR
+    return [entry.field for entry in spec.mapping if is_cleared and not entry.match_key]
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _literal_list(texts: Sequence[str]) -> str:
+    return f"[{', '.join(_literal(text) for text in texts)}]"
