@@ -292,8 +292,8 @@ def _headers(token: Secret | None, *, has_body: bool) -> dict[str, str]:
 
 
 def _encode_body(request: Request, vendor: str) -> bytes | None:
-    if request.body is None:
-        return None
+    if request.body is None or isinstance(request.body, bytes):
+        return request.body
     try:
         return json.dumps(request.body, allow_nan=False, separators=(",", ":")).encode()
     except (ValueError, TypeError):

@@ -6,8 +6,7 @@ The engine owns the loop (pacing, retries, bisection, journal); a destination ow
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from cdp_platform.domain.outcomes import Operation, RowOutcome
 from cdp_platform.domain.syncs import FieldKind, Mode, Removal
@@ -16,9 +15,8 @@ Json = Any
 """Anything that JSON can say."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutgoingRow:
-    """One row on its way. A None among its fields clears the field."""
+class OutgoingRow(NamedTuple):
+    """One row on its way, as its plan has it. A tuple, because millions of them are made."""
 
     ordinal: int
     operation: Operation
@@ -27,18 +25,16 @@ class OutgoingRow:
     """The destination's own id, where an earlier run learned it."""
     document: str
     """All fields that may be written, as JSON text: for destinations that take a row as it is."""
-    names: tuple[str, ...] | None = None
+    names: Sequence[str] | None = None
     """The fields to be written; None for all of the document."""
-    without_nulls: bool = False
-    """A new record: fields without a value are left out."""
 
-    @cached_property
+    @property
     def fields(self) -> Mapping[str, Json]:
-        """Only what is to be written."""
+        """Only what is to be written; a None clears the field. A new record has no fields without a value."""
         every: dict[str, Json] = json.loads(self.document)
-        if self.names is not None:
-            return {name: every[name] for name in self.names}
-        return {name: value for name, value in every.items() if not (self.without_nulls and value is None)}
+        if self.operation is Operation.CREATE:
+            return {name: value for name, value in every.items() if value is not None}
+        return every if self.names is None else {name: every[name] for name in self.names}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +44,7 @@ class Request:
     method: str
     path: str
     body: Json = None
+    """What JSON can say; or bytes that are JSON already, of rows as the warehouse wrote them."""
     query: Mapping[str, str] = field(default_factory=dict)
     is_repeatable: bool = True
     """Whether sending it twice does no harm."""
@@ -61,6 +58,13 @@ class Answer:
     headers: Mapping[str, str]
     body: Json
     request_id: str | None = None
+
+
+class AllDelivered:
+    """What a destination says that answers per batch: all rows of the request were accepted."""
+
+
+ALL_DELIVERED: Final = AllDelivered()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +134,9 @@ class Destination(Protocol):
         """Turn a batch into one request."""
         ...
 
-    def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome]:
-        """Say what became of each row, in any order, one outcome a row; raise ContractBroken for nonsense."""
+    def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome] | AllDelivered:
+        """Say what became of each row, in any order, one outcome a row; raise ContractBroken for nonsense.
+
+        ALL_DELIVERED is for destinations that accept a request as a whole and tell no ids.
+        """
         ...

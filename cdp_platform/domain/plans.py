@@ -53,6 +53,8 @@ class Plan:
     verdicts: tuple[Verdict, ...]
     is_partial: bool = False
     """Whether the plan was narrowed to chosen rows."""
+    reverts: str | None = None
+    """The run whose changes the plan takes back; None for every other plan."""
 
     @property
     def is_allowed(self) -> bool:

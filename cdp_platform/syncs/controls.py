@@ -87,6 +87,12 @@ def approvals(journal: Journal, sync: str) -> list[Approval]:
     return [Approval(digest=row[0], approved_by=row[1], approved_at=row[2], used_by_run=row[3]) for row in rows]
 
 
+def waiting_approval(journal: Journal, sync: str, digest: str) -> Approval | None:
+    """The approval of this plan that no send has taken yet, if any."""
+    given = approvals(journal, sync)
+    return next((one for one in given if one.digest == digest and one.used_by_run is None), None)
+
+
 def use_approval(journal: Journal, sync: str, digest: str, run_id: str) -> bool:
     """Take an unused approval of this plan for a run; False where there is none."""
     with journal.transaction() as connection:

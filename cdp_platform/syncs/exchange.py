@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cdp_platform.connectors.protocol import Capabilities, OutgoingRow, Session
-from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
+from cdp_platform.connectors.protocol import AllDelivered, Capabilities, OutgoingRow, Session
+from cdp_platform.domain.outcomes import Outcome, RowOutcome
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import (
@@ -24,9 +24,9 @@ from cdp_platform.errors import (
     TemporarilyDown,
 )
 from cdp_platform.syncs.account import Engine
+from cdp_platform.syncs.faultpoints import faultpoint
 from cdp_platform.syncs.journal import RequestNote, RowNote, Status
 from cdp_platform.syncs.lease import Lease
-from cdp_platform.syncs.plan_files import PlannedRow
 
 MAX_ATTEMPTS = 5
 MAX_WAITING_SECONDS = 900.0
@@ -60,7 +60,7 @@ class Exchange:
     """Set when the run is to end: requests under way are finished, no other is begun."""
     batches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def send(self, rows: Sequence[PlannedRow]) -> None:
+    def send(self, rows: Sequence[OutgoingRow]) -> None:
         """Send rows; halve them where they are refused together, until the row at fault stands alone.
 
         Raises ConnectionFailed or DestinationError when the destination ends the run; what is known is in the journal.
@@ -74,12 +74,13 @@ class Exchange:
                 if len(part) == 1:
                     self.note(part, Status.REJECTED, code=refusal.code)
                     continue
+                faultpoint("batch.halved")
                 middle = len(part) // 2
                 waiting[:0] = [part[:middle], part[middle:]]
 
     def note(
         self,
-        rows: Sequence[PlannedRow],
+        rows: Sequence[OutgoingRow],
         status: Status,
         *,
         batch: int = 0,
@@ -115,17 +116,20 @@ class Exchange:
             )
         )
 
-    def _request(self, rows: Sequence[PlannedRow], batch: int) -> None:
-        outgoing = [_outgoing(row, self.capabilities) for row in rows]
-        request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, outgoing)
+    def _request(self, rows: Sequence[OutgoingRow], batch: int) -> None:
+        if not self.capabilities.writes_changed_fields_only:
+            rows = [row._replace(names=None) for row in rows]
+        request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
         # An earlier request without an answer may have been processed, whatever a later one says of itself.
         is_uncertain, waited, attempt = False, 0.0, 1
         while True:
             self.lease.renew_if_due()
             self.note(rows, Status.INTENT, batch=batch, attempt=attempt)
+            faultpoint("intent.committed")
             try:
                 answer = self.session.send(request)
-                told = _complete(rows, self.engine.destination.read(outgoing, answer))
+                told = _complete(rows, self.engine.destination.read(rows, answer))
+                faultpoint("answer.unrecorded")
             except (RateLimited, ConnectionFailed, Refused, ConfigError) as failure:
                 left = Status.UNANSWERED if is_uncertain else Status.NOT_SENT
                 self.note(rows, left, batch=batch, attempt=attempt)
@@ -147,6 +151,7 @@ class Exchange:
                 self.note(
                     rows, Status.DELIVERED, batch=batch, attempt=attempt, outcomes=told, request_id=answer.request_id
                 )
+                faultpoint("outcome.committed")
                 return
             self.timing.sleep(pause)
 
@@ -156,23 +161,10 @@ class Exchange:
         return BACKOFF_SECONDS * 2.0**attempt * self.timing.jitter() if told is None else told
 
 
-def _outgoing(row: PlannedRow, capabilities: Capabilities) -> OutgoingRow:
-    """Pick the fields that are written: of a new record all that have a value, of a known one those that changed."""
-    is_new = row.operation is Operation.CREATE
-    names = row.changed if capabilities.writes_changed_fields_only and row.changed else None
-    return OutgoingRow(
-        ordinal=row.ordinal,
-        operation=row.operation,
-        match_value=row.match_value,
-        record_id=row.record_id,
-        document=row.document,
-        names=None if is_new else names,
-        without_nulls=is_new,
-    )
-
-
-def _complete(rows: Sequence[PlannedRow], outcomes: Sequence[RowOutcome]) -> dict[int, RowOutcome]:
+def _complete(rows: Sequence[OutgoingRow], outcomes: Sequence[RowOutcome] | AllDelivered) -> Mapping[int, RowOutcome]:
     """Hold the outcomes against the rows: exactly one each, or the answer is not believed (G1)."""
+    if isinstance(outcomes, AllDelivered):
+        return {}
     told = {outcome.ordinal: outcome for outcome in outcomes}
     if len(told) != len(outcomes) or told.keys() != {row.ordinal for row in rows}:
         raise ContractBroken(f"{len(outcomes)} results were told of {len(rows)} rows, or of other rows.")

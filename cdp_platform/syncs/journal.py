@@ -17,7 +17,8 @@ from typing import Any
 
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.plans import Plan, Verdict
-from cdp_platform.errors import CdpError
+from cdp_platform.errors import CdpError, LeaseLost
+from cdp_platform.syncs.faultpoints import faultpoint
 
 SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -88,14 +89,64 @@ class RequestNote:
     request_id: str | None = None
 
 
-@dataclass(kw_only=True)
-class LastWord:
-    """The newest note of each row of a plan, by ordinal; rows that were never noted have none."""
+_NUMBERED = (None, *Status)
+"""A status as one byte: its place here; 0 for rows that were never noted."""
 
-    number: int = 0
-    """The newest line that was read; 0 for none."""
-    notes: dict[int, RowNote] = field(default_factory=dict)
-    record_ids: dict[int, str] = field(default_factory=dict)
+
+class LastWord:
+    """The newest note of each row of a plan, one byte a row, and what is special about single rows."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        """The newest line that was read; 0 for none."""
+        self.statuses = bytearray()
+        self.uncertain = bytearray()
+        """1 for rows that a request without an answer may have changed, whatever a later refusal says of them."""
+        self.reasons: dict[int, RowNote] = {}
+        """By ordinal: rows that have a code."""
+        self.record_ids: dict[int, str] = {}
+
+    def count(self, status: Status) -> int:
+        """How many rows have this status."""
+        return self.statuses.count(_NUMBERED.index(status))
+
+    def status(self, ordinal: int) -> Status | None:
+        """The status of one row."""
+        return _NUMBERED[self.statuses[ordinal]] if ordinal < len(self.statuses) else None
+
+    def read(self, number: int, status: Status, spans: list[list[int]], details: dict[str, Any]) -> None:
+        """Take in the next line of the journal."""
+        self.number = number
+        self._grow(spans[-1][1] + 1 if spans else 0)
+        code, rows = details.get("code"), details.get("rows", {})
+        was_uncertain = {int(ordinal): self.uncertain[int(ordinal)] for ordinal in rows}
+        for first, last in spans:
+            size = last + 1 - first
+            self.statuses[first : last + 1] = bytes([_NUMBERED.index(status)]) * size
+            if status in (Status.UNANSWERED, Status.DELIVERED):
+                self.uncertain[first : last + 1] = bytes([status is Status.UNANSWERED]) * size
+            if self.reasons or code:
+                self._give_reason(range(first, last + 1), RowNote(status=status, code=code))
+        for text, (row_status, row_code, parameters) in rows.items():
+            ordinal, note = int(text), RowNote(status=Status(row_status), code=row_code, parameters=parameters)
+            self.statuses[ordinal] = _NUMBERED.index(note.status)
+            self.uncertain[ordinal] = note.status is Status.UNANSWERED or was_uncertain[ordinal]
+            self.reasons[ordinal] = note
+        if record_ids := details.get("ids"):
+            ordinals = [ordinal for first, last in spans for ordinal in range(first, last + 1)]
+            known = zip(ordinals, record_ids, strict=True)
+            self.record_ids.update({ordinal: record_id for ordinal, record_id in known if record_id is not None})
+
+    def _grow(self, rows: int) -> None:
+        for column in (self.statuses, self.uncertain):
+            column.extend(bytes(max(0, rows - len(column))))
+
+    def _give_reason(self, ordinals: range, note: RowNote) -> None:
+        for ordinal in ordinals:
+            if note.code:
+                self.reasons[ordinal] = note
+            else:
+                self.reasons.pop(ordinal, None)
 
 
 class Journal:
@@ -177,7 +228,7 @@ class Journal:
     # requests
 
     def write(self, note: RequestNote) -> None:
-        """Append one line."""
+        """Append one line; raise LeaseLost, and write nothing, where another holder took the lease since `fence`."""
         details: dict[str, Any] = {}
         if note.code:
             details["code"] = note.code
@@ -192,10 +243,23 @@ class Journal:
             *(json.dumps(_spans(note.ordinals)), json.dumps(details) if details else None, note.request_id, now()),
         ]
         with self.transaction() as connection:
+            self._require_fence(connection, note)
             connection.execute(
                 "insert into requests (ledger_id, digest, run_id, fence, batch, attempt, status, spans, details,"
                 " request_id, noted_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
+            )
+            if note.status is Status.INTENT:
+                faultpoint("intent.uncommitted")
+            else:
+                faultpoint("outcome.uncommitted")
+
+    def _require_fence(self, connection: sqlite3.Connection, note: RequestNote) -> None:
+        held = connection.execute("select fence from leases where ledger_id = ?", [note.ledger_id]).fetchone()
+        if held and held[0] != note.fence:
+            raise LeaseLost(
+                "another run took over this account's object while this one stood still.",
+                remedy="Nothing more was sent from here; look at the other run.",
             )
 
     def open_digests(self, ledger_id: str) -> list[tuple[str, str]]:
@@ -216,7 +280,7 @@ class Journal:
                 [ledger_id, digest],
             )
             for number, status, spans, details in lines:
-                _read_line(word, number, Status(status), json.loads(spans), json.loads(details or "{}"))
+                word.read(number, Status(status), json.loads(spans), json.loads(details or "{}"))
         return word
 
     def forget(self, ledger_id: str, digest: str, up_to: int) -> None:
@@ -268,6 +332,8 @@ def now() -> str:
 
 def _spans(ordinals: Sequence[int]) -> list[list[int]]:
     """Fold rising numbers into [first, last] spans."""
+    if ordinals and ordinals[-1] - ordinals[0] == len(ordinals) - 1:
+        return [[ordinals[0], ordinals[-1]]]
     spans: list[list[int]] = []
     for ordinal in ordinals:
         if spans and spans[-1][1] == ordinal - 1:
@@ -275,16 +341,6 @@ def _spans(ordinals: Sequence[int]) -> list[list[int]]:
         else:
             spans.append([ordinal, ordinal])
     return spans
-
-
-def _read_line(word: LastWord, number: int, status: Status, spans: list[list[int]], details: dict[str, Any]) -> None:
-    ordinals = [ordinal for first, last in spans for ordinal in range(first, last + 1)]
-    word.number = number
-    word.notes.update(dict.fromkeys(ordinals, RowNote(status=status, code=details.get("code"))))
-    for ordinal, (row_status, code, parameters) in details.get("rows", {}).items():
-        word.notes[int(ordinal)] = RowNote(status=Status(row_status), code=code, parameters=parameters)
-    known = zip(ordinals, details.get("ids", ()), strict=False)
-    word.record_ids.update({ordinal: record_id for ordinal, record_id in known if record_id is not None})
 
 
 def _plan(record: dict[str, Any]) -> Plan:

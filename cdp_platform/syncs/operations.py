@@ -36,12 +36,16 @@ def create_operations(
                 select cast("key" as varchar) from candidates where known is not null and skipped is null)
             group by primary_key
         ),
+        -- Inner joins and one condition each: more conditions on a left join would cost its hash table.
         rendered as (
-            select candidates.*, case when candidates.is_gone then {gone} else {payload} end as payload
+            select candidates.*, {payload} as payload
             from candidates
-            left join {dialect.relation(spec.relation)} as model
-                on candidates.skipped is null and not candidates.is_gone
-                and model.{dialect.quote(spec.primary_key)} = candidates."key"
+            join {dialect.relation(spec.relation)} as model
+                on model.{dialect.quote(spec.primary_key)} = candidates."key"
+            where candidates.skipped is null and not candidates.is_gone
+            union all
+            select candidates.*, {gone} as payload
+            from candidates where candidates.skipped is not null or candidates.is_gone
         )
         select
             candidates."key",
@@ -61,8 +65,8 @@ def create_operations(
             candidates.consent_identifier,
             candidates.skipped
         from rendered as candidates
-        left join {ledger.side_table} as side on is_in_ledger and side."key" = candidates."key"
-        left join sent on candidates.known is not null and sent.primary_key = cast(candidates."key" as varchar)""",
+        left join {ledger.side_table} as side on side."key" = candidates."key"
+        left join sent on sent.primary_key = cast(candidates."key" as varchar)""",
         [ledger.ledger_id],
     )
 

@@ -6,6 +6,7 @@ verdict goes to the journal. A plan changes nothing at the destination, and asks
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,6 +16,7 @@ from cdp_platform.errors import GuardTripped
 from cdp_platform.syncs import controls, guards
 from cdp_platform.syncs.account import Engine, connection_id, identity, session_to
 from cdp_platform.syncs.baseline import take_baseline
+from cdp_platform.syncs.faultpoints import faultpoint
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, ledger_id, open_ledger
 from cdp_platform.syncs.operations import count_operations, create_operations, digest_of, planned_rows
@@ -29,6 +31,9 @@ NOT_ASKED = "not-asked"
 APPROVABLE = ("removals_within_limit", "model_not_shrunk", "approved")
 """Verdicts that a person may overrule for one plan."""
 
+Build = Callable[[Session, Ledger], Plan]
+"""Fills the temporary table `operations` against a ledger, inside a transaction, and describes them."""
+
 
 def make_plan(
     engine: Engine, spec: SyncSpec, *, run_id: str, partition: str | None = None, keys: tuple[str, ...] = ()
@@ -39,20 +44,37 @@ def make_plan(
     switched off no request is made. Raises ConfigError for a model or column that is not there, ConnectionFailed where
     the account cannot be asked, LeaseLost where another run is at work.
     """
-    if not controls.is_enabled(engine.journal, spec.name):
-        plan = _compare(engine, spec, NOT_ASKED, run_id=run_id, partition=partition, keys=keys)
-    else:
-        known = controls.known_account(engine.journal, connection_id(engine, spec))
-        plan = _compare(
-            engine, spec, known or _ask_account(engine, spec), run_id=run_id, partition=partition, keys=keys
-        )
-        if plan.to_send:
-            account_id = _ask_account(engine, spec)
-            if account_id != known and known is not None:
-                plan = _compare(engine, spec, account_id, run_id=run_id, partition=partition, keys=keys)
-            plan = _judged_by_destination(engine, spec, plan)
+    faultpoint("plan.begun")
+
+    def build(session: Session, ledger: Ledger) -> Plan:
+        return _plan(engine, session, spec, ledger, run_id=run_id, partition=partition, keys=keys)
+
+    is_enabled = controls.is_enabled(engine.journal, spec.name)
+    return store_plan(engine, spec, build, may_ask=is_enabled)
+
+
+def store_plan(engine: Engine, spec: SyncSpec, build: Build, *, may_ask: bool = True) -> Plan:
+    """Build a plan against the ledger of the account that the connection leads to now, have it judged, and keep it.
+
+    With `may_ask` the account is asked who it is where that is not known or where something is to be sent; without, the
+    plan is for no account and is never sent.
+    """
+    plan = _planned_for_account(engine, spec, build) if may_ask else _compare(engine, spec, NOT_ASKED, build)
+    faultpoint("plan.kept")
     engine.journal.add_plan(plan)
+    faultpoint("plan.recorded")
     return plan
+
+
+def _planned_for_account(engine: Engine, spec: SyncSpec, build: Build) -> Plan:
+    known = controls.known_account(engine.journal, connection_id(engine, spec))
+    plan = _compare(engine, spec, known or ask_account(engine, spec), build)
+    if not plan.to_send:
+        return plan
+    account_id = ask_account(engine, spec)
+    if account_id != known and known is not None:
+        plan = _compare(engine, spec, account_id, build)
+    return _judged_by_destination(engine, spec, plan)
 
 
 def require_allowed(engine: Engine, plan: Plan, *, run_id: str) -> None:
@@ -75,7 +97,8 @@ def require_allowed(engine: Engine, plan: Plan, *, run_id: str) -> None:
     )
 
 
-def _ask_account(engine: Engine, spec: SyncSpec) -> str:
+def ask_account(engine: Engine, spec: SyncSpec) -> str:
+    """Ask which account the connection leads to, and remember it."""
     with session_to(engine, spec) as session:
         account_id = engine.destination.account_id(session)
     controls.remember_account(engine.journal, connection_id(engine, spec), account_id)
@@ -88,22 +111,20 @@ def _judged_by_destination(engine: Engine, spec: SyncSpec, plan: Plan) -> Plan:
     return replace(plan, verdicts=(*plan.verdicts, *guards.judge_mapping(spec, fields)))
 
 
-def _compare(
-    engine: Engine, spec: SyncSpec, account_id: str, *, run_id: str, partition: str | None, keys: tuple[str, ...]
-) -> Plan:
+def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> Plan:
     """Compute and store a plan against the ledger of one account."""
     folder = engine.home.plans / spec.name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = ledger_id(identity(spec, account_id))
     with held_lease(engine.journal, name), engine.warehouse.session(f"plan {spec.name}") as session:
-        ledger = recover(engine, session, _ledger(engine, session, spec, account_id))
+        ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
         expire(folder, {digest for digest, _ in engine.journal.open_digests(name)})
         with session.transaction():
-            plan = _plan(engine, session, spec, ledger, run_id=run_id, partition=partition, keys=keys)
+            plan = build(session, ledger)
             path = plan_path(engine.home, spec.name, plan.digest)
             draft = folder / f"draft-{os.getpid()}"
             session.write_parquet(planned_rows(), draft)
-    keep(draft, path)
+        keep(draft, path)
     return plan
 
 
@@ -120,15 +141,16 @@ def _plan(
     dialect = engine.warehouse.dialect
     fields = encoded_fields(session, dialect, spec)
     create_desired(session, dialect, spec, fields)
+    faultpoint("plan.reading")
     model_rows, verdicts = guards.judge_model(session, spec, ledger)
-    consent_rows = _consent_rows(session, dialect, spec)
+    consent_rows = consent_row_count(session, dialect, spec)
     verdicts += guards.judge_consents(spec, ledger, consent_rows)
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         ledger = take_baseline(session, dialect, spec, ledger, fields)
     only = register_keys(session, keys) if keys else "true"
     create_operations(session, dialect, spec, ledger, fields, only)
     operations, skipped = count_operations(session)
-    verdicts += guards.judge_removals(spec, _ledger_rows(session, ledger), operations.get("remove", 0))
+    verdicts += guards.judge_removals(spec, ledger_row_count(session, ledger), operations.get("remove", 0))
     if spec.needs_approval and operations:
         verdicts.append(Verdict(code="approved", passed=False, parameters={"rows": sum(operations.values())}))
     planned = sum(operations.values()) + sum(skipped.values()) - operations.get("remove", 0)
@@ -152,7 +174,8 @@ def _plan(
     )
 
 
-def _ledger(engine: Engine, session: Session, spec: SyncSpec, account_id: str) -> Ledger:
+def ledger_of(engine: Engine, session: Session, spec: SyncSpec, account_id: str) -> Ledger:
+    """Open the ledger of this sync on one account, creating it at the first use."""
     key_type = session.columns(spec.relation).get(spec.primary_key, "varchar")
     return open_ledger(
         session,
@@ -163,12 +186,14 @@ def _ledger(engine: Engine, session: Session, spec: SyncSpec, account_id: str) -
     )
 
 
-def _ledger_rows(session: Session, ledger: Ledger) -> int:
+def ledger_row_count(session: Session, ledger: Ledger) -> int:
+    """Count the rows that the destination has accepted so far."""
     (found,) = session.rows(f"select count(*) as row_count from {ledger.diff_table}")
     return int(found["row_count"])
 
 
-def _consent_rows(session: Session, dialect: Dialect, spec: SyncSpec) -> int:
+def consent_row_count(session: Session, dialect: Dialect, spec: SyncSpec) -> int:
+    """Count the consents table; 0 where no consent is needed."""
     if spec.consent is None:
         return 0
     (found,) = session.rows(f"select count(*) as row_count from {dialect.relation(spec.consent.relation)}")

@@ -5,17 +5,15 @@ record_id (nullable), payload (JSON text), previous (JSON text, null where unkno
 for all), fingerprint (ubigint, null for removals), consent_identifier (nullable).
 """
 
-import json
 import os
 import time
-from collections.abc import Container, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Container, Iterator
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cdp_platform.connectors.protocol import OutgoingRow
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.outcomes import Operation
 from cdp_platform.errors import CdpError
@@ -24,26 +22,6 @@ RETENTION_SECONDS = 7 * 86_400
 """Plan files hold personal values; older ones are deleted unless the journal still needs them."""
 _COLUMNS = ["ordinal", "operation", "match_value", "record_id", "payload", "changed"]
 _READ_ROWS = 5_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlannedRow:
-    """One operation of a plan, as the send needs it."""
-
-    ordinal: int
-    operation: Operation
-    match_value: str
-    record_id: str | None
-    document: str
-    """The fields that may be written, as JSON text."""
-    changed: tuple[str, ...] | None
-    """The fields whose value differs from the last one sent; None where all are to be written."""
-
-    @cached_property
-    def payload(self) -> Mapping[str, Any]:
-        """The fields that may be written."""
-        fields: Mapping[str, Any] = json.loads(self.document)
-        return fields
 
 
 def plan_path(home: Home, sync: str, digest: str) -> Path:
@@ -72,35 +50,26 @@ def expire(folder: Path, needed: Container[str], *, now: float | None = None) ->
             path.unlink()
 
 
-def read_batches(path: Path, rows: int) -> Iterator[list[PlannedRow]]:
+def read_batches(path: Path, rows: int) -> Iterator[list[OutgoingRow]]:
     """Read a plan's operations in order, at most `rows` at a time; removals stand in batches of their own."""
     if not path.exists():
         raise CdpError(f"the plan file {path.name} is gone.", remedy="Plan again: materialize the plan's asset.")
-    batch: list[PlannedRow] = []
+    batch: list[OutgoingRow] = []
     with pq.ParquetFile(path) as file:
-        for record_batch in file.iter_batches(batch_size=_READ_ROWS, columns=_COLUMNS):
-            for row in zip(*(column.to_pylist() for column in record_batch.columns), strict=True):
-                planned = _row(*row)
-                if batch and (len(batch) == rows or _is_removal(batch[0]) != _is_removal(planned)):
+        for record_batch in file.iter_batches(batch_size=max(rows, _READ_ROWS), columns=_COLUMNS):
+            for row in _rows(record_batch):
+                if batch and (len(batch) == rows or _is_removal(batch[-1]) != _is_removal(row)):
                     yield batch
                     batch = []
-                batch.append(planned)
+                batch.append(row)
     if batch:
         yield batch
 
 
-def _row(
-    ordinal: int, operation: str, match_value: str, record_id: str | None, payload: str, changed: list[str] | None
-) -> PlannedRow:
-    return PlannedRow(
-        ordinal=ordinal,
-        operation=Operation(operation),
-        match_value=match_value,
-        record_id=record_id,
-        document=payload,
-        changed=None if changed is None else tuple(changed),
-    )
+def _rows(record_batch: pa.RecordBatch) -> Iterator[OutgoingRow]:
+    ordinals, operations, *others = (column.to_pylist() for column in record_batch.columns)
+    return map(OutgoingRow._make, zip(ordinals, map(Operation, operations), *others, strict=True))
 
 
-def _is_removal(row: PlannedRow) -> bool:
+def _is_removal(row: OutgoingRow) -> bool:
     return row.operation is Operation.REMOVE

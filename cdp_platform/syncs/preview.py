@@ -25,7 +25,9 @@ class Change:
     new: str
 
 
-def preview(home: Home, warehouse: Warehouse, spec: SyncSpec, plan: Plan, *, rows: int) -> list[Change]:
+def preview(
+    home: Home, warehouse: Warehouse, spec: SyncSpec, plan: Plan, *, rows: int, is_masked: bool = True
+) -> list[Change]:
     """List the changes of the first rows of each operation, at most `rows` of each, in order of their keys."""
     if not plan.to_send:
         return []
@@ -37,7 +39,7 @@ def preview(home: Home, warehouse: Warehouse, spec: SyncSpec, plan: Plan, *, row
             order by operation, "key" """,
             [rows],
         )
-    personal = frozenset(entry.field for entry in spec.mapping if entry.personal)
+    personal = frozenset(entry.field for entry in spec.mapping if entry.personal and is_masked)
     return [change for row in found for change in _changes(row, personal)]
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
+from cdp_platform.connectors.protocol import OutgoingRow
 from cdp_platform.domain.outcomes import RunRecord, RunStatus
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
@@ -21,7 +22,7 @@ from cdp_platform.syncs.journal import Status
 from cdp_platform.syncs.lease import Lease, held_lease
 from cdp_platform.syncs.ledger import ledger_id, read_header
 from cdp_platform.syncs.plan import require_allowed
-from cdp_platform.syncs.plan_files import PlannedRow, plan_path, read_batches
+from cdp_platform.syncs.plan_files import plan_path, read_batches
 from cdp_platform.syncs.settle import settle
 
 PLAN_MAX_AGE = timedelta(hours=1)
@@ -49,7 +50,7 @@ def send_plan(
     sync is off or paused, LeaseLost where another run is at work, and after settling what is known ConnectionFailed or
     DestinationError where the destination ended the run; its rows are pending then.
     """
-    _require_switched_on(engine, spec)
+    require_running(engine, spec, plan)
     _require_newest(engine, spec, plan, run_id)
     started_at = datetime.now(UTC)
     with held_lease(engine.journal, plan.ledger_id) as lease:
@@ -62,13 +63,17 @@ def send_plan(
                 sender.run(lease, on_progress, limit)
             status = RunStatus.DONE
         finally:
+            # Who lost the lease settles nothing: the other run has done it.
+            lease.renew()
             with engine.warehouse.session(f"settle {spec.name}") as session:
                 record = settle(engine, session, plan, run_id=run_id, status=status, started_at=started_at)
     return record
 
 
-def _require_switched_on(engine: Engine, spec: SyncSpec) -> None:
-    if not controls.is_enabled(engine.journal, spec.name):
+def require_running(engine: Engine, spec: SyncSpec, plan: Plan | None = None) -> None:
+    """Raise CdpError while the sync is off or paused; a plan that undoes a run is sent while it is off, too."""
+    is_undo = plan is not None and plan.reverts is not None
+    if not is_undo and not controls.is_enabled(engine.journal, spec.name):
         raise CdpError(
             f"sync {spec.name} is switched off; nothing was sent.", remedy=f"Switch it on: cdp enable {spec.name}."
         )
@@ -149,7 +154,7 @@ class _Send:
             finally:
                 exchange.stopping.set()
 
-    def _batches(self, exchange: Exchange, limit: int | None) -> Iterator[list[PlannedRow]]:
+    def _batches(self, exchange: Exchange, limit: int | None) -> Iterator[list[OutgoingRow]]:
         left = self.plan.to_send if limit is None else limit
         path = plan_path(self.engine.home, self.spec.name, self.plan.digest)
         for rows in read_batches(path, exchange.capabilities.batch_rows):
@@ -167,9 +172,11 @@ class _Send:
                 remedy=f"Plan again: materialize plans/{self.spec.name}.",
             )
 
-    def _permitted(self, exchange: Exchange, rows: Sequence[PlannedRow]) -> list[PlannedRow]:
+    def _permitted(self, exchange: Exchange, rows: Sequence[OutgoingRow]) -> list[OutgoingRow]:
         """Leave out the rows whose consent was withdrawn since the plan, and note them as skipped."""
         self._refresh_withdrawn()
+        if not self.withdrawn:
+            return list(rows)
         stopped = [row for row in rows if row.ordinal in self.withdrawn]
         if stopped:
             exchange.note(stopped, Status.SKIPPED, code="withdrawn_during_send")

@@ -6,25 +6,20 @@ then is the journal emptied. The next run recovers what a broken run left, befor
 
 import json
 from collections import Counter
-from collections.abc import Collection
 from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from cdp_platform.domain.outcomes import Counts, Outcome, RunRecord, RunStatus
+from cdp_platform.domain.outcomes import Counts, RunRecord, RunStatus
 from cdp_platform.domain.plans import Plan
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs.account import Engine
-from cdp_platform.syncs.journal import LastWord, RowNote, Status
+from cdp_platform.syncs.faultpoints import faultpoint
+from cdp_platform.syncs.journal import LastWord, Status
 from cdp_platform.syncs.ledger import Ledger, read_header
 from cdp_platform.syncs.plan_files import plan_path
 from cdp_platform.warehouse.base import Session
 
-_OUTCOMES = {
-    Status.DELIVERED: Outcome.DELIVERED,
-    Status.REJECTED: Outcome.REJECTED,
-    Status.SKIPPED: Outcome.SKIPPED,
-}
 _GONE = "status = 'delivered' and operation = 'remove'"
 _FOLD = (
     'delete from {diff} where "key" in (select "key" from settled where is_touched)',
@@ -34,7 +29,7 @@ _FOLD = (
     """insert into {side} select "key", match_value, coalesce(told_id, record_id), $version, $partition, $now
         from settled where is_touched and not is_gone""",
     """insert into cdp.sync_log select $ledger, $version, $sync, $destination, cast("key" as varchar), operation,
-        case when changed is null then json_keys(payload) else to_json(changed) end,
+        to_json(changed),
         case when operation = 'remove' then '{{}}'
             when previous is null then payload else json_merge_patch(previous, payload) end,
         previous, $digest, $run, $partition, coalesce(told_id, record_id), $now
@@ -62,20 +57,24 @@ def settle(
     """Fold what the journal knows of a plan into the warehouse, then empty the journal of it."""
     word = engine.journal.last_word(plan.ledger_id, plan.digest)
     ledger = read_header(session, plan.ledger_id)
-    record = _record(plan, ledger, word.notes.values(), run_id=run_id, status=status, started_at=started_at)
+    record = _record(plan, ledger, word, run_id=run_id, status=status, started_at=started_at)
     settle_id = f"{run_id}/{plan.digest}/{word.number}"
     if ledger.last_settle_id != settle_id:
         with session.transaction():
-            if word.notes:
+            if word.number:
                 _fold(engine, session, ledger, plan, word, record)
             _close_books(session, ledger, plan, record, settle_id)
+            faultpoint("settle.uncommitted")
+    faultpoint("settle.committed")
     engine.journal.forget(plan.ledger_id, plan.digest, word.number)
+    faultpoint("settle.emptied")
     return record
 
 
 def recover(engine: Engine, session: Session, ledger: Ledger) -> Ledger:
     """Settle what earlier runs left in the journal of this ledger, and return the header as it is then."""
     for digest, run_id in engine.journal.open_digests(ledger.ledger_id):
+        faultpoint("recover.begun")
         plan = engine.journal.plan(ledger.identity.sync, digest=digest)
         if plan is None or plan.ledger_id != ledger.ledger_id:
             raise CdpError(
@@ -87,18 +86,17 @@ def recover(engine: Engine, session: Session, ledger: Ledger) -> Ledger:
 
 
 def _record(
-    plan: Plan, ledger: Ledger, notes: Collection[RowNote], *, run_id: str, status: RunStatus, started_at: datetime
+    plan: Plan, ledger: Ledger, word: LastWord, *, run_id: str, status: RunStatus, started_at: datetime
 ) -> RunRecord:
-    outcomes = Counter(_OUTCOMES.get(note.status, Outcome.PENDING) for note in notes)
     left_out = Counter(dict(plan.skipped))
-    left_out.update(note.code or "" for note in notes if note.status is Status.SKIPPED)
-    ended = sum(number for outcome, number in outcomes.items() if outcome is not Outcome.PENDING)
+    left_out.update(note.code or "" for note in word.reasons.values() if note.status is Status.SKIPPED)
+    delivered, rejected = word.count(Status.DELIVERED), word.count(Status.REJECTED)
     counts = Counts(
         planned=plan.planned,
-        delivered=outcomes[Outcome.DELIVERED],
-        rejected=outcomes[Outcome.REJECTED],
+        delivered=delivered,
+        rejected=rejected,
         skipped=left_out.total(),
-        pending=plan.to_send - ended,
+        pending=plan.to_send - delivered - rejected - word.count(Status.SKIPPED),
     )
     if not counts.is_balanced or counts.pending < 0:
         raise CdpError(
@@ -124,13 +122,16 @@ def _record(
 
 
 def _fold(engine: Engine, session: Session, ledger: Ledger, plan: Plan, word: LastWord, record: RunRecord) -> None:
-    session.register("told", _told(word))
+    _register_told(session, word)
     operations = session.parquet(plan_path(engine.home, plan.sync, plan.digest))
     session.execute(
         f"""create or replace temporary table settled as
-        select planned.*, told.status, told.code, told.parameters, told.record_id as told_id,
-            told.status in ('delivered', 'intent', 'unanswered') as is_touched, {_GONE} as is_gone
-        from {operations} as planned join told on told.ordinal = planned.ordinal"""
+        select planned.*, told.status, reasons.code, reasons.parameters, reasons.told_id,
+            told.status in ('delivered', 'intent', 'unanswered') or told.uncertain = 1 as is_touched,
+            {_GONE} as is_gone
+        from {operations} as planned
+        join told on told.ordinal = planned.ordinal and told.status <> ''
+        left join reasons on reasons.ordinal = planned.ordinal"""
     )
     values = {
         "ledger": ledger.ledger_id,
@@ -147,20 +148,29 @@ def _fold(engine: Engine, session: Session, ledger: Ledger, plan: Plan, word: La
         session.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
 
 
-def _told(word: LastWord) -> pa.Table:
-    """The journal's last word as a table: ordinal, status, code, parameters (JSON), record_id."""
-    notes = word.notes
-    return pa.table(
-        {
-            "ordinal": pa.array(notes.keys(), pa.int64()),
-            "status": pa.array([str(note.status) for note in notes.values()], pa.string()),
-            "code": pa.array([note.code for note in notes.values()], pa.string()),
-            "parameters": pa.array(
-                [json.dumps(dict(note.parameters)) if note.parameters else None for note in notes.values()], pa.string()
-            ),
-            "record_id": pa.array([word.record_ids.get(ordinal) for ordinal in notes], pa.string()),
-        }
-    )
+def _register_told(session: Session, word: LastWord) -> None:
+    """Let SQL read the last word: `told` (ordinal, status, uncertain) and `reasons` (ordinal, code, parameters, id)."""
+    names = pa.array(["", *Status], pa.string())
+    told = {
+        "ordinal": pa.array(range(len(word.statuses)), pa.int64()),
+        "status": names.take(_bytes(word.statuses)),
+        "uncertain": _bytes(word.uncertain),
+    }
+    session.register("told", pa.table(told))
+    special = sorted(word.reasons.keys() | word.record_ids.keys())
+    notes = [word.reasons.get(ordinal) for ordinal in special]
+    parameters = [json.dumps(dict(note.parameters)) if note and note.parameters else None for note in notes]
+    columns = {
+        "ordinal": pa.array(special, pa.int64()),
+        "code": pa.array([note.code if note else None for note in notes], pa.string()),
+        "parameters": pa.array(parameters, pa.string()),
+        "told_id": pa.array([word.record_ids.get(ordinal) for ordinal in special], pa.string()),
+    }
+    session.register("reasons", pa.table(columns))
+
+
+def _bytes(values: bytearray) -> pa.Array:
+    return pa.Array.from_buffers(pa.uint8(), len(values), [None, pa.py_buffer(bytes(values))])
 
 
 def _close_books(session: Session, ledger: Ledger, plan: Plan, record: RunRecord, settle_id: str) -> None:

@@ -29,7 +29,7 @@ class DuckDbDialect:
     """DuckDB's way to say what differs between warehouses."""
 
     def quote(self, identifier: str) -> str:
-        return '"' + identifier.replace('"', '""') + '"'
+        return quoted(identifier)
 
     def relation(self, name: str) -> str:
         return ".".join(self.quote(part) for part in name.split("."))
@@ -108,13 +108,12 @@ class DuckDbSession:
         return f"read_parquet({_literal(str(path))})"
 
     def columns(self, relation: str) -> dict[str, str]:
-        schema, table = relation.split(".")
-        found = self.rows(
-            "select column_name, data_type from information_schema.columns where table_catalog = current_database()"
-            " and table_schema = ? and table_name = ? order by ordinal_position",
-            [schema, table],
-        )
-        return {row["column_name"]: row["data_type"] for row in found}
+        name = ".".join(quoted(part) for part in relation.split("."))
+        try:
+            found = self._connection.execute(f"describe {name}").fetchall()
+        except duckdb.CatalogException:
+            return {}
+        return {row[0]: row[1] for row in found}
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -128,19 +127,26 @@ class DuckDbSession:
 
 
 class DuckDbWarehouse:
-    """A DuckDB file. `wait_seconds` bounds the wait for another process; `clock` and `sleep` are for tests."""
+    """A DuckDB file. `wait_seconds` bounds the wait for another process; `clock` and `sleep` are for tests.
+
+    `attached` are further DuckDB files by the name under which models in them are read: `name.schema.table`.
+    """
 
     def __init__(
         self,
         path: Path,
         *,
         wait_seconds: float = 60.0,
+        attached: Mapping[str, Path] | None = None,
+        settings: Mapping[str, str] | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.dialect = DuckDbDialect()
         self.path = path
         self._wait_seconds = wait_seconds
+        self._attached = dict(attached or {})
+        self._settings = dict(settings or {})
         self._clock = clock
         self._sleep = sleep
 
@@ -187,6 +193,10 @@ class DuckDbWarehouse:
             try:
                 connection = duckdb.connect(str(self.path))
                 connection.execute("set TimeZone = 'UTC'")
+                for name, value in self._settings.items():
+                    connection.execute(f"set {name} = {_literal(value)}")
+                for name, path in self._attached.items():
+                    connection.execute(f"attach {_literal(str(path))} as {self.dialect.quote(name)} (read_only)")
                 return connection
             except duckdb.IOException as error:
                 holder = _DUCKDB_HOLDER.search(str(error))
@@ -222,6 +232,11 @@ def _translated() -> Iterator[None]:
 def _first_line(error: Exception) -> str:
     """The message's first line without quoted values: they may be personal."""
     return re.sub(r"'[^']*'", "'…'", str(error).splitlines()[0])[:300]
+
+
+def quoted(identifier: str) -> str:
+    """Quote one identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
 
 
 def _literal(text: str) -> str:

@@ -37,8 +37,8 @@ _CLI: Final = (
     " `.cdp` under the current one. An error of the platform is one message and exit code 1; Ctrl-C gives 130."
 )
 _ASSETS: Final = (
-    "What the shipped instance (`cdp_platform/defs` and `dbt_project`) puts into the graph, by group. *daily* assets are"
-    " partitioned by local day; the others are whole, as of the loop's clock where they describe people. Keys are"
+    "What the shipped instance (`cdp_platform/defs` and `dbt_project`) puts into the graph, by group. *daily* assets"
+    " are partitioned by local day; the others are whole, as of the loop's clock where they describe people. Keys are"
     " `raw/<source>/<table>`, `<dbt layer>/<model>`, `plans/<sync>`, `<connection>/<sync>` and"
     " `feedback/<connection>/<object>`."
 )

@@ -1,0 +1,83 @@
+"""One process of the platform, made to be killed: `python -m cdp_platform_tests.faults.runner HOME BASE_URL`.
+
+Plans and sends the sync of the scenario until a plan has nothing to send. The environment's CDP_KILL_AT,
+`place:hit`, names the faultpoint and the pass at which the process kills itself. An undisturbed process prints a line
+of JSON: how often it passed each place, and how many runs it made.
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from cdp_platform.errors import CdpError
+from cdp_platform.syncs import faultpoints, lease
+from cdp_platform.syncs.account import Engine
+from cdp_platform.syncs.exchange import Timing
+from cdp_platform.syncs.plan import make_plan
+from cdp_platform.syncs.send import send_plan
+from cdp_platform_tests.faults.scenario import engine_of, spec_of
+
+MOST_RUNS = 6
+
+
+def main() -> int:
+    """Run the sync; 0 at the end, 3 with the error on stderr where the platform stopped by itself."""
+    options = _parser().parse_args()
+    hits: Counter[str] = Counter()
+    faultpoints.hook = _killer(hits, os.environ.get("CDP_KILL_AT", ""))
+    signal.signal(signal.SIGTERM, _interrupt)
+    if options.lease_seconds:
+        lease.LEASE_SECONDS = options.lease_seconds
+    try:
+        runs = _run_until_quiet(engine_of(options.home), options.base_url, most=options.most_runs)
+    except CdpError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 3
+    sys.stdout.write(json.dumps({"hits": hits, "runs": runs}) + "\n")
+    return 0
+
+
+def _run_until_quiet(engine: Engine, base_url: str, *, most: int) -> int:
+    spec = spec_of(base_url)
+    for number in range(most):
+        run_id = f"run-{uuid.uuid4().hex[:12]}"
+        plan = make_plan(engine, spec, run_id=run_id)
+        if not plan.to_send:
+            return number
+        send_plan(engine, spec, plan, run_id=run_id, timing=Timing(jitter=lambda: 0.0))
+    return most
+
+
+def _killer(hits: Counter[str], kill_at: str) -> Callable[[str], None]:
+    place, _, hit = kill_at.partition(":")
+
+    def pass_by(name: str) -> None:
+        hits[name] += 1
+        if name == place and hits[name] == int(hit):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return pass_by
+
+
+def _interrupt(*_: object) -> None:
+    """Dagster turns a termination into an exception in the main thread; so do we."""
+    raise SystemExit(143)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("home", type=Path)
+    parser.add_argument("base_url")
+    parser.add_argument("--lease-seconds", type=float, default=None)
+    parser.add_argument("--most-runs", type=int, default=MOST_RUNS)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

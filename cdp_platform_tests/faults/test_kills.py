@@ -1,0 +1,102 @@
+"""SIGKILL at every named place: the next process completes the work, and an independent checker finds nothing wrong."""
+
+import ast
+import os
+import signal
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+import cdp_platform
+from cdp_platform_tests.faults.scenario import BATCH_ROWS
+from cdp_platform_tests.faults.stage import staged
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """How a place is reached, and how many rows may be sent again after a death there."""
+
+    after_kill_at: str = ""
+    """A process is killed here first, so that the next one has something to recover."""
+    is_in_flight: bool = False
+    """Whether a batch is on its way at this place; if not, no row may be sent twice."""
+
+
+CASES = {
+    "plan.begun": Case(),
+    "plan.reading": Case(),
+    "plan.kept": Case(),
+    "plan.recorded": Case(),
+    "intent.uncommitted": Case(),
+    "intent.committed": Case(),
+    "answer.unrecorded": Case(is_in_flight=True),
+    # Of a request that was refused as a whole, this is passed with nothing accepted; of others, with a batch.
+    "outcome.uncommitted": Case(is_in_flight=True),
+    "outcome.committed": Case(),
+    "batch.halved": Case(),
+    "settle.uncommitted": Case(),
+    "settle.committed": Case(),
+    "settle.emptied": Case(),
+    "recover.begun": Case(after_kill_at="answer.unrecorded:2", is_in_flight=True),
+}
+TURNS = 3
+TURN = int(os.environ.get("CDP_FAULTS_TURN", datetime.now(UTC).timetuple().tm_yday)) % TURNS
+
+
+def places_in_the_code() -> list[str]:
+    """Every literal name that is given to `faultpoint()` in the package."""
+    found = []
+    for path in Path(cdp_platform.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "faultpoint":
+                (name,) = node.args
+                assert isinstance(name, ast.Constant), f"a faultpoint of {path.name} has no literal name"
+                found.append(str(name.value))
+    return found
+
+
+def in_turn(names: list[str]) -> list[object]:
+    """A third of the places is killed in every fast suite, another one each day; all of them in the slow one."""
+    return [
+        pytest.param(name, id=name, marks=[] if number % TURNS == TURN else pytest.mark.slow)
+        for number, name in enumerate(names)
+    ]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, int], int]:
+    """How often each place is passed, and how many rows are accepted, when nothing goes wrong."""
+    print(f"faults: turn {TURN} of {TURNS}; another one with CDP_FAULTS_TURN")
+    with staged(tmp_path_factory.mktemp("undisturbed"), template) as stage:
+        ended = stage.run()
+        assert ended.code == 0, ended.error
+        assert stage.faults() == []
+        return ended.hits, stage.gateway.accepted_count
+
+
+def test_every_place_in_the_code_has_a_case_and_stands_there_once() -> None:
+    assert sorted(places_in_the_code()) == sorted(CASES)
+
+
+@pytest.mark.parametrize("place", in_turn(list(CASES)))
+def test_a_process_killed_at_any_pass_of_a_place_loses_nothing(
+    place: str, undisturbed: tuple[dict[str, int], int], template: Path, tmp_path: Path
+) -> None:
+    case, (hits, accepted) = CASES[place], undisturbed
+    count = hits.get(place, 1)
+    for hit in sorted({1, (count + 1) // 2, count}):
+        with staged(tmp_path / str(hit), template) as stage:
+            if case.after_kill_at:
+                assert stage.run(kill_at=case.after_kill_at).code == -signal.SIGKILL
+            killed = stage.run(kill_at=f"{place}:{hit}")
+            assert killed.code == -signal.SIGKILL, f"pass {hit} of {count} was not reached: {killed.error}"
+            if hit == count > 1 or place.startswith("settle"):
+                assert stage.gateway.accepted_count > 0, "no work had happened"
+            resumed = stage.run()
+            assert resumed.code == 0, resumed.error
+            assert stage.faults() == [], f"after pass {hit} of {count}"
+            sent_again = stage.gateway.accepted_count - accepted
+            assert 0 <= sent_again <= (BATCH_ROWS if case.is_in_flight else 0), f"after pass {hit} of {count}"
+            assert stage.run().hits.get("intent.committed", 0) == 0, "the account does not come to rest"
