@@ -6,6 +6,7 @@ The ordinary `dg` loader reads the same files. This one also says where a file i
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import dagster as dg
@@ -15,6 +16,8 @@ from dagster.components.core.defs_module import ComponentPath
 from cdp_platform.components.definition_file import DefinitionFile
 from cdp_platform.components.nearest import nearest_of
 from cdp_platform.components.resources import PLATFORM, executor_of
+from cdp_platform.components.sync import SyncComponent
+from cdp_platform.domain.syncs import Removal, SyncSpec
 from cdp_platform.errors import ConfigError
 
 
@@ -27,25 +30,88 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
     warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
     warnings.filterwarnings("ignore", message="Asset job .* materializes assets with varying BackfillPolicies")
     files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
-    built = [(file, _build(file, project_root)) for file in files]
+    components = [(file, _component(file, project_root)) for file in files]
+    built = [(file, _build(file, component, project_root)) for file, component in components]
     _refuse_duplicates(built)
     _refuse_unknown_models(built)
+    _refuse_overlaps(_specs(components, project_root))
     shared = dg.Definitions(resources={"platform": PLATFORM}, executor=executor_of())
     return dg.Definitions.merge(*(definitions for _, definitions in built), shared)
 
 
-def _build(file: DefinitionFile, project_root: Path) -> dg.Definitions:
+def load_syncs(folder: Path, project_root: Path) -> dict[str, SyncSpec]:
+    """Load the spec of every sync that a `defs.yaml` under `folder` declares, by name.
+
+    Raises ConfigError for the first file that cannot work.
+    """
+    files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
+    specs = _specs([(file, _component(file, project_root)) for file in files], project_root)
+    _refuse_overlaps(specs)
+    return {spec.name: spec for spec in specs}
+
+
+def _component(file: DefinitionFile, project_root: Path) -> dg.Component:
     component_class = file.component_class()
     attributes = file.validated(component_class)
-    # The public way to a context for a component outside of dg's own loader goes through its test tree, too.
-    context = ComponentTree.for_test().load_context.for_component_loc(ComponentPath.from_path(file.path.parent))
-    context = replace(context, project_root=project_root)
     try:
-        component = component_class.resolve_from_model(context.resolution_context, attributes)
-        definitions: dg.Definitions = component.build_defs(context)
-        return definitions
+        component: dg.Component = component_class.resolve_from_model(
+            _context(file, project_root).resolution_context, attributes
+        )
+        return component
     except ConfigError as error:
         raise file.placed(error) from error
+
+
+def _build(file: DefinitionFile, component: dg.Component, project_root: Path) -> dg.Definitions:
+    try:
+        return component.build_defs(_context(file, project_root))
+    except ConfigError as error:
+        raise file.placed(error) from error
+
+
+def _context(file: DefinitionFile, project_root: Path) -> dg.ComponentLoadContext:
+    # The public way to a context for a component outside of dg's own loader goes through its test tree, too.
+    context = ComponentTree.for_test().load_context.for_component_loc(ComponentPath.from_path(file.path.parent))
+    return replace(context, project_root=project_root)
+
+
+def _specs(components: list[tuple[DefinitionFile, dg.Component]], project_root: Path) -> list[SyncSpec]:
+    specs = []
+    for file, component in components:
+        if isinstance(component, SyncComponent):
+            try:
+                spec = component.spec(project_root)
+            except ConfigError as error:
+                raise file.placed(error) from error
+            specs.append(replace(spec, declared_in=f"{file.path}:1"))
+    return specs
+
+
+def _refuse_overlaps(specs: list[SyncSpec]) -> None:
+    """Two syncs must not write one field of an account's object, nor both remove there: each would undo the other."""
+    for first, second in combinations(specs, 2):
+        if not _has_same_object(first, second):
+            continue
+        fields = {entry.field for entry in first.mapping if not entry.match_key}
+        doubled = sorted(fields & {entry.field for entry in second.mapping if not entry.match_key})
+        where = f"{second.connection.name} {second.object}"
+        if doubled:
+            what = f"the field `{doubled[0]}` of {where} is written by {first.declared_in} already."
+            remedy = "Map it in one of the two syncs only."
+            raise ConfigError(what, place=second.declared_in, field="mapping", remedy=remedy)
+        if first.removal is not Removal.KEEP and second.removal is not Removal.KEEP:
+            what = f"records of {where} are removed by {first.declared_in} already."
+            raise ConfigError(
+                what, place=second.declared_in, field="removal", remedy="Let one sync only be the mirror of an object."
+            )
+
+
+def _has_same_object(first: SyncSpec, second: SyncSpec) -> bool:
+    """Whether two syncs write to one account's object, as far as their connections tell."""
+    one, other = first.connection, second.connection
+    is_same_token = one.token_env is not None and one.token_env == other.token_env
+    is_same_account = one.vendor == other.vendor and (one.name == other.name or is_same_token)
+    return is_same_account and first.object == second.object
 
 
 def _refuse_duplicates(built: list[tuple[DefinitionFile, dg.Definitions]]) -> None:

@@ -6,6 +6,7 @@ verdict is stored with the plan: the checks here show it, the engine obeys it.
 
 from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
@@ -13,16 +14,19 @@ from pydantic import Field
 
 from cdp_platform.components import sync_metadata as shown
 from cdp_platform.components.clock import read_clock
+from cdp_platform.components.dbt_manifest import Node
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.components.sync_definition import ConsentRule, MappingEntry, SyncLimits, make_spec
 from cdp_platform.connectors.http import open_session
 from cdp_platform.connectors.registry import find_destination
+from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs.account import Engine
-from cdp_platform.syncs.controls import is_enabled
+from cdp_platform.syncs.approval import may_be_approved
+from cdp_platform.syncs.controls import Approval, is_enabled, pause_of, waiting_approval
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.plan import make_plan
 from cdp_platform.syncs.preview import preview
@@ -46,6 +50,15 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
     purpose: str = Field(description="The consent that a row must carry; `none`, written out, where it is no person.")
     consent: ConsentRule | None = Field(default=None, description="Whose consent is asked for.")
     mapping: list[MappingEntry] = Field(description="Columns and the fields they are written to.", min_length=1)
+    removal: Literal["keep", "delete", "archive", "clear"] = Field(
+        default="keep", description="What becomes of records that left the model; a mirror says it, no other mode may."
+    )
+    first_run: Literal["send_all", "baseline"] = Field(
+        default="send_all", description="Send every row the first time, or take the present rows as delivered."
+    )
+    approval: Literal["required", "brake"] = Field(
+        default="brake", description="A person approves each plan, or only plans that a brake has stopped."
+    )
     limits: SyncLimits = Field(default_factory=SyncLimits, description="When to stop and ask.")
     project: str = Field(default="dbt_project", description="The dbt project's folder, relative to the project's root.")
     freshness_hours: int | None = Field(default=None, description="Hours after which the destination counts as stale.")
@@ -53,10 +66,21 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the plan and the destination asset; raise ConfigError for a sync that cannot work."""
-        folder = (context.project_root / self.project).resolve()
-        models = DbtProject(folder=folder, home=PLATFORM.home).manifest().models.values()
-        relations = {node["name"]: f"{node['schema']}.{node['alias']}" for node in models}
-        spec = make_spec(
+        spec = self.spec(context.project_root)
+        keys = {
+            node["name"]: dg.AssetKey([node["schema"], node["name"]]) for node in self._models(context.project_root)
+        }
+        upstream = [keys[self.source_model]]
+        if self.consent and spec.consent:
+            upstream.append(keys[self.consent.consents_model])
+        return dg.Definitions(
+            assets=[self._plan(spec, upstream), self._send(spec, upstream[0])], resources={"platform": PLATFORM}
+        )
+
+    def spec(self, project_root: Path) -> SyncSpec:
+        """Make the engine's spec; raise ConfigError for a sync that cannot work."""
+        relations = {node["name"]: f"{node['schema']}.{node['alias']}" for node in self._models(project_root)}
+        return make_spec(
             name=self.name,
             source_model=self.source_model,
             relations=relations,
@@ -67,18 +91,18 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             consent=self.consent,
             mapping=self.mapping,
             limits=self.limits,
+            approval=self.approval,
+            removal=self.removal,
+            first_run=self.first_run,
         )
-        keys = {node["name"]: dg.AssetKey([node["schema"], node["name"]]) for node in models}
-        upstream = [keys[self.source_model]]
-        if self.consent and spec.consent:
-            upstream.append(keys[self.consent.consents_model])
-        return dg.Definitions(
-            assets=[self._plan(spec, upstream), self._send(spec, upstream[0])], resources={"platform": PLATFORM}
-        )
+
+    def _models(self, project_root: Path) -> list[Node]:
+        folder = (project_root / self.project).resolve()
+        return list(DbtProject(folder=folder, home=PLATFORM.home).manifest().models.values())
 
     def _plan(self, spec: SyncSpec, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
         key = dg.AssetKey(["plans", spec.name])
-        guards = [*shown.GUARDS, *(["consent_present"] if spec.consent else [])]
+        guards = shown.guards_of(spec)
 
         @dg.asset(
             key=key,
@@ -104,9 +128,10 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             )
             context.log.info(f"To send: {dict(made.operations)}; left out: {shown.skipped_note(made.skipped)}.")
             changes = preview(platform.home, platform.warehouse, spec, made, rows=_PREVIEW_ROWS)
-            judged = {verdict.code: shown.verdict_result(key, verdict) for verdict in made.verdicts}
+            journal = Journal(platform.home)
+            judged = _judged(key, made, waiting_approval(journal, spec.name, made.digest))
             yield dg.MaterializeResult(
-                metadata=shown.plan_metadata(made, changes),
+                metadata=shown.plan_metadata(made, changes, pause_of(journal, spec.name, spec.connection.name)),
                 check_results=[judged.get(guard) or _not_asked(key, guard) for guard in guards],
             )
 
@@ -145,10 +170,11 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
         )
         def send(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
             engine = engine_of(platform, spec)
-            if not is_enabled(engine.journal, spec.name):
+            made = engine.journal.plan(spec.name, run_id=context.run.run_id) or engine.journal.plan(spec.name)
+            is_undo = made is not None and made.reverts is not None
+            if not is_undo and not is_enabled(engine.journal, spec.name):
                 context.log.info(f"{spec.name} is switched off: nothing is sent. Switch it on: cdp enable {spec.name}")
                 return
-            made = engine.journal.plan(spec.name, run_id=context.run.run_id) or engine.journal.plan(spec.name)
             if made is None:
                 raise CdpError(f"sync {spec.name} was never planned.", remedy=f"Materialize plans/{spec.name} first.")
             record = send_plan(engine, spec, made, run_id=context.run.run_id, on_progress=_progress(context))
@@ -176,6 +202,17 @@ def _progress(context: dg.AssetExecutionContext) -> Any:
             context.log.info(f"Sent {done:,} of {total:,} rows.")
 
     return log
+
+
+def _judged(asset: dg.AssetKey, plan: Plan, given: Approval | None) -> dict[str, dg.AssetCheckResult]:
+    """The guards' verdicts as checks; an approval that waits for the send passes those that it overrules."""
+    overruled = given if may_be_approved(plan) else None
+    return {
+        verdict.code: shown.verdict_result(asset, verdict)
+        if verdict.passed or overruled is None
+        else shown.approved_result(asset, verdict, overruled)
+        for verdict in plan.verdicts
+    }
 
 
 def _not_asked(asset: dg.AssetKey, guard: str) -> dg.AssetCheckResult:

@@ -9,7 +9,17 @@ from pydantic import Field, field_validator
 from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.nearest import nearest_of
 from cdp_platform.connectors.registry import find_destination
-from cdp_platform.domain.syncs import NO_PURPOSE, Consent, FieldMapping, FieldType, Limits, Mode, SyncSpec
+from cdp_platform.domain.syncs import (
+    NO_PURPOSE,
+    Consent,
+    FieldMapping,
+    FieldType,
+    FirstRun,
+    Limits,
+    Mode,
+    Removal,
+    SyncSpec,
+)
 from cdp_platform.errors import ConfigError
 
 
@@ -65,6 +75,9 @@ def make_spec(
     consent: ConsentRule | None,
     mapping: Sequence[MappingEntry],
     limits: SyncLimits,
+    approval: Literal["required", "brake"] = "brake",
+    removal: Literal["keep", "delete", "archive", "clear"] = "keep",
+    first_run: Literal["send_all", "baseline"] = "send_all",
 ) -> SyncSpec:
     """Make the engine's spec. `relations` are `schema.table` by model name.
 
@@ -74,6 +87,7 @@ def make_spec(
     if Mode(mode) not in capabilities.modes:
         able = ", ".join(sorted(capabilities.modes))
         raise ConfigError(f"{account.name} {account.object} cannot {mode}.", remedy=f"It can: {able}.", field="mode")
+    _check_removal(Mode(mode), Removal(removal), capabilities.removals, f"{account.name} {account.object}")
     _check_mapping(mapping)
     return SyncSpec(
         name=name,
@@ -83,6 +97,9 @@ def make_spec(
         connection=account.as_connection(),
         object=account.object,
         mode=Mode(mode),
+        removal=Removal(removal),
+        first_run=FirstRun(first_run),
+        needs_approval=approval == "required",
         mapping=tuple(_mapping(entry) for entry in mapping),
         consent=_consent(purpose, consent, account.entity, relations),
         limits=Limits(**limits.model_dump()),
@@ -93,6 +110,25 @@ def _relation(model: str, relations: dict[str, str], field: str) -> str:
     if model not in relations:
         raise ConfigError(f"there is no model {model!r}.", remedy=nearest_of(model, relations), field=field)
     return relations[model]
+
+
+def _check_removal(mode: Mode, removal: Removal, able: frozenset[Removal], where: str) -> None:
+    """Raise ConfigError unless a mirror, and nothing else, says what becomes of records that left the model."""
+    choices = ", ".join(sorted(able - {Removal.KEEP}))
+    if mode is Mode.MIRROR and removal is Removal.KEEP:
+        raise ConfigError(
+            "a mirror must say what becomes of records that left the source model.",
+            remedy=f"Write `removal:` with one of: {choices}.",
+            field="removal",
+        )
+    if mode is not Mode.MIRROR and removal is not Removal.KEEP:
+        raise ConfigError(
+            f"the mode {mode} removes nothing.",
+            remedy="Leave `removal` out, or write `mode: mirror`.",
+            field="removal",
+        )
+    if removal not in able | {Removal.KEEP}:
+        raise ConfigError(f"{where} cannot {removal}.", remedy=f"It can: {choices or 'keep'}.", field="removal")
 
 
 def _check_mapping(mapping: Sequence[MappingEntry]) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cdp_platform.connectors.protocol import AllDelivered, Capabilities, OutgoingRow, Session
-from cdp_platform.domain.outcomes import Outcome, RowOutcome
+from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.plans import Plan
-from cdp_platform.domain.syncs import SyncSpec
+from cdp_platform.domain.syncs import Removal, SyncSpec
 from cdp_platform.errors import (
     AuthenticationFailed,
     ConfigError,
@@ -119,6 +119,8 @@ class Exchange:
     def _request(self, rows: Sequence[OutgoingRow], batch: int) -> None:
         if not self.capabilities.writes_changed_fields_only:
             rows = [row._replace(names=None) for row in rows]
+        if self.spec.removal is Removal.CLEAR and rows[0].operation is Operation.REMOVE:
+            rows = [row._replace(operation=Operation.UPDATE) for row in rows]
         request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
         # An earlier request without an answer may have been processed, whatever a later one says of itself.
         is_uncertain, waited, attempt = False, 0.0, 1

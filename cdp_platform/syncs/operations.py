@@ -24,7 +24,7 @@ def create_operations(
     _create_candidates(session, spec, ledger, only)
     payload = fields.payload(dialect, "candidates.permission")
     changed = ", ".join(_changed(dialect, entry) for entry in spec.mapping)
-    names = _literal_list([entry.field for entry in spec.mapping])
+    names = _literal_list(_cleared(spec))
     gone = dialect.json_object(dict.fromkeys(_cleared(spec), "null"))
     unknown = "update" if spec.mode is Mode.UPDATE else "create"
     session.execute(
@@ -157,4 +157,4 @@ def _literal(text: str) -> str:
 
 
 def _literal_list(texts: Sequence[str]) -> str:
-    return f"[{', '.join(_literal(text) for text in texts)}]"
+    return f"cast([{', '.join(_literal(text) for text in texts)}] as varchar[])"

@@ -26,6 +26,8 @@ class Ended:
     """Negative: the signal that killed it."""
     hits: dict[str, int]
     """Passes of each faultpoint; empty unless it ended in peace."""
+    runs: int
+    """Runs that it took until there was nothing left to send."""
     error: str
 
 
@@ -57,7 +59,8 @@ class Stage:
 def end_of(process: subprocess.Popen[str]) -> Ended:
     """Wait for a process and say how it ended."""
     out, error = process.communicate(timeout=_LIMIT_SECONDS)
-    return Ended(code=process.returncode, hits=json.loads(out)["hits"] if out else {}, error=error)
+    told = json.loads(out) if out else {"hits": {}, "runs": 0}
+    return Ended(code=process.returncode, hits=told["hits"], runs=told["runs"], error=error)
 
 
 @contextmanager

@@ -29,7 +29,8 @@ def test_a_plan_names_changed_fields_with_old_and_new_value(shop: Shop) -> None:
     plan = shop.plan()
     assert plan.operations == {"update": 1}
     assert plan.unchanged == 1
-    shown = {change.field: (change.old, change.new) for change in preview(shop.home, shop.warehouse, shop.spec, plan, rows=5)}
+    changes = preview(shop.home, shop.warehouse, shop.spec, plan, rows=5)
+    shown = {change.field: (change.old, change.new) for change in changes}
     assert shown == {
         "segment": ("loyal", "lapsed"),
         "lifetime_value": ("10.00", "12.50"),
