@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from cdp_platform.cli.operate_commands import app as operate_commands
+from cdp_platform.cli.review_commands import app as review_commands
 from cdp_platform.cli.sync_commands import app as sync_commands
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.errors import CdpError
@@ -21,6 +23,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(sync_commands)
+app.add_typer(review_commands)
+app.add_typer(operate_commands)
 
 SandboxPort = Annotated[int, typer.Option(help="The sandbox CRM's port on 127.0.0.1.", min=1, max=65_535)]
 

@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.syncs import controls
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.status import SyncStatus, read_status
+from cdp_platform.texts.catalogue import text
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 app = typer.Typer()
@@ -25,15 +27,19 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for 
     home = cdp_home()
     journal = Journal(home)
     found = read_status(journal, DuckDbWarehouse(home.warehouse))
+    pauses = controls.pauses(journal)
     if as_json:
-        print(json.dumps({"syncs": [asdict(sync) for sync in found]}, default=_json, indent=2))
-        return
-    if not found:
-        print("No sync was planned yet. Start with: cdp demo")
+        syncs = [_document(journal, sync) for sync in found]
+        document = {"syncs": syncs, "paused": [asdict(held) for held in pauses]}
+        print(json.dumps(document, default=_json, indent=2))
         return
     console = Console(highlight=False)
+    for held in pauses:
+        console.print(f"[yellow]{escape(_pause_note(held))}[/]")
+    if not found:
+        print("No sync was planned yet. Start with: cdp demo")
     for sync in found:
-        _show(console, sync, is_enabled=controls.is_enabled(journal, sync.name))
+        _show(console, journal, sync)
 
 
 @app.command()
@@ -50,9 +56,22 @@ def disable(sync: SyncName) -> None:
     print(f"{sync} is switched off: it plans, and makes no request to the destination.")
 
 
-def _show(console: Console, sync: SyncStatus, *, is_enabled: bool) -> None:
+def _document(journal: Journal, sync: SyncStatus) -> dict[str, Any]:
+    held = controls.pause_of(journal, sync.name, sync.destination)
+    is_enabled = controls.is_enabled(journal, sync.name)
+    return asdict(sync) | {"is_enabled": is_enabled, "paused": asdict(held) if held else None}
+
+
+def _pause_note(held: controls.Pause) -> str:
+    at = held.paused_at[:16].replace("T", " ")
+    return text(f"pause.{held.scope}", "en", name=held.name, who=held.paused_by, at=at)
+
+
+def _show(console: Console, journal: Journal, sync: SyncStatus) -> None:
+    is_paused = controls.pause_of(journal, sync.name, sync.destination) is not None
+    state = f"switched {'on' if controls.is_enabled(journal, sync.name) else 'off'}{', paused' if is_paused else ''}"
     ended = f"ended {sync.ended_at:%Y-%m-%d %H:%M} UTC" if sync.ended_at else "planned, not sent"
-    console.print(f"[bold]{sync.name}[/] → {sync.destination}, switched {'on' if is_enabled else 'off'}")
+    console.print(f"[bold]{sync.name}[/] → {sync.destination}, {state}")
     console.print(f"  day {sync.partition or '–'}, plan {sync.digest[:12]}, {ended}")
     console.print(
         f"  planned {sync.planned:,} = delivered {sync.delivered:,} + rejected {sync.rejected:,}"

@@ -6,7 +6,7 @@ The engine owns the loop (pacing, retries, bisection, journal); a destination ow
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, runtime_checkable
 
 from cdp_platform.domain.outcomes import Operation, RowOutcome
 from cdp_platform.domain.syncs import FieldKind, Mode, Removal
@@ -139,4 +139,15 @@ class Destination(Protocol):
 
         ALL_DELIVERED is for destinations that accept a request as a whole and tell no ids.
         """
+        ...
+
+
+@runtime_checkable
+class FindsRecords(Protocol):
+    """A destination that removes records by its own id, and can look that up where no run has learned it."""
+
+    def find(
+        self, session: Session, object_name: str, match_field: str, match_values: Sequence[str]
+    ) -> Mapping[str, str]:
+        """Look up record ids by match value, at most `batch_rows` at once; what does not exist is left out."""
         ...

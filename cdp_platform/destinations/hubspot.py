@@ -10,8 +10,9 @@ crm-contacts-v3/batch/post-crm-v3-objects-contacts-batch-upsert, error-handling,
   crm.schemas.contacts.read.
 - Values travel as text; an empty text clears a property; properties left out keep their value.
 - Each input carries an objectWriteTraceId, which HubSpot repeats in results and errors: a 207 is read row by row.
-- Cannot: remove contacts (a person's record is never deleted by a sync), match by `email` (no partial upsert there),
-  say whether an e-mail can be delivered to. All fields of an error are optional, so a reason may stay `refused`.
+- Removing means archiving (restorable for 90 days) or clearing the mapped properties; contacts are never deleted.
+- Cannot: match by `email` (no partial upsert there), say whether an e-mail can be delivered to. All fields of an error
+  are optional, so a reason may stay `refused`.
 """
 
 import json
@@ -20,6 +21,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, Final
 
 from cdp_platform.connectors.protocol import (
+    ALL_DELIVERED,
+    AllDelivered,
     Answer,
     Capabilities,
     DestinationField,
@@ -29,16 +32,18 @@ from cdp_platform.connectors.protocol import (
     Session,
 )
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
-from cdp_platform.domain.syncs import FieldKind, Mode
+from cdp_platform.domain.syncs import FieldKind, Mode, Removal
 from cdp_platform.errors import ConfigError, ContractBroken
 
 _CONTACTS: Final = Capabilities(
-    modes=frozenset({Mode.UPSERT}),
+    modes=frozenset({Mode.UPSERT, Mode.MIRROR}),
+    removals=frozenset({Removal.KEEP, Removal.ARCHIVE, Removal.CLEAR}),
     batch_rows=100,
     writes_changed_fields_only=True,
     # Usage guidelines: 190 requests per 10 seconds, which is this pace with this burst.
     requests_per_second=19.0,
     burst_requests=190,
+    requests_at_once=8,
 )
 _KINDS: Final = {
     "string": FieldKind.TEXT,
@@ -93,9 +98,9 @@ class HubSpot:
         return [_field(item) for item in properties if not item.get("archived")]
 
     def encode(self, object_name: str, match_field: str, rows: Sequence[OutgoingRow]) -> Request:
-        """Turn rows into one batch upsert.
+        """Turn rows into one batch upsert, or removals into one batch archive.
 
-        Raises ConfigError for the match field `email` and for a removal, which the declared modes never plan.
+        Raises ConfigError for the match field `email`.
         """
         self.capabilities(object_name)
         if match_field == "email":
@@ -104,15 +109,30 @@ class HubSpot:
                 remedy="Match by a custom property with unique values.",
                 field="mapping",
             )
-        if any(row.operation is Operation.REMOVE for row in rows):
-            raise ConfigError("Destination hubspot does not remove contacts.", field="mode")
+        if rows[0].operation is Operation.REMOVE:
+            ids = [{"id": row.record_id} for row in rows]
+            return Request(method="POST", path=f"/crm/v3/objects/{object_name}/batch/archive", body={"inputs": ids})
         return Request(
             method="POST",
             path=f"/crm/v3/objects/{object_name}/batch/upsert",
             body={"inputs": [_input(match_field, row) for row in rows]},
         )
 
-    def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome]:
+    def find(
+        self, session: Session, object_name: str, match_field: str, match_values: Sequence[str]
+    ) -> Mapping[str, str]:
+        body = {
+            "idProperty": match_field,
+            "properties": [match_field],
+            "inputs": [{"id": value} for value in match_values],
+        }
+        answer = session.send(Request(method="POST", path=f"/crm/v3/objects/{object_name}/batch/read", body=body))
+        results = _objects(answer, answer.body.get("results") if isinstance(answer.body, Mapping) else None)
+        return {str((result.get("properties") or {}).get(match_field)): str(result.get("id")) for result in results}
+
+    def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome] | AllDelivered:
+        if answer.status == 204 and rows[0].operation is Operation.REMOVE:
+            return ALL_DELIVERED
         if answer.status not in (200, 201, 207) or not isinstance(answer.body, Mapping):
             raise _broken(answer, "is no batch answer")
         if answer.body.get("status", "COMPLETE") != "COMPLETE":

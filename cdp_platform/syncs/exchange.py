@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cdp_platform.connectors.protocol import AllDelivered, Capabilities, OutgoingRow, Session
+from cdp_platform.connectors.protocol import AllDelivered, Capabilities, FindsRecords, OutgoingRow, Session
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import Removal, SyncSpec
@@ -116,11 +116,27 @@ class Exchange:
             )
         )
 
+    def _found(self, rows: Sequence[OutgoingRow]) -> list[OutgoingRow]:
+        """Look up the record ids that a removal needs; a record that does not exist is gone already."""
+        unknown = [row.match_value for row in rows if row.record_id is None]
+        destination = self.engine.destination
+        if not unknown or rows[0].operation is not Operation.REMOVE or not isinstance(destination, FindsRecords):
+            return list(rows)
+        ids = destination.find(self.session, self.spec.object, self.spec.match_key.field, unknown)
+        found = [row._replace(record_id=row.record_id or ids.get(row.match_value)) for row in rows]
+        gone = [row for row in found if row.record_id is None]
+        if gone:
+            self.note(gone, Status.DELIVERED)
+        return [row for row in found if row.record_id is not None]
+
     def _request(self, rows: Sequence[OutgoingRow], batch: int) -> None:
         if not self.capabilities.writes_changed_fields_only:
             rows = [row._replace(names=None) for row in rows]
         if self.spec.removal is Removal.CLEAR and rows[0].operation is Operation.REMOVE:
             rows = [row._replace(operation=Operation.UPDATE) for row in rows]
+        rows = self._found(rows)
+        if not rows:
+            return
         request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
         # An earlier request without an answer may have been processed, whatever a later one says of itself.
         is_uncertain, waited, attempt = False, 0.0, 1

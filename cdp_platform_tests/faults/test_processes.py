@@ -4,6 +4,7 @@ import signal
 import threading
 
 from cdp_platform_tests.faults.gateway import Trouble
+from cdp_platform_tests.faults.scenario import second_day, write_people
 from cdp_platform_tests.faults.stage import Stage, end_of
 
 LEASE_SECONDS = 2.0
@@ -54,6 +55,8 @@ def test_a_process_that_wakes_up_after_its_lease_sends_and_settles_nothing_more(
     sleeper.send_signal(signal.SIGSTOP)
     threading.Event().wait(LEASE_SECONDS + 0.5)
     stage.gateway.trouble = lambda write: None
+    # Meanwhile the model moves on: what the sleeper still has in hand is an older value than the account's.
+    write_people(stage.root, [(*person[:3], "vip", *person[4:]) for person in second_day()])
     assert stage.run(*lease).code == 0
     assert stage.faults() == []
     before = stage.gateway.write_count

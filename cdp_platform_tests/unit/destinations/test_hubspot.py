@@ -72,9 +72,9 @@ def test_each_value_is_said_as_text(value: object, text: str) -> None:
     assert said["properties"]["favourite_department"] == text
 
 
-def test_a_removal_is_refused_before_anything_is_sent() -> None:
-    with pytest.raises(ConfigError):
-        encode(make_row(1, Operation.REMOVE))
+def test_a_removal_archives_by_the_records_own_id() -> None:
+    request = HubSpot().encode("contacts", "cdp_person_id", [make_row(1, Operation.REMOVE)])
+    assert (request.path, request.body) == ("/crm/v3/objects/contacts/batch/archive", {"inputs": [{"id": "9001"}]})
 
 
 def test_matching_by_email_is_refused_before_anything_is_sent() -> None:
@@ -84,7 +84,8 @@ def test_matching_by_email_is_refused_before_anything_is_sent() -> None:
 
 def test_only_modes_that_work_are_declared_and_the_pace_is_the_vendors() -> None:
     told = HubSpot().capabilities("contacts")
-    assert told.modes == {Mode.UPSERT}
+    assert told.modes == {Mode.UPSERT, Mode.MIRROR}
+    assert told.removals == {Removal.KEEP, Removal.ARCHIVE, Removal.CLEAR}
     assert told.burst_requests / told.requests_per_second == pytest.approx(10.0)
     assert told.writes_changed_fields_only
 

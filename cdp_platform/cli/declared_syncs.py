@@ -1,0 +1,50 @@
+"""From a sync's name at the terminal to its spec and engine, by the same definitions that Dagster loads."""
+
+import uuid
+from collections.abc import Mapping
+from getpass import getuser
+from pathlib import Path
+
+import cdp_platform
+from cdp_platform.domain.syncs import SyncSpec
+from cdp_platform.errors import CdpError
+from cdp_platform.syncs.account import Engine
+
+
+def declared_syncs() -> Mapping[str, SyncSpec]:
+    """Load every sync that the definitions declare, by name; raise ConfigError where one of them cannot work."""
+    from cdp_platform.components.loading import load_syncs
+
+    package = Path(cdp_platform.__file__).parent
+    return load_syncs(package / "defs", package.parent)
+
+
+def open_sync(name: str) -> tuple[Engine, SyncSpec]:
+    """Find a sync by name and put its engine together; raise CdpError, naming the nearest, where there is none."""
+    from cdp_platform.components.resources import PLATFORM
+    from cdp_platform.components.sync import engine_of
+
+    specs = declared_syncs()
+    if name not in specs:
+        raise unknown("sync", name, specs)
+    return engine_of(PLATFORM, specs[name]), specs[name]
+
+
+def unknown(what: str, name: str, known: Mapping[str, object]) -> CdpError:
+    """The error for a name that nothing carries."""
+    from cdp_platform.components.nearest import nearest_of
+
+    return CdpError(f"there is no {what} {name!r}.", remedy=nearest_of(name, known))
+
+
+def new_run_id() -> str:
+    """Name a run that starts at the terminal."""
+    return f"cdp-{uuid.uuid4()}"
+
+
+def person() -> str:
+    """The operating system's user, for the logs of who paused and approved."""
+    try:
+        return getuser()
+    except (OSError, KeyError):
+        return "unknown"
