@@ -15,7 +15,8 @@ def take_baseline(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Le
     """
     now = "current_timestamp"
     session.execute(
-        f"insert into {ledger.diff_table} select \"key\", fingerprint from desired where permission <> 'never_asked'"
+        f"insert into {ledger.diff_table} select \"key\", fingerprint from desired"
+        " where permission <> 'never_asked' and not is_invalid"
     )
     session.execute(
         f"""insert into {ledger.side_table}

@@ -119,6 +119,7 @@ def _create_candidates(session: Session, spec: SyncSpec, ledger: Ledger, only: s
             case
                 when permission = 'never_asked' then 'never_asked'
                 when permission = 'withdrawn' and not is_in_ledger then 'withdrawn'
+                when is_invalid then 'invalid_value'
                 when rejected.primary_key is not null then 'held'
             end as skipped
         from (select * from desired where {only}) as desired
@@ -130,7 +131,7 @@ def _create_candidates(session: Session, spec: SyncSpec, ledger: Ledger, only: s
             and rejected.fingerprint is not distinct from cast(desired.fingerprint as varchar)
         where ledger."key" is null
             or (desired."key" is not null and ledger."key" is not null and {may_update}
-                and desired.fingerprint is distinct from ledger.fingerprint)
+                and (desired.fingerprint is distinct from ledger.fingerprint or is_invalid))
             or permission = 'never_asked'
             or desired."key" is null""",
         [ledger.ledger_id],

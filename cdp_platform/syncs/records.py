@@ -2,7 +2,7 @@
 
 `desired` is a temporary view with one row per row of the model: key, match_value (text, nullable), consent_identifier
 (text, nullable), permission (`granted`, `withdrawn`, `never_asked`), fingerprint (ubigint, of the encoded fields that
-may be written). The fields themselves are rendered later, and only for the rows that changed.
+may be written), is_invalid (whether one of them cannot be said in its type). The fields themselves are rendered later, and only for the rows that changed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +23,8 @@ class Fields:
 
     every: Mapping[str, str]
     after_withdrawal: Mapping[str, str]
+    misfits: Mapping[str, str]
+    """By field, when its value cannot be said in its type; fields whose values always can are absent."""
 
     def payload(self, dialect: Dialect, permission: str) -> str:
         """SQL of the JSON text of the fields that `permission`, an SQL expression, lets through."""
@@ -34,6 +36,14 @@ class Fields:
         every = dialect.fingerprint(list(self.every.values()))
         opt_out = dialect.fingerprint(["'withdrawn'", *self.after_withdrawal.values()])
         return f"case when {permission} = 'withdrawn' then {opt_out} else {every} end"
+
+    def is_invalid(self, permission: str) -> str:
+        """SQL of whether a value that would be written cannot be said in its field's type."""
+        checks = [
+            condition if field in self.after_withdrawal else f"({permission} <> 'withdrawn' and {condition})"
+            for field, condition in self.misfits.items()
+        ]
+        return " or ".join(checks) or "false"
 
 
 def encoded_fields(session: Session, dialect: Dialect, spec: SyncSpec) -> Fields:
@@ -50,7 +60,12 @@ def encoded_fields(session: Session, dialect: Dialect, spec: SyncSpec) -> Fields
         raise _missing(spec, spec.primary_key, columns, "primary_key")
     every = {entry.field: _encoded(spec, entry, columns, dialect) for entry in spec.mapping}
     opt_out = {entry.field: every[entry.field] for entry in spec.mapping if entry.after_withdrawal}
-    return Fields(every=every, after_withdrawal=opt_out)
+    misfits = {entry.field: _misfit(entry, columns, dialect) for entry in spec.mapping}
+    return Fields(
+        every=every,
+        after_withdrawal=opt_out,
+        misfits={field: condition for field, condition in misfits.items() if condition},
+    )
 
 
 def create_desired(session: Session, dialect: Dialect, spec: SyncSpec, fields: Fields) -> None:
@@ -71,7 +86,8 @@ def create_desired(session: Session, dialect: Dialect, spec: SyncSpec, fields: F
             cast({fields.every[spec.match_key.field]} as varchar) as match_value,
             {identifier} as consent_identifier,
             {permission} as permission,
-            {fields.fingerprint(dialect, permission)} as fingerprint
+            {fields.fingerprint(dialect, permission)} as fingerprint,
+            {fields.is_invalid(permission)} as is_invalid
         from {dialect.relation(spec.relation)} as model {joined}"""
     )
 
@@ -107,6 +123,12 @@ def _encoded(spec: SyncSpec, entry: FieldMapping, columns: Mapping[str, str], di
             field="mapping",
         )
     return dialect.encoded(f"model.{dialect.quote(entry.column)}", field_type)
+
+
+def _misfit(entry: FieldMapping, columns: Mapping[str, str], dialect: Dialect) -> str | None:
+    column_type = columns[entry.column]
+    field_type = entry.type or dialect.field_type(column_type) or _TEXT
+    return dialect.misfit(f"model.{dialect.quote(entry.column)}", column_type, field_type)
 
 
 def _missing(spec: SyncSpec, column: str, columns: Mapping[str, str], field: str) -> ConfigError:

@@ -29,7 +29,14 @@ class Dialect(Protocol):
         ...
 
     def encoded(self, expression: str, field_type: FieldType) -> str:
-        """Cast to the declared type and to what JSON can hold exactly: text in NFC, decimals and times as text."""
+        """Cast to the declared type and to what JSON can hold exactly: text in NFC, decimals and times as text.
+
+        Values that cannot be said in the type do not fail: `misfit` finds them.
+        """
+        ...
+
+    def misfit(self, expression: str, column_type: str, field_type: FieldType) -> str | None:
+        """Say when a value of such a column cannot be said in the declared type; None where it always can."""
         ...
 
     def json_object(self, members: Mapping[str, str]) -> str:

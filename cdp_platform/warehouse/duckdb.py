@@ -22,6 +22,7 @@ from cdp_platform.warehouse.base import Parameters, Row
 
 _WAIT_STEP_SECONDS = 0.05
 _DUCKDB_HOLDER = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
+_LAST_MOMENT = {FieldKind.DATE: "9999-12-31", FieldKind.TIMESTAMP: "9999-12-31 23:59:59.999999+00"}
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT"}
 
 
@@ -39,15 +40,30 @@ class DuckDbDialect:
             case FieldKind.TEXT:
                 return f"nfc_normalize(cast({expression} as varchar))"
             case FieldKind.INTEGER:
-                return f"cast({expression} as hugeint)"
+                return f"try_cast({expression} as hugeint)"
             case FieldKind.DECIMAL:
-                return f"cast(cast({expression} as decimal({field_type.precision},{field_type.scale})) as varchar)"
+                return f"cast(try_cast({expression} as decimal({field_type.precision},{field_type.scale})) as varchar)"
             case FieldKind.BOOLEAN:
-                return f"cast({expression} as boolean)"
+                return f"try_cast({expression} as boolean)"
             case FieldKind.DATE:
-                return f"strftime(cast({expression} as date), '%Y-%m-%d')"
+                return f"strftime(try_cast({expression} as date), '%Y-%m-%d')"
             case FieldKind.TIMESTAMP:
-                return f"strftime(cast({expression} as timestamptz) at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
+                return f"strftime(try_cast({expression} as timestamptz) at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
+
+    def misfit(self, expression: str, column_type: str, field_type: FieldType) -> str | None:
+        match field_type.kind:
+            case FieldKind.TEXT:
+                # nfc_normalize would cut the text at the NUL without a word.
+                fits = f"not contains(cast({expression} as varchar), chr(0))"
+            case FieldKind.DATE | FieldKind.TIMESTAMP as kind:
+                name = "date" if kind is FieldKind.DATE else "timestamptz"
+                bounds = f"{name} '0001-01-01' and {name} '{_LAST_MOMENT[kind]}'"
+                fits = f"coalesce(try_cast({expression} as {name}) between {bounds}, false)"
+            case _ if self.field_type(column_type) == field_type:
+                return None
+            case _:
+                fits = f"{self.encoded(expression, field_type)} is not null"
+        return f"({expression} is not null and not ({fits}))"
 
     def json_object(self, members: Mapping[str, str]) -> str:
         pairs = ", ".join(f"{_literal(name)}, {expression}" for name, expression in members.items())

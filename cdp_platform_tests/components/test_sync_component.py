@@ -169,7 +169,7 @@ def test_a_crm_that_is_down_is_named_and_no_token_is_shown(
     ("changes", "says"),
     [
         ({"source_model": "sync_contact__crm"}, r"source_model.*Did you mean `sync_contacts__crm`"),
-        ({"mode": "mirror"}, r"field `mode`: hubspot contacts cannot mirror\. It can: upsert"),
+        ({"mode": "append"}, r"field `mode`: hubspot contacts cannot append\. It can: mirror, upsert"),
         ({"mode": "upsrt"}, r"field `mode`.*upsrt"),
         ({"consent": None}, r"field `consent`.*email_marketing"),
         ({"mapping": [{"column": "email", "field": "email"}]}, r"field `mapping`: 0 fields are the match key"),

@@ -7,7 +7,7 @@ import pytest
 from cdp_platform.connectors.protocol import Answer, OutgoingRow
 from cdp_platform.destinations.hubspot import HubSpot
 from cdp_platform.domain.outcomes import Operation, Outcome
-from cdp_platform.domain.syncs import FieldKind, Mode
+from cdp_platform.domain.syncs import FieldKind, Mode, Removal
 from cdp_platform.errors import ConfigError
 from cdp_platform.testing.destination_contract import OneAnswerSession
 from cdp_platform.testing.rows import outgoing_row
