@@ -33,7 +33,7 @@ from cdp_platform.syncs.preview import preview
 from cdp_platform.syncs.send import send_plan
 from cdp_platform.texts.catalogue import text
 
-_PREVIEW_ROWS = 8
+_PREVIEW_ROWS = 3
 _PROGRESS_ROWS = 1_000
 
 

@@ -1,0 +1,142 @@
+"""The whole demo on all of the data, seven days: what the newcomer gets is what was promised. Takes four minutes."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cdp_platform.sandbox import SandboxSettings, serve_sandbox
+from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+from cdp_platform_tests.end_to_end.conftest import free_port
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+DAYS = [f"2017-12-{day}" for day in range(25, 32)]
+MARKETING = {"rfm_segment", "lifetime_value", "favourite_department", "last_order_on", "firstname", "lastname", "phone"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home in which the demo has run to its end."""
+    folder = tmp_path_factory.mktemp("week")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("HUBSPOT_", "CDP_", "DAGSTER_"))}
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "cdp_platform.cli", "demo", "--sandbox-port", str(free_port())],
+        cwd=folder,
+        env={**kept, "CDP_HOME": str(folder / "cdp")},
+        capture_output=True,
+        text=True,
+        timeout=1000,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert all(day in ended.stdout for day in DAYS)
+    return folder / "cdp"
+
+
+@pytest.fixture(scope="module")
+def warehouse(home: Path) -> DuckDbWarehouse:
+    return DuckDbWarehouse(home / "warehouse.duckdb")
+
+
+@pytest.fixture(scope="module")
+def sandbox(home: Path) -> Iterator[tuple[str, str]]:
+    """The account as the demo left it: address and token."""
+    token = (home / "sandbox" / "token").read_text(encoding="utf-8").strip()
+    with serve_sandbox(SandboxSettings(state_path=home / "sandbox" / "crm.sqlite", token=token, port=0)) as address:
+        yield address, token
+
+
+def rows(warehouse: DuckDbWarehouse, sql: str) -> list[dict[str, Any]]:
+    with warehouse.session("test") as session:
+        return session.rows(sql)
+
+
+def asked(sandbox: tuple[str, str], path: str) -> dict[str, Any]:
+    address, token = sandbox
+    request = urllib.request.Request(f"{address}{path}", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        found: dict[str, Any] = json.loads(answer.read())
+    return found
+
+
+def contacts(sandbox: tuple[str, str]) -> list[dict[str, str | None]]:
+    """Every contact's properties."""
+    names = "cdp_person_id,lapsed_loyalist,email,hs_email_optout,email_permission"
+    found: list[dict[str, str | None]] = []
+    after: str | None = "0"
+    while after is not None:
+        page = asked(sandbox, f"/crm/v3/objects/contacts?limit=100&properties={names}&after={after}")
+        found += [contact["properties"] for contact in page["results"]]
+        after = page.get("paging", {}).get("next", {}).get("after")
+    return found
+
+
+def test_the_contacts_are_exactly_the_distinct_people_ever_delivered(
+    warehouse: DuckDbWarehouse, sandbox: tuple[str, str]
+) -> None:
+    delivered = {row["primary_key"] for row in rows(warehouse, "select distinct primary_key from cdp.sync_log")}
+    people = [contact["cdp_person_id"] for contact in contacts(sandbox)]
+    assert len(delivered) > 2_000
+    assert len(people) == len(set(people))
+    assert set(people) == delivered
+
+
+def test_the_marked_members_are_the_members_in_the_warehouse(
+    warehouse: DuckDbWarehouse, sandbox: tuple[str, str]
+) -> None:
+    members = {row["person_id"] for row in rows(warehouse, "select person_id from audiences.lapsed_loyalists")}
+    marked = {contact["cdp_person_id"] for contact in contacts(sandbox) if contact["lapsed_loyalist"] == "true"}
+    assert len(members) > 40
+    assert marked == members
+
+
+def test_who_unsubscribed_still_exists_and_got_no_marketing_field_after_that_day(sandbox: tuple[str, str]) -> None:
+    writes = asked(sandbox, "/sandbox/writes?limit=10000")["results"]
+    left_on = {
+        write["cdp_person_id"]: write["day"]
+        for write in writes
+        if write["actor"] == "person" and "hs_email_optout" in write["properties"]
+    }
+    after = [
+        write
+        for write in writes
+        if write["actor"] == "api" and write["day"] > left_on.get(write["cdp_person_id"], "9999")
+    ]
+    people = {contact["cdp_person_id"] for contact in contacts(sandbox)}
+    assert len(left_on) > 20
+    assert left_on.keys() <= people
+    assert after, "the opt-outs themselves are written"
+    assert not [write for write in after if MARKETING & set(write["properties"])]
+
+
+def test_a_changed_address_made_no_twin_and_is_not_written_back(
+    warehouse: DuckDbWarehouse, sandbox: tuple[str, str]
+) -> None:
+    writes = asked(sandbox, "/sandbox/writes?limit=10000")["results"]
+    moved = {
+        write["cdp_person_id"] for write in writes if write["actor"] == "person" and "email" in write["properties"]
+    }
+    assert len(moved) > 10
+    known = rows(warehouse, "select cdp_person_id, email from raw_hubspot.contacts where feedback_day = '2017-12-30'")
+    profiles = {
+        row["person_id"]: row["email"] for row in rows(warehouse, "select person_id, email from marts.profiles")
+    }
+    changed = [row for row in known if row["cdp_person_id"] in moved]
+    assert changed
+    assert all(profiles[row["cdp_person_id"]] == row["email"] for row in changed)
+
+
+def test_every_day_balances_and_was_read_back(warehouse: DuckDbWarehouse) -> None:
+    runs = rows(warehouse, 'select * from cdp.sync_runs order by "partition", ended_at')
+    assert sorted({run["partition"] for run in runs}) == DAYS
+    for run in runs:
+        parts = ("delivered", "rejected", "unknown", "skipped", "pending")
+        assert run["planned"] == sum(run[part] for part in parts)
+        assert run["pending"] == 0
+    read = rows(warehouse, "select distinct cast(feedback_day as varchar) as day from raw_hubspot.contacts order by 1")
+    assert [row["day"] for row in read] == DAYS
