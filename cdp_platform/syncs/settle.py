@@ -28,12 +28,15 @@ _FOLD = (
     'delete from {side} where "key" in (select "key" from settled where is_touched)',
     """insert into {side} select "key", match_value, coalesce(told_id, record_id), $version, $partition, $now
         from settled where is_touched and not is_gone""",
-    """insert into cdp.sync_log select $ledger, $version, $sync, $destination, cast("key" as varchar), operation,
-        to_json(changed),
-        case when operation = 'remove' then '{{}}'
-            when previous is null then payload else json_merge_patch(previous, payload) end,
-        previous, $digest, $run, $partition, coalesce(told_id, record_id), $now
-        from settled where status = 'delivered'""",
+    # The values are read from the plan's file here and nowhere else: they are most of its size.
+    """insert into cdp.sync_log select $ledger, $version, $sync, $destination, cast(planned."key" as varchar),
+        planned.operation, to_json(planned.changed),
+        case when planned.operation = 'remove' then '{{}}'
+            when planned.previous is null then planned.payload
+            else json_merge_patch(planned.previous, planned.payload) end,
+        planned.previous, $digest, $run, $partition, coalesce(settled.told_id, planned.record_id), $now
+        from {planned} as planned join settled on settled.ordinal = planned.ordinal
+        where settled.status = 'delivered'""",
     """create or replace temporary table refused as
         select settled.*, coalesce(known.attempts, 0) + 1 as attempts, coalesce(known.first_at, $now) as first_at
         from settled left join cdp.rejected_rows as known
@@ -126,7 +129,8 @@ def _fold(engine: Engine, session: Session, ledger: Ledger, plan: Plan, word: La
     operations = session.parquet(plan_path(engine.home, plan.sync, plan.digest))
     session.execute(
         f"""create or replace temporary table settled as
-        select planned.*, told.status, reasons.code, reasons.parameters, reasons.told_id,
+        select planned.ordinal, planned."key", planned.operation, planned.match_value, planned.record_id,
+            planned.fingerprint, told.status, reasons.code, reasons.parameters, reasons.told_id,
             told.status in ('delivered', 'intent', 'unanswered') or told.uncertain = 1 as is_touched,
             {_GONE} as is_gone
         from {operations} as planned
@@ -144,7 +148,7 @@ def _fold(engine: Engine, session: Session, ledger: Ledger, plan: Plan, word: La
         "now": record.ended_at,
     }
     for statement in _FOLD:
-        sql = statement.format(diff=ledger.diff_table, side=ledger.side_table)
+        sql = statement.format(diff=ledger.diff_table, side=ledger.side_table, planned=operations)
         session.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
 
 
