@@ -1,7 +1,9 @@
 """From a sync's name at the terminal to its spec and engine, by the same definitions that Dagster loads."""
 
+import sys
 import uuid
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from getpass import getuser
 from pathlib import Path
 
@@ -16,7 +18,9 @@ def declared_syncs() -> Mapping[str, SyncSpec]:
     from cdp_platform.components.loading import load_syncs
 
     package = Path(cdp_platform.__file__).parent
-    return load_syncs(package / "defs", package.parent)
+    # dbt talks while it parses; a command's own output may be read by a program.
+    with redirect_stdout(sys.stderr):
+        return load_syncs(package / "defs", package.parent)
 
 
 def open_sync(name: str) -> tuple[Engine, SyncSpec]:

@@ -54,7 +54,7 @@ def show_explanation(console: Console, spec: SyncSpec, document: dict[str, Any])
     console.print(f"[bold]{escape(document['key'])}[/] of {spec.source_model} → {where}")
     for says in document["says"]:
         console.print("  " + escape(says.replace("\n", "\n  ")))
-    for story in document["fields"]:
+    for story in document["fields"] if document["deliveries"] or document["reason"] != "not_in_model" else ():
         console.print(f"  [bold]{story['field']}[/] ← {spec.source_model}.{story['column']}")
         console.print("    " + escape(_story(story)))
     for delivery in document["deliveries"]:

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from cdp_platform.domain.plans import Plan
 from cdp_platform.syncs.approval import may_be_approved
-from cdp_platform.syncs.controls import Approval, Pause
+from cdp_platform.syncs.controls import Approval, Pause, approval_text
 from cdp_platform.syncs.preview import Change
 from cdp_platform.texts.catalogue import skipped_text, text, verdict_text
 
@@ -57,6 +57,8 @@ def show_plan(console: Console, plan: Plan, changes: Sequence[Change], *, approv
         console.print("  " + escape(skipped_text(reason, count, "en").replace("\n", "\n    ")))
     show_changes(console, changes)
     show_verdicts(console, plan, approval)
+    if may_be_approved(plan) and approval is None and plan.reverts is None:
+        console.print(f"  To go ahead knowingly: cdp approve {plan.sync} {plan.digest[:12]}")
 
 
 def show_changes(console: Console, changes: Sequence[Change]) -> None:
@@ -71,13 +73,10 @@ def show_changes(console: Console, changes: Sequence[Change]) -> None:
 
 
 def show_verdicts(console: Console, plan: Plan, approval: Approval | None) -> None:
-    """Print what the guards found, and what to do where they stopped the plan."""
+    """Print what the guards found, and who has overruled them."""
     failed = [verdict for verdict in plan.verdicts if not verdict.passed]
     console.print(f"  {len(plan.verdicts) - len(failed)} of {len(plan.verdicts)} guards passed")
     for verdict in failed:
         console.print("  [red]✗[/] " + escape(verdict_text(verdict, "en").replace("\n", "\n    ")))
     if failed and approval:
-        at = approval.approved_at[:16].replace("T", " ")
-        console.print("  " + escape(text("approval.given", "en", who=approval.approved_by, at=at)))
-    elif may_be_approved(plan):
-        console.print(f"  To go ahead knowingly: cdp approve {plan.sync} {plan.digest[:12]}")
+        console.print("  " + escape(approval_text(approval, "en")))

@@ -115,10 +115,13 @@ def revert(
     run: Annotated[str, typer.Argument(help="The run's id, or its beginning.", metavar="RUN")],
     rows: Rows = _PREVIEW_ROWS,
 ) -> None:
-    """Plan the way back to the values before a run, and switch the sync off. Sends nothing until it is approved."""
+    """Plan the way back to the values before a run, and switch the sync off. Nothing is sent before an approval."""
     engine, spec = declared_syncs.open_sync(sync)
     made = make_revert(engine, spec, run, run_id=_run_id())
     _tell(engine, spec, made, rows=rows, as_json=False)
+    if not made.to_send:
+        print(f"There is nothing to take back; {sync} is left as it was.")
+        return
     print(f"{sync} is switched off: its next run would bring the newer values again.")
     if may_be_approved(made):
         short = made.digest[:12]
@@ -164,8 +167,7 @@ def _tell(engine: Engine, spec: SyncSpec, made: Plan, *, rows: int, as_json: boo
     if not is_enabled and made.reverts is None:
         console.print(f"  The sync is switched off: this is a dry run. Switch it on: cdp enable {spec.name}")
     if held:
-        at = held.paused_at[:16].replace("T", " ")
-        console.print("  " + escape(text(f"pause.{held.scope}", "en", name=held.name, who=held.paused_by, at=at)))
+        console.print("  " + escape(controls.pause_text(held, "en")))
 
 
 def _tell_books(console: Console, record: RunRecord) -> None:
@@ -187,8 +189,8 @@ def _tell_answer(console: Console, engine: Engine, spec: SyncSpec, record: RunRe
         told = rejected_text(refused.code, 1, "en", destination=spec.connection.name, parameters=refused.parameters)
     elif known.reason:
         told = text(f"explain.{known.reason}", "en")
-    elif record.counts.planned:
-        told = "no answer is known; the next run tries again"
-    else:
+    elif all(story.delivered == story.now for story in known.fields):
         told = "unchanged: the destination has it already"
+    else:
+        told = "no answer is known; the next run tries again"
     console.print(f"  {escape(key)}: {escape(told)}")

@@ -13,7 +13,6 @@ from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.syncs import controls
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.status import SyncStatus, read_status
-from cdp_platform.texts.catalogue import text
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 app = typer.Typer()
@@ -35,7 +34,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for 
         return
     console = Console(highlight=False)
     for held in pauses:
-        console.print(f"[yellow]{escape(_pause_note(held))}[/]")
+        console.print(f"[yellow]{escape(controls.pause_text(held, 'en'))}[/]")
     if not found:
         print("No sync was planned yet. Start with: cdp demo")
     for sync in found:
@@ -60,11 +59,6 @@ def _document(journal: Journal, sync: SyncStatus) -> dict[str, Any]:
     held = controls.pause_of(journal, sync.name, sync.destination)
     is_enabled = controls.is_enabled(journal, sync.name)
     return asdict(sync) | {"is_enabled": is_enabled, "paused": asdict(held) if held else None}
-
-
-def _pause_note(held: controls.Pause) -> str:
-    at = held.paused_at[:16].replace("T", " ")
-    return text(f"pause.{held.scope}", "en", name=held.name, who=held.paused_by, at=at)
 
 
 def _show(console: Console, journal: Journal, sync: SyncStatus) -> None:

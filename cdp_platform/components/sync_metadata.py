@@ -8,9 +8,9 @@ import dagster as dg
 from cdp_platform.domain.outcomes import RunRecord
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import Mode, SyncSpec
-from cdp_platform.syncs.controls import Approval, Pause
+from cdp_platform.syncs.controls import Approval, Pause, approval_text, pause_text
 from cdp_platform.syncs.preview import Change
-from cdp_platform.texts.catalogue import text, verdict_text
+from cdp_platform.texts.catalogue import verdict_text
 
 GUARDS = ("model_not_empty", "model_not_shrunk", "keys_present", "keys_unique", "match_keys_unique", "mapping_fits")
 """Guards of every sync; `guards_of` adds those that not every sync has."""
@@ -29,7 +29,7 @@ def guards_of(spec: SyncSpec) -> list[str]:
 def plan_metadata(plan: Plan, changes: Sequence[Change], held: Pause | None = None) -> dict[str, Any]:
     """Describe a plan: what will be sent, what is left out and why, and old → new for its first rows."""
     return {
-        **({"paused": pause_note(held)} if held else {}),
+        **({"paused": pause_text(held, "en")} if held else {}),
         "digest": plan.digest,
         "day": plan.partition or "–",
         "dagster/row_count": plan.to_send,
@@ -83,24 +83,13 @@ def verdict_result(asset: dg.AssetKey, verdict: Verdict) -> dg.AssetCheckResult:
 
 def approved_result(asset: dg.AssetKey, verdict: Verdict, given: Approval) -> dg.AssetCheckResult:
     """Show a guard's verdict that a person has overruled; the send uses the approval up."""
-    told = text("approval.given", "en", who=given.approved_by, at=minute(given.approved_at))
     return dg.AssetCheckResult(
         asset_key=asset,
         check_name=verdict.code,
         passed=True,
-        description=f"{verdict_text(verdict, 'en')}\n{told}",
+        description=f"{verdict_text(verdict, 'en')}\n{approval_text(given, 'en')}",
         metadata=dict(verdict.parameters),
     )
-
-
-def pause_note(held: Pause) -> str:
-    """Say who paused what, and since when."""
-    return text(f"pause.{held.scope}", "en", name=held.name, who=held.paused_by, at=minute(held.paused_at))
-
-
-def minute(at: str) -> str:
-    """Shorten a time as the journal writes it: 2017-12-25 08:30."""
-    return at[:16].replace("T", " ")
 
 
 def run_checks(asset: dg.AssetKey, spec: SyncSpec, record: RunRecord) -> list[dg.AssetCheckResult]:

@@ -13,14 +13,11 @@ def take_baseline(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Le
 
     The record ids at the destination are not known; the sync log notes the values as `baseline`.
     """
-    now = "current_timestamp"
-    session.execute(
-        f"insert into {ledger.diff_table} select \"key\", fingerprint from desired"
-        " where permission <> 'never_asked' and not is_invalid"
-    )
+    now, taken = "current_timestamp", "desired.permission <> 'never_asked' and not desired.is_invalid"
+    session.execute(f'insert into {ledger.diff_table} select "key", fingerprint from desired where {taken}')
     session.execute(
         f"""insert into {ledger.side_table}
-        select "key", match_value, null, 1, null, {now} from desired where permission <> 'never_asked'"""
+        select "key", match_value, null, 1, null, {now} from desired where {taken}"""
     )
     session.execute(
         f"""insert into cdp.sync_log
@@ -28,7 +25,7 @@ def take_baseline(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Le
             {fields.payload(dialect, "desired.permission")}, null, null, null, null, null, {now}
         from desired
         join {dialect.relation(spec.relation)} as model on model.{dialect.quote(spec.primary_key)} = desired."key"
-        where desired.permission <> 'never_asked'""",
+        where {taken}""",
         [ledger.ledger_id, spec.name, spec.connection.name],
     )
     session.execute("update cdp.ledgers set version = 1 where ledger_id = ?", [ledger.ledger_id])

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from cdp_platform.syncs.journal import Journal, now
+from cdp_platform.texts.catalogue import text
 
 ALL = "all"
 
@@ -102,6 +103,20 @@ def use_approval(journal: Journal, sync: str, digest: str, run_id: str) -> bool:
             [run_id, now(), sync, digest],
         )
         return used.rowcount > 0
+
+
+def pause_text(held: Pause, language: str) -> str:
+    """Say who paused what, and since when."""
+    return text(f"pause.{held.scope}", language, name=held.name, who=held.paused_by, at=_minute(held.paused_at))
+
+
+def approval_text(given: Approval, language: str) -> str:
+    """Say who approved a plan, and when."""
+    return text("approval.given", language, who=given.approved_by, at=_minute(given.approved_at))
+
+
+def _minute(at: str) -> str:
+    return at[:16].replace("T", " ")
 
 
 def known_account(journal: Journal, connection_name: str) -> str | None:

@@ -32,6 +32,7 @@ MAX_ATTEMPTS = 5
 MAX_WAITING_SECONDS = 900.0
 """How long one request may be put off by rate limits before the run ends as deferred."""
 BACKOFF_SECONDS = 0.5
+_TOO_LARGE = 413
 _STATUSES = {Outcome.DELIVERED: Status.DELIVERED, Outcome.REJECTED: Status.REJECTED}
 
 
@@ -59,24 +60,33 @@ class Exchange:
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the run is to end: requests under way are finished, no other is begun."""
     batches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    is_size_limited: bool = False
+    """Whether a request was found too large in this run."""
+    rows_at_most: int = 0
+    """The most rows that were accepted since; 0 while that is not known."""
 
     def send(self, rows: Sequence[OutgoingRow]) -> None:
         """Send rows; halve them where they are refused together, until the row at fault stands alone.
 
         Raises ConnectionFailed or DestinationError when the destination ends the run; what is known is in the journal.
         """
-        waiting = [list(rows)] if rows else []
+        step = self.rows_at_most or len(rows) or 1
+        waiting = [list(rows[start : start + step]) for start in range(0, len(rows), step)]
         while waiting and not self.stopping.is_set():
             part = waiting.pop(0)
             try:
                 self._request(part, next(self.batches))
             except Refused as refusal:
+                self.is_size_limited |= refusal.status == _TOO_LARGE
                 if len(part) == 1:
                     self.note(part, Status.REJECTED, code=refusal.code)
                     continue
                 faultpoint("batch.halved")
                 middle = len(part) // 2
                 waiting[:0] = [part[:middle], part[middle:]]
+            else:
+                if self.is_size_limited:
+                    self.rows_at_most = max(self.rows_at_most, len(part))
 
     def note(
         self,

@@ -124,7 +124,7 @@ def _fingerprints(session: Session, spec: SyncSpec, key: str) -> list[int | None
 
 def _delivery(row: Row) -> Delivery:
     payload = json.loads(row["payload"])
-    names = payload if row["operation"] == "baseline" else json.loads(row["changed"] or "[]")
+    names = payload if row["changed"] is None or row["operation"] == "baseline" else json.loads(row["changed"])
     return Delivery(
         fields={name: payload.get(name) for name in names},
         **{name: value for name, value in row.items() if name not in ("payload", "changed")},
@@ -132,13 +132,17 @@ def _delivery(row: Row) -> Delivery:
 
 
 def _stories(spec: SyncSpec, deliveries: Sequence[Delivery], payload: Mapping[str, Any]) -> list[FieldStory]:
-    newest = {name: delivery for delivery in deliveries for name in delivery.fields}
+    newest: dict[str, Delivery] = {}
+    for delivery in deliveries:
+        # With its record every field is gone.
+        names = [entry.field for entry in spec.mapping] if delivery.operation == "remove" else delivery.fields
+        newest |= dict.fromkeys(names, delivery)
     return [
         FieldStory(
             field=entry.field,
             column=entry.column,
             is_personal=entry.personal,
-            delivered=newest[entry.field].fields[entry.field] if entry.field in newest else None,
+            delivered=newest[entry.field].fields.get(entry.field) if entry.field in newest else None,
             by=newest.get(entry.field),
             now=payload.get(entry.field),
         )

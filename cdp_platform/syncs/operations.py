@@ -24,8 +24,8 @@ def create_operations(
     _create_candidates(session, spec, ledger, only)
     payload = fields.payload(dialect, "candidates.permission")
     changed = ", ".join(_changed(dialect, entry) for entry in spec.mapping)
-    names = _literal_list(_cleared(spec))
-    gone = dialect.json_object(dict.fromkeys(_cleared(spec), "null"))
+    names = _literal_list(cleared_fields(spec))
+    gone = dialect.json_object(dict.fromkeys(cleared_fields(spec), "null"))
     unknown = "update" if spec.mode is Mode.UPDATE else "create"
     session.execute(
         f"""create or replace temporary table operations as
@@ -147,7 +147,7 @@ def _changed(dialect: Dialect, entry: FieldMapping) -> str:
     return f"case when {permitted}(candidates.known is null or {new} is distinct from {old}) then {name} end"
 
 
-def _cleared(spec: SyncSpec) -> Sequence[str]:
+def cleared_fields(spec: SyncSpec) -> Sequence[str]:
     """The fields that a removal empties: all but the match key where records are cleared, none otherwise."""
     is_cleared = spec.removal is Removal.CLEAR
     return [entry.field for entry in spec.mapping if is_cleared and not entry.match_key]

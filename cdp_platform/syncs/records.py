@@ -2,7 +2,8 @@
 
 `desired` is a temporary view with one row per row of the model: key, match_value (text, nullable), consent_identifier
 (text, nullable), permission (`granted`, `withdrawn`, `never_asked`), fingerprint (ubigint, of the encoded fields that
-may be written), is_invalid (whether one of them cannot be said in its type). The fields themselves are rendered later, and only for the rows that changed.
+may be written), is_invalid (whether one of them cannot be said in its type). The fields themselves are rendered later,
+and only for the rows that changed.
 """
 
 from collections.abc import Mapping, Sequence

@@ -4,6 +4,7 @@ What a run created is taken away again only by a sync that may remove records, s
 there before us. Fields that tell what a person permits are never put back, and who withdrew is left alone.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cdp_platform.domain.plans import Plan, Verdict
@@ -12,24 +13,26 @@ from cdp_platform.errors import CdpError
 from cdp_platform.syncs import controls, guards
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.ledger import Ledger
-from cdp_platform.syncs.operations import count_operations, digest_of
+from cdp_platform.syncs.operations import cleared_fields, count_operations, digest_of
 from cdp_platform.syncs.plan import consent_row_count, ledger_row_count, store_plan
 from cdp_platform.syncs.records import create_desired, encoded_fields
 from cdp_platform.warehouse.base import Dialect, Session
 
 
 def make_revert(engine: Engine, spec: SyncSpec, run: str, *, run_id: str) -> Plan:
-    """Plan the way back from a run, given by its id or the beginning of it, and switch the sync off.
+    """Plan the way back from a run, given by its id or the beginning of it.
 
-    Only fields that the run changed are put back. The plan needs an approval, always. The sync is switched off because
-    its next ordinary run would bring the new values again. Raises CdpError for a run that delivered nothing here.
+    Only fields that the run changed are put back. The plan needs an approval, always. Where there is something to take
+    back the sync is switched off, because its next ordinary run would bring the new values again. Raises CdpError for a
+    run that delivered nothing here.
     """
 
     def build(session: Session, ledger: Ledger) -> Plan:
         return _revert(engine, session, spec, ledger, run=run, run_id=run_id)
 
     plan = store_plan(engine, spec, build)
-    controls.switch(engine.journal, spec.name, is_enabled=False)
+    if plan.to_send:
+        controls.switch(engine.journal, spec.name, is_enabled=False)
     return plan
 
 
@@ -87,6 +90,7 @@ def _run_of(session: Session, spec: SyncSpec, ledger: Ledger, run: str) -> str:
 def _create_steps(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger, run: str) -> None:
     """Fill the temporary table `steps`: what takes each delivered row back, with the values there now (`present`)."""
     key_type = session.columns(ledger.diff_table)["key"]
+    every = _names([entry.field for entry in spec.mapping])
     session.execute(
         f"""create or replace temporary table steps as
         with run as (
@@ -98,7 +102,7 @@ def _create_steps(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Le
             where ledger_id = ? and primary_key in (select primary_key from run) group by primary_key
         )
         select run."key", run.previous, present.payload as present, side.match_value, side.record_id,
-            from_json(run.changed, '["VARCHAR"]') as fields, ledger."key" is not null as is_there,
+            coalesce(from_json(run.changed, '["VARCHAR"]'), {every}) as fields, ledger."key" is not null as is_there,
             ledger."key" is not null and ledger.fingerprint is null as is_unknown,
             case run.operation when 'create' then 'remove' when 'remove' then 'create' else 'update' end as operation
         from run
@@ -116,7 +120,7 @@ def _create_operations(session: Session, dialect: Dialect, spec: SyncSpec, ledge
         f" or (is_unknown and list_contains(fields, {_literal(name)})) then {_literal(name)} end"
         for name in (entry.field for entry in spec.mapping if not entry.after_withdrawal)
     )
-    names = f"[{', '.join(_literal(entry.field) for entry in spec.mapping)}]"
+    names = _names(cleared_fields(spec))
     may_remove = "false" if spec.removal is Removal.KEEP else "true"
     identifier, permission, joined = _permission(dialect, spec)
     fingerprint = dialect.fingerprint(["'reverted'", "document"])
@@ -183,9 +187,11 @@ def _former(dialect: Dialect, spec: SyncSpec) -> str:
 
 
 def _gone(dialect: Dialect, spec: SyncSpec) -> str:
-    is_cleared = spec.removal is Removal.CLEAR
-    fields = [entry.field for entry in spec.mapping if is_cleared and not entry.match_key]
-    return dialect.json_object(dict.fromkeys(fields, "null"))
+    return dialect.json_object(dict.fromkeys(cleared_fields(spec), "null"))
+
+
+def _names(fields: Sequence[str]) -> str:
+    return f"cast([{', '.join(map(_literal, fields))}] as varchar[])"
 
 
 def _member(document: str, name: str) -> str:

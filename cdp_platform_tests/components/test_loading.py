@@ -8,8 +8,9 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+import yaml
 
-from cdp_platform.components.loading import load_definitions
+from cdp_platform.components.loading import load_definitions, load_syncs
 from cdp_platform.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +83,78 @@ def test_two_syncs_of_one_name_are_refused_naming_both_files(folder: Path) -> No
     message = str(problem(folder))
     assert str(folder / SYNC / "defs.yaml") in message
     assert str(folder / "syncs" / "crm_contacts_again" / "defs.yaml") in message
+
+
+def second_sync(folder: Path, *replaced: tuple[str, str]) -> Path:
+    """Add a sync of another name to the same object, which maps its match key alone; return its file."""
+    content = yaml.safe_load((folder / SYNC / "defs.yaml").read_text(encoding="utf-8"))
+    content["attributes"] |= {"name": "crm_again", "mapping": content["attributes"]["mapping"][:1]}
+    file = folder / "syncs" / "crm_again" / "defs.yaml"
+    file.parent.mkdir()
+    text = yaml.safe_dump(content, sort_keys=False)
+    for old, new in replaced:
+        assert old in text
+        text = text.replace(old, new, 1)
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_two_syncs_may_share_an_object_and_its_match_key(folder: Path) -> None:
+    second_sync(folder)
+    assert set(load_syncs(folder, ROOT)) == {"crm_contacts", "crm_again"}
+
+
+@pytest.mark.parametrize("connection", ["name: hubspot", "name: hubspot\n    connection: another_name"])
+def test_two_syncs_that_write_one_field_are_refused_naming_both_files(folder: Path, connection: str) -> None:
+    mapped = ("  mapping:\n", "  mapping:\n  - column: email\n    field: email\n")
+    file = second_sync(folder, mapped, ("name: hubspot", connection))
+    error = problem(folder)
+    assert "the field `email`" in str(error)
+    assert str(file) in str(error) or str(folder / SYNC) in error.place
+    assert str(folder / SYNC / "defs.yaml") in str(error)
+    with pytest.raises(ConfigError, match="the field `email`"):
+        load_syncs(folder, ROOT)
+
+
+def test_two_syncs_of_two_accounts_may_write_one_field(folder: Path) -> None:
+    mapped = ("  mapping:\n", "  mapping:\n  - column: email\n    field: email\n")
+    other = ("name: hubspot", "name: hubspot\n    connection: hubspot_other")
+    second_sync(folder, mapped, other, ("token_env: HUBSPOT_TOKEN", "token_env: HUBSPOT_OTHER_TOKEN"))
+    assert len(load_syncs(folder, ROOT)) == 2
+
+
+def test_two_mirrors_of_one_object_are_refused_naming_both_files(folder: Path) -> None:
+    mirror = ("mode: upsert", "mode: mirror\n  removal: archive")
+    file = second_sync(folder, mirror)
+    spoil(folder / SYNC, *mirror)
+    error = problem(folder)
+    assert error.field == "removal"
+    assert str(file) in str(error) and str(folder / SYNC / "defs.yaml") in str(error)
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("mode: mirror", "field `removal`: a mirror must say"),
+        ("mode: upsert\n  removal: archive", "field `removal`: the mode upsert removes nothing"),
+        ("mode: mirror\n  removal: delete", "field `removal`: hubspot contacts cannot delete"),
+        ("mode: upsert\n  approval: always", "field `approval`"),
+        ("mode: upsert\n  first_run: some", "field `first_run`"),
+    ],
+)
+def test_a_wrong_word_about_removals_approvals_or_the_first_run_is_refused(
+    folder: Path, written: str, says: str
+) -> None:
+    spoil(folder / SYNC, "mode: upsert", written)
+    assert says in str(problem(folder))
+
+
+def test_the_words_of_the_file_reach_the_spec(folder: Path) -> None:
+    spoil(
+        folder / SYNC, "mode: upsert", "mode: mirror\n  removal: archive\n  approval: required\n  first_run: baseline"
+    )
+    spec = load_syncs(folder, ROOT)["crm_contacts"]
+    assert (spec.mode, spec.removal, spec.needs_approval, spec.first_run) == ("mirror", "archive", True, "baseline")
 
 
 def test_two_documents_in_a_file_are_refused(folder: Path) -> None:

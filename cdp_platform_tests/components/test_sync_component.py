@@ -8,12 +8,14 @@ import dagster as dg
 import pytest
 import yaml
 
+from cdp_platform.cli.declared_syncs import open_sync
 from cdp_platform.components.loading import load_definitions
 from cdp_platform.connectors.credentials import cdp_home
-from cdp_platform.errors import AuthenticationFailed, ConfigError, ConnectionFailed, GuardTripped
+from cdp_platform.errors import AuthenticationFailed, CdpError, ConfigError, ConnectionFailed, GuardTripped
 from cdp_platform.sandbox import SandboxSettings, serve_sandbox
-from cdp_platform.syncs.controls import switch
+from cdp_platform.syncs.controls import approve, pause, resume, switch
 from cdp_platform.syncs.journal import Journal
+from cdp_platform.syncs.revert import make_revert
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 ROOT = Path(__file__).parents[2]
@@ -96,9 +98,9 @@ def definitions(folder: Path, **changes: Any) -> dg.Definitions:
     return load_definitions(folder, project_root=ROOT)
 
 
-def materialize(folder: Path, *keys: dg.AssetKey) -> dg.ExecuteInProcessResult:
+def materialize(folder: Path, *keys: dg.AssetKey, **changes: Any) -> dg.ExecuteInProcessResult:
     job = dg.define_asset_job("these", selection=dg.AssetSelection.assets(*keys))
-    defs = dg.Definitions.merge(definitions(folder), dg.Definitions(jobs=[job]))
+    defs = dg.Definitions.merge(definitions(folder, **changes), dg.Definitions(jobs=[job]))
     return defs.resolve_job_def("these").execute_in_process(raise_on_error=True)
 
 
@@ -138,6 +140,73 @@ def test_the_destination_alone_after_a_failed_guard_makes_no_request(shop: str, 
     with pytest.raises(GuardTripped, match="keys_unique"):
         materialize(tmp_path / "second", CONTACTS)
     assert requests_at(shop) == before
+
+
+def test_a_plan_that_waits_for_an_approval_stops_the_run_and_is_sent_alone_once_it_has_one(
+    shop: str, tmp_path: Path
+) -> None:
+    with pytest.raises(dg.DagsterError, match="approved"):
+        materialize(tmp_path / "first", PLAN, CONTACTS, approval="required")
+    with pytest.raises(GuardTripped, match="waits for an approval"):
+        materialize(tmp_path / "second", CONTACTS, approval="required")
+    journal = Journal(cdp_home())
+    waiting = journal.plan("crm_contacts")
+    assert waiting is not None
+    approve(journal, "crm_contacts", waiting.digest, approved_by="olive")
+    sent = metadata_of(materialize(tmp_path / "third", CONTACTS, approval="required"), CONTACTS)
+    assert (sent["delivered"], sent["digest"]) == (2, waiting.digest)
+
+
+def test_an_approval_that_waits_for_the_send_is_shown_by_the_next_equal_plan(shop: str, tmp_path: Path) -> None:
+    with pytest.raises(dg.DagsterError):
+        materialize(tmp_path / "first", PLAN, CONTACTS, approval="required")
+    journal = Journal(cdp_home())
+    approve(journal, "crm_contacts", journal.plan("crm_contacts").digest, approved_by="olive")  # type: ignore[union-attr]
+    result = materialize(tmp_path / "second", PLAN, CONTACTS, approval="required")
+    (check,) = [one for one in result.get_asset_check_evaluations() if one.check_name == "approved"]
+    assert check.passed and "olive approved this plan" in str(check.description)
+    assert metadata_of(result, CONTACTS)["delivered"] == 2
+
+
+def test_a_paused_sync_plans_says_so_and_fails_where_it_would_send(shop: str, tmp_path: Path) -> None:
+    pause(Journal(cdp_home()), "connection", "hubspot", paused_by="olive")
+    plan = metadata_of(materialize(tmp_path / "first", PLAN), PLAN)
+    assert "Paused by olive" in plan["paused"]
+    with pytest.raises(CdpError, match=r"paused by olive.*cdp resume"):
+        materialize(tmp_path / "second", CONTACTS)
+    resume(Journal(cdp_home()), "connection", "hubspot")
+    assert "paused" not in metadata_of(materialize(tmp_path / "third", PLAN), PLAN)
+
+
+def test_a_revert_is_sent_by_the_destination_alone_while_the_sync_is_off(shop: str, tmp_path: Path) -> None:
+    first = materialize(tmp_path / "first", PLAN, CONTACTS)
+    with DuckDbWarehouse(cdp_home().warehouse).session("test") as session:
+        session.execute("update activation.sync_contacts__crm set rfm_segment = 'lapsed' where person_id = 'p-1'")
+    second = materialize(tmp_path / "second", PLAN, CONTACTS)
+    assert first.run_id != second.run_id
+    engine, spec = open_sync("crm_contacts")
+    made = make_revert(engine, spec, second.run_id[:8], run_id="by-hand")
+    assert made.operations == {"update": 1}
+    approve(engine.journal, "crm_contacts", made.digest, approved_by="olive")
+    sent = metadata_of(materialize(tmp_path / "third", CONTACTS), CONTACTS)
+    assert (sent["delivered"], sent["digest"]) == (1, made.digest)
+    assert materialize(tmp_path / "fourth", PLAN, CONTACTS).get_asset_materialization_events()[0].asset_key == PLAN
+
+
+def test_guards_are_shown_where_they_judge(home: Path, tmp_path: Path) -> None:
+    graph = definitions(tmp_path / "mirror", mode="mirror", removal="archive", approval="required")
+    checks = {key.name for key in graph.resolve_asset_graph().get_check_keys_for_assets({PLAN})}
+    assert checks >= {"keys_unique", "consent_present", "removals_within_limit", "approved"}
+    plain = definitions(tmp_path / "plain").resolve_asset_graph().get_check_keys_for_assets({PLAN})
+    assert not {key.name for key in plain} & {"removals_within_limit", "approved"}
+
+
+def test_a_sync_is_found_by_name_with_its_file(shop: str) -> None:
+    _, spec = open_sync("crm_contacts")
+    assert (spec.relation, spec.match_key.field) == ("activation.sync_contacts__crm", "cdp_person_id")
+    assert spec.declared_in.endswith("crm_contacts/defs.yaml:1")
+    with pytest.raises(CdpError, match=r"there is no sync .crm_contact.\. Did you mean `crm_contacts`"):
+        open_sync("crm_contact")
 
 
 def test_a_sync_that_is_off_plans_sends_nothing_and_asks_nothing(shop: str, tmp_path: Path) -> None:

@@ -5,7 +5,9 @@ the sandbox in the sandbox's own pages. It answers with what is wrong, in words;
 """
 
 import json
+import sqlite3
 from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,19 @@ def check(root: Path, sandbox_url: str) -> list[str]:
     ]
 
 
+def rows_in_flight(root: Path) -> int:
+    """Count the rows of requests of which the journal knows the intent and nothing else."""
+    if not (root / "journal.sqlite").exists():
+        return 0
+    with closing(sqlite3.connect(root / "journal.sqlite")) as journal:
+        open_spans = journal.execute(
+            "select spans from requests as intent where status = 'intent' and not exists (select 1 from requests"
+            " as later where later.digest = intent.digest and later.batch = intent.batch"
+            " and later.number > intent.number)"
+        ).fetchall()
+    return sum(last - first + 1 for (spans,) in open_spans for first, last in json.loads(spans))
+
+
 class _Books:
     """What the warehouse says, read once."""
 
@@ -98,7 +113,9 @@ def _judge_ledger(books: _Books, contacts: Contacts) -> list[str]:
     """G1: what the ledger says was accepted is what the sync log says, and what the destination holds."""
     said: dict[str, dict[str, Any]] = defaultdict(dict)
     for line in books.log:
-        said[line["primary_key"]] |= json.loads(line["payload"])
+        fields, before = json.loads(line["payload"]), said[line["primary_key"]]
+        # A line with its old value tells the whole record: what it leaves out has no value any more.
+        said[line["primary_key"]] = (before if line["previous"] is None else dict.fromkeys(before)) | fields
     wrong = [f"the ledger holds {books.ledger_rows - len(books.ledger)} keys twice"] * (
         books.ledger_rows != len(books.ledger)
     )

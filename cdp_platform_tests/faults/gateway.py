@@ -1,7 +1,7 @@
 """A way to the sandbox that can be troubled: it passes requests on, counts what was accepted, and misbehaves on order.
 
 with Gateway(sandbox_url) as gateway:
-    gateway.trouble = lambda write: Trouble(reply=Reply(status=503), is_processed=True) if write == 2 else None
+    gateway.trouble = lambda write, rows: Trouble(reply=Reply(status=503)) if write == 2 else None
 """
 
 import http.client
@@ -9,7 +9,7 @@ import json
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -20,6 +20,8 @@ from cdp_platform.testing.fault_server import Fault, Reply
 from cdp_platform_tests.faults.scenario import POISON
 
 _WRITE = "/crm/v3/objects/contacts/batch/upsert"
+_SILENT_SECONDS = 2.0
+"""Longer than the deadline of the tests that ask for silence."""
 _POISONED = Reply(status=400, body={"status": "error", "category": "VALIDATION_ERROR", "message": "Invalid input JSON"})
 
 
@@ -33,8 +35,6 @@ class Trouble:
     """Whether the sandbox gets the write before `reply` goes out."""
     change: Callable[[dict[str, Any]], Any] | None = None
     """Turns the sandbox's honest answer into another one."""
-    hold: threading.Event | None = None
-    """The answer waits for this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +50,15 @@ class Gateway:
 
     def __init__(self, upstream: str) -> None:
         self.upstream = urlsplit(upstream).netloc
-        self.trouble: Callable[[int], Trouble | None] = lambda write: None
-        """What is to happen to a write, by its number from 1."""
+        self.trouble: Callable[[int, int], Trouble | None] = lambda write, rows: None
+        """What is to happen to a write, by its number from 1 among those without poison, and its rows."""
+        self.hold: threading.Event | None = None
+        """Answers to writes that arrive now wait for this; the account has processed them."""
         self.trouble_with_reads: Callable[[int], Trouble | None] = lambda read: None
         self.writes: list[Write] = []
         self.arrived = threading.Condition()
         self.write_count = 0
+        self.honest_count = 0
         self.read_count = 0
         gateway = self
 
@@ -74,10 +77,10 @@ class Gateway:
         """Rows that the sandbox accepted, each time it did."""
         return sum(len(write.accepted) for write in self.writes)
 
-    def wait_for_write(self, number: int) -> None:
-        """Wait until the `number`-th write has arrived."""
+    def wait_for_writes(self, number: int) -> None:
+        """Wait until this many writes have arrived and, where they are to be, been processed."""
         with self.arrived:
-            assert self.arrived.wait_for(lambda: self.write_count >= number, timeout=60), "the write never came"
+            assert self.arrived.wait_for(lambda: self.write_count >= number, timeout=60), "the writes never came"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -98,33 +101,35 @@ class _Handler(BaseHTTPRequestHandler):
         trouble = self.way.trouble_with_reads(self.way.read_count)
         if trouble and trouble.reply:
             return self._reply(trouble.reply)
-        return self._send(*self._pass_on(b""))
+        status, body = self._pass_on(b"")
+        return self._reply(Reply(status=status, body=body))
 
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        hold = self.way.hold
+        answer = self._write(content)
         with self.way.arrived:
             self.way.write_count += 1
-            number = self.way.write_count
             self.way.arrived.notify_all()
-        self._write(self.way.trouble(number) or Trouble(), content)
+        if hold:
+            hold.wait(timeout=60)
+        self._reply(answer)
 
-    def _write(self, trouble: Trouble, content: bytes) -> None:
+    def _write(self, content: bytes) -> Reply:
         inputs = json.loads(content)["inputs"]
         if any(item["properties"].get("rfm_segment") == POISON for item in inputs):
             self.way.writes.append(Write(rows=len(inputs), accepted=()))
-            return self._reply(_POISONED)
+            return _POISONED
+        with self.way.arrived:
+            self.way.honest_count += 1
+            trouble = self.way.trouble(self.way.honest_count, len(inputs)) or Trouble()
         status, body = 0, b""
         if trouble.reply is None or trouble.is_processed:
             status, body = self._pass_on(content)
-        accepted = _accepted(inputs, body)
-        self.way.writes.append(Write(rows=len(inputs), accepted=accepted))
-        if trouble.hold:
-            trouble.hold.wait(timeout=60)
-        if trouble.reply:
-            return self._reply(trouble.reply)
+        self.way.writes.append(Write(rows=len(inputs), accepted=_accepted(inputs, body)))
         if trouble.change:
             body = json.dumps(trouble.change(json.loads(body))).encode()
-        return self._send(status, body)
+        return trouble.reply or Reply(status=status, body=body)
 
     def _pass_on(self, content: bytes) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection(self.way.upstream, timeout=30)
@@ -136,9 +141,6 @@ class _Handler(BaseHTTPRequestHandler):
         finally:
             connection.close()
 
-    def _send(self, status: int, body: bytes) -> None:
-        self._reply(Reply(status=status, body=body))
-
     def _reply(self, reply: Reply) -> None:
         self.close_connection = True
         if reply.fault in (Fault.RESET_BEFORE_READING, Fault.RESET_AFTER_READING):
@@ -146,20 +148,36 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
             return
+        if reply.fault is Fault.CLOSE_AFTER_READING:
+            return
+        if reply.fault is Fault.SILENCE:
+            threading.Event().wait(_SILENT_SECONDS)
+            return
         content = reply.content
         sent = content[: len(content) // 2] if reply.fault is Fault.CUT else content
         try:
-            self.wfile.write(reply.head(content) + sent)
-            self.wfile.flush()
+            for part in _parts(reply, reply.head(content) + sent):
+                self.wfile.write(part)
+                self.wfile.flush()
         except OSError:
             # Who asked may be dead by now: that is what is tested.
             return
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         return
 
 
+_DRIP_SECONDS = 0.05
 _KEPT = {"authorization", "content-type", "accept"}
+
+
+def _parts(reply: Reply, message: bytes) -> Iterator[bytes]:
+    if reply.fault is not Fault.DRIP:
+        yield message
+        return
+    for byte in message:
+        threading.Event().wait(_DRIP_SECONDS)
+        yield bytes([byte])
 
 
 def _accepted(inputs: list[dict[str, Any]], body: bytes) -> tuple[str, ...]:

@@ -33,9 +33,7 @@ def spec_of(base_url: str) -> SyncSpec:
         source_model="people",
         relation="activation.people",
         primary_key="person_id",
-        connection=Connection(
-            name="hubspot", vendor="hubspot", token_env=TOKEN_ENV, base_url=base_url, entity="shop"
-        ),
+        connection=Connection(name="hubspot", vendor="hubspot", token_env=TOKEN_ENV, base_url=base_url, entity="shop"),
         object="contacts",
         mode=Mode.UPSERT,
         mapping=(
