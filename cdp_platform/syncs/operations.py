@@ -22,10 +22,9 @@ def create_operations(
 ) -> None:
     """Fill the temporary table `operations`; `only` is a condition over "key" that narrows the plan."""
     _create_candidates(session, spec, ledger, only)
-    payload = fields.payload(dialect, "candidates.permission")
+    _define_rendered(session, dialect, spec, fields)
     changed = ", ".join(_changed(dialect, entry) for entry in spec.mapping)
     names = _literal_list(cleared_fields(spec))
-    gone = dialect.json_object(dict.fromkeys(cleared_fields(spec), "null"))
     unknown = "update" if spec.mode is Mode.UPDATE else "create"
     session.execute(
         f"""create or replace temporary table operations as
@@ -35,17 +34,6 @@ def create_operations(
             where ledger_id = ? and primary_key in (
                 select cast("key" as varchar) from candidates where known is not null and skipped is null)
             group by primary_key
-        ),
-        -- Inner joins and one condition each: more conditions on a left join would cost its hash table.
-        rendered as (
-            select candidates.*, {payload} as payload
-            from candidates
-            join {dialect.relation(spec.relation)} as model
-                on model.{dialect.quote(spec.primary_key)} = candidates."key"
-            where candidates.skipped is null and not candidates.is_gone
-            union all
-            select candidates.*, {gone} as payload
-            from candidates where candidates.skipped is not null or candidates.is_gone
         )
         select
             candidates."key",
@@ -59,7 +47,7 @@ def create_operations(
             case when candidates.known is not null then sent.payload end as previous,
             case
                 when is_gone then {names}
-                when is_in_ledger then list_filter([{changed}], field -> field is not null)
+                when is_in_ledger then nullif(list_filter([{changed}], field -> field is not null), [])
             end as changed,
             case when not is_gone then candidates.fingerprint end as fingerprint,
             candidates.consent_identifier,
@@ -68,6 +56,24 @@ def create_operations(
         left join {ledger.side_table} as side on side."key" = candidates."key"
         left join sent on sent.primary_key = cast(candidates."key" as varchar)""",
         [ledger.ledger_id],
+    )
+
+
+def _define_rendered(session: Session, dialect: Dialect, spec: SyncSpec, fields: Fields) -> None:
+    """Define the temporary view `rendered`: the candidates with the JSON text of the fields that may be written.
+
+    Inner joins and one condition each: more conditions on a left join would cost it its hash table.
+    """
+    gone = dialect.json_object(dict.fromkeys(cleared_fields(spec), "null"))
+    session.execute(
+        f"""create or replace temporary view rendered as
+        select candidates.*, {fields.payload(dialect, "candidates.permission")} as payload
+        from candidates
+        join {dialect.relation(spec.relation)} as model on model.{dialect.quote(spec.primary_key)} = candidates."key"
+        where candidates.skipped is null and not candidates.is_gone
+        union all
+        select candidates.*, {gone} as payload
+        from candidates where candidates.skipped is not null or candidates.is_gone"""
     )
 
 

@@ -35,6 +35,8 @@ _REPLIES = (
     Reply(fault=Fault.CLOSE_AFTER_READING),
     Reply(body={"results": ["x" * 100]}, fault=Fault.CUT),
 )
+_DEFINITE = (401, 413, 429)
+"""Who answers so has not processed the request; one that had would be believed, and lie."""
 
 
 def main() -> int:
@@ -74,7 +76,8 @@ def _soak(stage: Stage, chance: random.Random, until: float) -> int:
 
 def _disturb(stage: Stage, chance: random.Random) -> str:
     """Run one process into some trouble and say how it ended."""
-    share, reply, is_processed = chance.random(), chance.choice(_REPLIES), chance.random() < 0.5
+    share, reply = chance.random(), chance.choice(_REPLIES)
+    is_processed = reply.status not in _DEFINITE and chance.random() < 0.5
     draws = random.Random(chance.random())
     stage.gateway.trouble = lambda write, rows: (
         Trouble(reply=reply, is_processed=is_processed) if draws.random() < share else None
