@@ -10,7 +10,6 @@ import time
 from collections.abc import Container, Iterator
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cdp_platform.connectors.protocol import OutgoingRow
@@ -21,7 +20,7 @@ from cdp_platform.errors import CdpError
 RETENTION_SECONDS = 7 * 86_400
 """Plan files hold personal values; older ones are deleted unless the journal still needs them."""
 _COLUMNS = ["ordinal", "operation", "match_value", "record_id", "payload", "changed"]
-_READ_ROWS = 5_000
+_OPERATIONS = {str(operation): operation for operation in Operation}
 
 
 def plan_path(home: Home, sync: str, digest: str) -> Path:
@@ -54,22 +53,11 @@ def read_batches(path: Path, rows: int) -> Iterator[list[OutgoingRow]]:
     """Read a plan's operations in order, at most `rows` at a time; removals stand in batches of their own."""
     if not path.exists():
         raise CdpError(f"the plan file {path.name} is gone.", remedy="Plan again: materialize the plan's asset.")
-    batch: list[OutgoingRow] = []
     with pq.ParquetFile(path) as file:
-        for record_batch in file.iter_batches(batch_size=max(rows, _READ_ROWS), columns=_COLUMNS):
-            for row in _rows(record_batch):
-                if batch and (len(batch) == rows or _is_removal(batch[-1]) != _is_removal(row)):
-                    yield batch
-                    batch = []
-                batch.append(row)
-    if batch:
-        yield batch
-
-
-def _rows(record_batch: pa.RecordBatch) -> Iterator[OutgoingRow]:
-    ordinals, operations, *others = (column.to_pylist() for column in record_batch.columns)
-    return map(OutgoingRow._make, zip(ordinals, map(Operation, operations), *others, strict=True))
-
-
-def _is_removal(row: OutgoingRow) -> bool:
-    return row.operation is Operation.REMOVE
+        for record_batch in file.iter_batches(batch_size=rows, columns=_COLUMNS):
+            ordinals, operations, *others = (column.to_pylist() for column in record_batch.columns)
+            named = map(_OPERATIONS.__getitem__, operations)
+            read = list(map(OutgoingRow._make, zip(ordinals, named, *others, strict=True)))
+            # Removals stand first in the file.
+            removals = operations.count(Operation.REMOVE)
+            yield from (part for part in (read[:removals], read[removals:]) if part)

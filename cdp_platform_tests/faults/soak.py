@@ -8,6 +8,7 @@ troubles is the same again, though not their moments. Exit code 1 at the first t
 import argparse
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
@@ -47,8 +48,14 @@ def main() -> int:
     options = parser.parse_args()
     seed = random.SystemRandom().randint(1, 1_000_000) if options.seed is None else options.seed
     print(f"soak: seed {seed}, {options.minutes:g} minutes", flush=True)
-    with tempfile.TemporaryDirectory(prefix="cdp-soak-") as folder, staged(Path(folder)) as stage:
-        return _soak(stage, random.Random(seed), time.monotonic() + 60 * options.minutes)
+    folder = Path(tempfile.mkdtemp(prefix="cdp-soak-"))
+    with staged(folder) as stage:
+        code = _soak(stage, random.Random(seed), time.monotonic() + 60 * options.minutes)
+    if code:
+        print(f"soak: what is left lies in {folder}", file=sys.stderr)
+    else:
+        shutil.rmtree(folder)
+    return code
 
 
 def _soak(stage: Stage, chance: random.Random, until: float) -> int:
