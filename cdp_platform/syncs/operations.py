@@ -148,9 +148,11 @@ def _changed(dialect: Dialect, entry: FieldMapping) -> str:
     """Name a field where it is written and its value differs from the last one sent; SQL NULL otherwise."""
     new = dialect.json_text("candidates.payload", entry.field)
     old = dialect.json_text("sent.payload", entry.field)
+    # A withdrawal that followed an unanswered request logs the opt-out alone: of the other fields nothing is known.
+    unknown = f"candidates.known is null or not {dialect.json_has('sent.payload', entry.field)}"
     permitted = "" if entry.after_withdrawal else "permission <> 'withdrawn' and "
     name = _literal(entry.field)
-    return f"case when {permitted}(candidates.known is null or {new} is distinct from {old}) then {name} end"
+    return f"case when {permitted}({unknown} or {new} is distinct from {old}) then {name} end"
 
 
 def cleared_fields(spec: SyncSpec) -> Sequence[str]:

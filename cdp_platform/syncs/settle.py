@@ -32,7 +32,7 @@ _FOLD = (
     """insert into cdp.sync_log select $ledger, $version, $sync, $destination, cast(planned."key" as varchar),
         planned.operation, to_json(planned.changed),
         case when planned.operation = 'remove' then '{{}}'
-            when planned.previous is null then planned.payload
+            when planned.operation <> 'withdraw' or planned.previous is null then planned.payload
             else json_merge_patch(planned.previous, planned.payload) end,
         planned.previous, $digest, $run, $partition, coalesce(settled.told_id, planned.record_id), $now
         from {planned} as planned join settled on settled.ordinal = planned.ordinal

@@ -47,6 +47,10 @@ class Dialect(Protocol):
         """Extract one member of a JSON document as text; SQL NULL where it is absent or null."""
         ...
 
+    def json_has(self, document: str, member: str) -> str:
+        """Say whether a JSON document names a member, be it null."""
+        ...
+
     def fingerprint(self, expressions: Sequence[str]) -> str:
         """Hash values to 64 bits; equal values give an equal hash within one version of the warehouse."""
         ...

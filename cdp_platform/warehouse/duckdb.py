@@ -70,8 +70,10 @@ class DuckDbDialect:
         return f"cast(json_object({pairs}) as varchar)"
 
     def json_text(self, document: str, member: str) -> str:
-        path = '$."' + member.replace('"', '\\"') + '"'
-        return f"json_extract_string({document}, {_literal(path)})"
+        return f"json_extract_string({document}, {_path(member)})"
+
+    def json_has(self, document: str, member: str) -> str:
+        return f"coalesce(json_exists({document}, {_path(member)}), false)"
 
     def fingerprint(self, expressions: Sequence[str]) -> str:
         return f"hash({', '.join(expressions)})"
@@ -253,6 +255,11 @@ def _first_line(error: Exception) -> str:
 def quoted(identifier: str) -> str:
     """Quote one identifier."""
     return '"' + identifier.replace('"', '""') + '"'
+
+
+def _path(member: str) -> str:
+    """SQL of the path to one member of a JSON document."""
+    return _literal('$."' + member.replace('"', '\\"') + '"')
 
 
 def _literal(text: str) -> str:

@@ -111,16 +111,15 @@ def _judge_rows(books: _Books, contacts: Contacts) -> list[str]:
 
 def _judge_ledger(books: _Books, contacts: Contacts) -> list[str]:
     """G1: what the ledger says was accepted is what the sync log says, and what the destination holds."""
-    said: dict[str, dict[str, Any]] = defaultdict(dict)
+    said: dict[str, dict[str, Any]] = {}
     for line in books.log:
-        fields, before = json.loads(line["payload"]), said[line["primary_key"]]
-        # A line with its old value tells the whole record: what it leaves out has no value any more.
-        said[line["primary_key"]] = (before if line["previous"] is None else dict.fromkeys(before)) | fields
+        # A line tells all that is known of the record then: after an unanswered request, what was sent alone.
+        said[line["primary_key"]] = json.loads(line["payload"])
     wrong = [f"the ledger holds {books.ledger_rows - len(books.ledger)} keys twice"] * (
         books.ledger_rows != len(books.ledger)
     )
     for key, fingerprint in books.ledger.items():
-        fields = {name: value for name, value in said[key].items() if name != "cdp_person_id"}
+        fields = {name: value for name, value in said.get(key, {}).items() if name != "cdp_person_id"}
         if fingerprint is not None and not (fields and _agrees(fields, contacts.get(key), tuple(fields))):
             wrong.append(f"G1: the ledger has {key} as {fields}, the destination as {contacts.get(key)}")
     wrong += [f"G1: the destination holds {key}, the ledger does not" for key in contacts if key not in books.ledger]

@@ -1,12 +1,12 @@
 """What may have been processed stays in doubt, and who lost the lease has no say any more."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from cdp_platform.errors import LeaseLost, Refused, TemporarilyDown
 from cdp_platform.syncs import plan as plan_module
+from cdp_platform.syncs import plan_files
 from cdp_platform.syncs.journal import RequestNote, Status
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform_tests.unit.syncs.conftest import Shop, person_of
@@ -36,6 +36,18 @@ def test_a_row_that_was_refused_for_certain_keeps_its_ledger_entry(shop: Shop) -
     assert shop.sql(f"select * from cdp.ledger_{plan.ledger_id}") == known
 
 
+def test_a_value_emptied_while_nobody_knew_what_the_record_held_is_cleared(shop: Shop) -> None:
+    shop.people([person_of(1, segment="a"), person_of(2)])
+    shop.session.fail_next(TemporarilyDown("no answer"), is_processed=True, times=5)
+    with pytest.raises(TemporarilyDown):
+        shop.run()
+    shop.people([person_of(1, segment="a", permission="withdrawn"), person_of(2)])
+    shop.run()
+    shop.people([person_of(1, segment=None), person_of(2)])
+    shop.run()
+    assert shop.records("segment")["p-001"] is None
+
+
 def test_the_journal_takes_no_note_of_who_lost_the_lease(shop: Shop) -> None:
     shop.people([person_of(1)])
     plan, journal = shop.plan(), shop.engine.journal
@@ -63,13 +75,12 @@ def test_a_plan_is_put_in_its_place_before_another_may_sweep_the_folder(
 ) -> None:
     shop.people([person_of(1)])
     kept = []
-    keep: Any = plan_module.keep
 
     def keep_under_the_lease(draft: Path, path: Path) -> None:
         (ledger,) = [name for (name,) in _ledgers(shop)]
         with pytest.raises(LeaseLost), held_lease(shop.engine.journal, ledger):
             raise AssertionError("the lease was free")
-        keep(draft, path)
+        plan_files.keep(draft, path)
         kept.append(path)
 
     monkeypatch.setattr(plan_module, "keep", keep_under_the_lease)
