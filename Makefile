@@ -13,7 +13,7 @@ SOURCES := cdp_platform cdp_platform_tests
 COMPILE := pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras \
 	--custom-compile-command "make lock" --group build --group demo --group dev --quiet
 
-.PHONY: help demo ui install test test-all lint format lock clean
+.PHONY: help demo ui install test test-all soak lint format lock clean
 
 help:  ## Say what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,9 @@ test: lint  ## Lint, then every test that is not slow
 
 test-all: lint  ## Lint, then every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
+
+soak: $(STAMP)  ## Kill and disturb syncs at random for MINUTES=10, from a printed SEED
+	@$(BIN)/python -m cdp_platform_tests.faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 lint: $(STAMP)  ## Style, types, and who imports whom
 	@$(BIN)/ruff check $(SOURCES)
