@@ -12,7 +12,7 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
-from cdp_platform.components.days import Days, days_of
+from cdp_platform.components.days import Days, days_of, each_day
 from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.nearest import nearest_of
 from cdp_platform.components.resources import PLATFORM, Platform
@@ -79,6 +79,7 @@ class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
             name="__".join(key.path),
             specs=[spec],
             partitions_def=self.days.partitions,
+            backfill_policy=dg.BackfillPolicy.single_run(),
             op_tags={"room": "feedback"},
         )
         def read_back(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
@@ -86,21 +87,43 @@ class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
             from cdp_platform.syncs.controls import is_enabled
             from cdp_platform.syncs.journal import Journal
 
+            day, last = days_of(context)
+            if day != last:
+                yield self._recall(context, platform, history, day, last)
+                return
             if not is_enabled(Journal(platform.home), self.sync):
                 context.log.info(
                     f"The sync {self.sync} is switched off: nothing is read back. `cdp enable {self.sync}`"
                 )
                 return
-            day, _ = days_of(context)
             row_count = self._load(platform, day)
-            context.log_event(
-                dg.AssetMaterialization(
-                    history, partition=day.isoformat(), metadata={"dagster/partition_row_count": row_count}
-                )
-            )
+            _note(context, history, day, row_count)
             yield dg.MaterializeResult(metadata={"dagster/partition_row_count": row_count})
 
         return read_back
+
+    def _recall(
+        self, context: dg.AssetExecutionContext, platform: Platform, history: dg.AssetKey, first: date, last: date
+    ) -> dg.MaterializeResult[Any]:
+        """Note for a range of days what was read back on each. No request is made: nobody can be asked about the past.
+
+        On the days before the first send nothing of ours was there, so nothing is what they hold.
+        """
+        relation = f"raw_{self.connection.name}.{self.destination.object}"
+        with platform.warehouse.session(f"recalling {relation}") as session:
+            counted: dict[date, int] = {}
+            if session.columns(relation):
+                sql = f"select feedback_day, count(*) as row_count from {relation} group by feedback_day"
+                counted = {row["feedback_day"]: row["row_count"] for row in session.rows(sql)}
+        days = list(each_day(first, last))
+        for day in days:
+            _note(context, history, day, counted.get(day, 0))
+        return dg.MaterializeResult(
+            metadata={
+                "rows": sum(counted.get(day, 0) for day in days),
+                "note": "A range reads nothing back: nobody can be asked about the past.",
+            }
+        )
 
     def _load(self, platform: Platform, day: date) -> int:
         from cdp_platform.ingest.load import load_table
@@ -122,3 +145,9 @@ class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
                 pipelines_dir=platform.home.dlt,
                 replaced_days=("feedback_day", day, day),
             ).row_count
+
+
+def _note(context: dg.AssetExecutionContext, history: dg.AssetKey, day: date, row_count: int) -> None:
+    """Log that a day stands in the history; the models of later days read it from there."""
+    metadata = {"dagster/partition_row_count": row_count}
+    context.log_event(dg.AssetMaterialization(history, partition=day.isoformat(), metadata=metadata))

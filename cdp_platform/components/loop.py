@@ -50,7 +50,7 @@ class LoopComponent(dg.Component, dg.Model, dg.Resolvable):
             jobs=[self._history(), loop_day, refresh, self._plan_again()],
             sensors=[
                 new_raw_data_sensor(events, refresh),
-                next_day_sensor(dg.AssetKey.from_user_string(self.feedback), loop_day, self.replay.end),
+                next_day_sensor(dg.AssetKey.from_user_string(self.feedback), loop_day, self.replay),
             ],
             resources={"platform": PLATFORM},
         )
@@ -88,7 +88,7 @@ class LoopComponent(dg.Component, dg.Model, dg.Resolvable):
     def _history(self) -> Any:
         return dg.define_asset_job(
             "history",
-            selection=(dg.AssetSelection.groups("sources", "models", "audiences")).materializable(),
+            selection=dg.AssetSelection.groups("sources", "models", "audiences", "feedback").materializable(),
             description="All tables, the facts of a range of days, and people as of its last day. Sends nothing.",
         )
 

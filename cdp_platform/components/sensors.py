@@ -5,13 +5,22 @@ Both are stopped until somebody starts them in the UI: a fresh clone does nothin
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import dagster as dg
 
 _RANGE_START: Final = "dagster/asset_partition_range_start"
 _RANGE_END: Final = "dagster/asset_partition_range_end"
 _MOST_EVENTS: Final = 500
+
+
+class Replayed(Protocol):
+    """The days that are run one by one, both ends inclusive."""
+
+    @property
+    def start(self) -> date: ...
+    @property
+    def end(self) -> date: ...
 
 
 def new_raw_data_sensor(events: Sequence[dg.AssetKey], refresh: Any) -> dg.SensorDefinition:
@@ -39,7 +48,7 @@ def new_raw_data_sensor(events: Sequence[dg.AssetKey], refresh: Any) -> dg.Senso
     return new_raw_data
 
 
-def next_day_sensor(feedback: dg.AssetKey, loop_day: Any, last_day: date) -> dg.SensorDefinition:
+def next_day_sensor(feedback: dg.AssetKey, loop_day: Any, replay: Replayed) -> dg.SensorDefinition:
     """Ask for the day after each one that has been read back, until the replay's last day."""
 
     @dg.asset_sensor(
@@ -55,8 +64,8 @@ def next_day_sensor(feedback: dg.AssetKey, loop_day: Any, last_day: date) -> dg.
         if partition is None:
             return dg.SkipReason("The read-back has no day.")
         following = date.fromisoformat(partition) + timedelta(days=1)
-        if following > last_day:
-            return dg.SkipReason(f"{partition} is the last day of the replay.")
+        if not replay.start <= following <= replay.end:
+            return dg.SkipReason(f"{partition} is the last day of the replay, or lies long before it.")
         return dg.RunRequest(run_key=f"loop-{following}", partition_key=following.isoformat())
 
     return next_day

@@ -60,6 +60,20 @@ def test_without_a_token_the_read_back_fails_and_names_the_variable(
         assert instance.get_materialized_partitions(HISTORY) == set()
 
 
+def test_a_range_of_days_asks_nobody_and_notes_what_was_read_back_on_each(
+    definitions: dg.Definitions, parsed_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUBSPOT_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.delenv("HUBSPOT_TOKEN", raising=False)
+    asset = definitions.resolve_asset_graph().assets_def_for_key(CONTACTS)
+    tags = {"dagster/asset_partition_range_start": "2017-03-01", "dagster/asset_partition_range_end": "2017-03-03"}
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert dg.materialize([asset], instance=instance, tags=tags).success
+        days = {"2017-03-01", "2017-03-02", "2017-03-03"}
+        assert instance.get_materialized_partitions(CONTACTS) == days
+        assert instance.get_materialized_partitions(HISTORY) == days
+
+
 def read_back(definitions: dg.Definitions, instance: dg.DagsterInstance, day: str) -> dg.ExecuteInProcessResult:
     asset = definitions.resolve_asset_graph().assets_def_for_key(CONTACTS)
     return dg.materialize([asset], instance=instance, partition_key=day, raise_on_error=False)
