@@ -44,8 +44,10 @@ def plan_metadata(plan: Plan, changes: Sequence[Change], held: Pause | None = No
 
 def preview_table(changes: Sequence[Change]) -> str:
     """Show changes as a Markdown table of key, operation, field, old → new."""
-    rows = [(change.key, change.operation, change.field, change.old or "∅", change.new or "∅") for change in changes]
-    return _table(("key", "operation", "field", "old", "new"), rows)
+    rows = [
+        (change.key, change.operation, change.field, f"{change.old or '∅'} → {change.new or '∅'}") for change in changes
+    ]
+    return _table(("key", "operation", "field", "old → new"), rows)
 
 
 def run_metadata(record: RunRecord) -> dict[str, Any]:

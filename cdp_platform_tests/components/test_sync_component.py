@@ -121,7 +121,7 @@ def test_plan_and_send_show_their_counts_and_mask_people(shop: str, tmp_path: Pa
     plan, sent = metadata_of(result, PLAN), metadata_of(result, CONTACTS)
     assert plan["dagster/row_count"] == 2
     assert "| create | 2 |" in plan["planned"]
-    assert "| p-1 | create | email | ∅ | p•••@•••.com |" in plan["preview"]
+    assert "| p-1 | create | email | ∅ → p•••@•••.com |" in plan["preview"]
     assert "@example.com" not in str(plan) + str(sent)
     assert (sent["planned"], sent["delivered"], sent["digest"]) == (2, 2, plan["digest"])
     assert {check.check_name for check in result.get_asset_check_evaluations() if check.passed} >= {
