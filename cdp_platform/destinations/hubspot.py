@@ -127,8 +127,14 @@ class HubSpot:
             "inputs": [{"id": value} for value in match_values],
         }
         answer = session.send(Request(method="POST", path=f"/crm/v3/objects/{object_name}/batch/read", body=body))
-        results = _objects(answer, answer.body.get("results") if isinstance(answer.body, Mapping) else None)
-        return {str((result.get("properties") or {}).get(match_field)): str(result.get("id")) for result in results}
+        told = answer.body if isinstance(answer.body, Mapping) else {}
+        results = _objects(answer, told.get("results"))
+        ids = {str((result.get("properties") or {}).get(match_field)): str(result.get("id")) for result in results}
+        missing = {value for error in _objects(answer, told.get("errors", [])) for value in _context(error, "ids")}
+        # A record that is merely left out is no record that does not exist.
+        if set(match_values) - ids.keys() - missing:
+            raise _broken(answer, "neither finds every record nor says that it is missing")
+        return ids
 
     def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome] | AllDelivered:
         if answer.status == 204 and rows[0].operation is Operation.REMOVE:

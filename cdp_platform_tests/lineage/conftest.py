@@ -1,28 +1,5 @@
-"""The definitions of the project, loaded on an empty home without a secret."""
+"""The definitions of the project, loaded as the tests of the components load them."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from cdp_platform_tests.components.conftest import definitions, parsed_home
 
-import dagster as dg
-import pytest
-
-from cdp_platform.components.loading import load_definitions
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def parsed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A CDP_HOME for the module, so that dbt parses once; no secret is set."""
-    root = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CDP_HOME", str(root))
-        for name in ("HUBSPOT_TOKEN", "HUBSPOT_BASE_URL", "CDP_SANDBOX_URL", "CDP_EXECUTOR"):
-            patch.delenv(name, raising=False)
-        yield root
-
-
-@pytest.fixture(scope="module")
-def definitions(parsed_home: Path) -> dg.Definitions:
-    """The definitions of the project itself."""
-    return load_definitions(ROOT / "cdp_platform" / "defs", project_root=ROOT)
+__all__ = ["definitions", "parsed_home"]

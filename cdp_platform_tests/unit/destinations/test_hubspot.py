@@ -8,7 +8,7 @@ from cdp_platform.connectors.protocol import Answer, OutgoingRow
 from cdp_platform.destinations.hubspot import HubSpot
 from cdp_platform.domain.outcomes import Operation, Outcome
 from cdp_platform.domain.syncs import FieldKind, Mode, Removal
-from cdp_platform.errors import ConfigError
+from cdp_platform.errors import ConfigError, ContractBroken
 from cdp_platform.testing.destination_contract import OneAnswerSession
 from cdp_platform.testing.rows import outgoing_row
 
@@ -75,6 +75,16 @@ def test_each_value_is_said_as_text(value: object, text: str) -> None:
 def test_a_removal_archives_by_the_records_own_id() -> None:
     request = HubSpot().encode("contacts", "cdp_person_id", [make_row(1, Operation.REMOVE)])
     assert (request.path, request.body) == ("/crm/v3/objects/contacts/batch/archive", {"inputs": [{"id": "9001"}]})
+
+
+def test_a_lookup_believes_only_what_is_found_or_said_to_be_missing() -> None:
+    found = {"id": "9001", "properties": {"cdp_person_id": "p-1"}}
+    missing = {"category": "OBJECT_NOT_FOUND", "context": {"ids": ["p-2"]}}
+    whole = OneAnswerSession({"results": [found], "errors": [missing]})
+    assert HubSpot().find(whole, "contacts", "cdp_person_id", ["p-1", "p-2"]) == {"p-1": "9001"}
+    cut = OneAnswerSession({"results": [found]})
+    with pytest.raises(ContractBroken):
+        HubSpot().find(cut, "contacts", "cdp_person_id", ["p-1", "p-2"])
 
 
 def test_matching_by_email_is_refused_before_anything_is_sent() -> None:
