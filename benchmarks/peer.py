@@ -18,9 +18,9 @@ from cdp_platform.connectors.protocol import (
     ALL_DELIVERED,
     AllDelivered,
     Answer,
+    Batch,
     Capabilities,
     DestinationField,
-    OutgoingRow,
     Request,
     Session,
 )
@@ -69,14 +69,14 @@ class JsonSink:
     def describe(self, session: Session, object_name: str) -> Sequence[DestinationField]:
         return [DestinationField(name=name, kind=None, is_unique=name == "customer_id") for name in COLUMNS]
 
-    def encode(self, object_name: str, match_field: str, rows: Sequence[OutgoingRow]) -> Request:
-        if rows[0].operation is Operation.REMOVE:
-            body = '{"deletes":[' + ",".join(row.match_value for row in rows) + "]}"
+    def encode(self, object_name: str, match_field: str, rows: Batch) -> Request:
+        if rows.operations[0] is Operation.REMOVE:
+            body = '{"deletes":[' + ",".join(rows.match_values) + "]}"
         else:
-            body = "[" + ",".join(row.document for row in rows) + "]"
+            body = "[" + ",".join(rows.documents) + "]"
         return Request(method="POST", path=self._path, body=body.encode())
 
-    def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> AllDelivered:
+    def read(self, rows: Batch, answer: Answer) -> AllDelivered:
         if answer.body != {"ok": True}:
             raise ContractBroken("The sink did not say that it took the batch.")
         return ALL_DELIVERED

@@ -4,9 +4,9 @@ The engine owns the loop (pacing, retries, bisection, journal); a destination ow
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, overload, runtime_checkable
 
 from cdp_platform.domain.outcomes import Operation, RowOutcome
 from cdp_platform.domain.syncs import FieldKind, Mode, Removal
@@ -16,7 +16,7 @@ Json = Any
 
 
 class OutgoingRow(NamedTuple):
-    """One row on its way, as its plan has it. A tuple, because millions of them are made."""
+    """One row on its way, as its plan has it."""
 
     ordinal: int
     operation: Operation
@@ -35,6 +35,55 @@ class OutgoingRow(NamedTuple):
         if self.operation is Operation.CREATE:
             return {name: value for name, value in every.items() if value is not None}
         return every if self.names is None else {name: every[name] for name in self.names}
+
+
+@dataclass(frozen=True)
+class Batch(Sequence[OutgoingRow]):
+    """The rows of one request, column by column: a row is made when it is asked for.
+
+    Of a million rows that go out as the warehouse wrote them, no row need ever be made.
+    """
+
+    ordinals: Sequence[int]
+    operations: Sequence[Operation]
+    match_values: Sequence[str]
+    record_ids: Sequence[str | None]
+    documents: Sequence[str]
+    names: Sequence[Sequence[str] | None]
+
+    @classmethod
+    def of(cls, rows: Iterable[OutgoingRow]) -> "Batch":
+        """Put rows together."""
+        return cls(*(list(zip(*rows, strict=True)) or [()] * len(OutgoingRow._fields)))
+
+    def with_all_fields(self) -> "Batch":
+        """The same rows, to be written with every field."""
+        return replace(self, names=[None] * len(self))
+
+    def as_operation(self, operation: Operation) -> "Batch":
+        """The same rows under another operation."""
+        return replace(self, operations=[operation] * len(self))
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+    def __iter__(self) -> Iterator[OutgoingRow]:
+        return map(OutgoingRow._make, zip(*self._columns(), strict=True))
+
+    @overload
+    def __getitem__(self, place: int) -> OutgoingRow: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> "Batch": ...
+
+    def __getitem__(self, place: int | slice) -> "OutgoingRow | Batch":
+        columns = [column[place] for column in self._columns()]
+        if isinstance(place, int):
+            return OutgoingRow._make(columns)
+        return Batch(*columns)
+
+    def _columns(self) -> tuple[Sequence[Any], ...]:
+        return self.ordinals, self.operations, self.match_values, self.record_ids, self.documents, self.names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,11 +179,11 @@ class Destination(Protocol):
         """Ask the vendor which fields the object has."""
         ...
 
-    def encode(self, object_name: str, match_field: str, rows: Sequence[OutgoingRow]) -> Request:
+    def encode(self, object_name: str, match_field: str, rows: Batch) -> Request:
         """Turn a batch into one request."""
         ...
 
-    def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome] | AllDelivered:
+    def read(self, rows: Batch, answer: Answer) -> Sequence[RowOutcome] | AllDelivered:
         """Say what became of each row, in any order, one outcome a row; raise ContractBroken for nonsense.
 
         ALL_DELIVERED is for destinations that accept a request as a whole and tell no ids.

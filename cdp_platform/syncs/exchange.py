@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cdp_platform.connectors.protocol import AllDelivered, Capabilities, FindsRecords, OutgoingRow, Session
+from cdp_platform.connectors.protocol import AllDelivered, Batch, Capabilities, FindsRecords, Session
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import Removal, SyncSpec
@@ -65,13 +65,13 @@ class Exchange:
     rows_at_most: int = 0
     """The most rows that were accepted since; 0 while that is not known."""
 
-    def send(self, rows: Sequence[OutgoingRow]) -> None:
+    def send(self, rows: Batch) -> None:
         """Send rows; halve them where they are refused together, until the row at fault stands alone.
 
         Raises ConnectionFailed or DestinationError when the destination ends the run; what is known is in the journal.
         """
         step = self.rows_at_most or len(rows) or 1
-        waiting = [list(rows[start : start + step]) for start in range(0, len(rows), step)]
+        waiting = [rows[start : start + step] for start in range(0, len(rows), step)]
         while waiting and not self.stopping.is_set():
             part = waiting.pop(0)
             try:
@@ -90,7 +90,7 @@ class Exchange:
 
     def note(
         self,
-        rows: Sequence[OutgoingRow],
+        rows: Batch,
         status: Status,
         *,
         batch: int = 0,
@@ -110,7 +110,7 @@ class Exchange:
                 batch=batch,
                 attempt=attempt,
                 status=status,
-                ordinals=[row.ordinal for row in rows],
+                ordinals=rows.ordinals,
                 code=code,
                 exceptions={
                     ordinal: RowNote(
@@ -121,29 +121,31 @@ class Exchange:
                     for ordinal, outcome in told.items()
                     if outcome.outcome is not Outcome.DELIVERED
                 },
-                record_ids=[told[row.ordinal].record_id for row in rows] if told else (),
+                record_ids=[told[ordinal].record_id for ordinal in rows.ordinals] if told else (),
                 request_id=request_id,
             )
         )
 
-    def _found(self, rows: Sequence[OutgoingRow]) -> list[OutgoingRow]:
+    def _found(self, rows: Batch) -> Batch:
         """Look up the record ids that a removal needs; a record that does not exist is gone already."""
-        unknown = [row.match_value for row in rows if row.record_id is None]
         destination = self.engine.destination
-        if not unknown or rows[0].operation is not Operation.REMOVE or not isinstance(destination, FindsRecords):
-            return list(rows)
+        if rows.operations[0] is not Operation.REMOVE or not isinstance(destination, FindsRecords):
+            return rows
+        unknown = [row.match_value for row in rows if row.record_id is None]
+        if not unknown:
+            return rows
         ids = destination.find(self.session, self.spec.object, self.spec.match_key.field, unknown)
         found = [row._replace(record_id=row.record_id or ids.get(row.match_value)) for row in rows]
-        gone = [row for row in found if row.record_id is None]
+        gone = Batch.of(row for row in found if row.record_id is None)
         if gone:
             self.note(gone, Status.DELIVERED)
-        return [row for row in found if row.record_id is not None]
+        return Batch.of(row for row in found if row.record_id is not None)
 
-    def _request(self, rows: Sequence[OutgoingRow], batch: int) -> None:
+    def _request(self, rows: Batch, batch: int) -> None:
         if not self.capabilities.writes_changed_fields_only:
-            rows = [row._replace(names=None) for row in rows]
-        if self.spec.removal is Removal.CLEAR and rows[0].operation is Operation.REMOVE:
-            rows = [row._replace(operation=Operation.UPDATE) for row in rows]
+            rows = rows.with_all_fields()
+        if self.spec.removal is Removal.CLEAR and rows.operations[0] is Operation.REMOVE:
+            rows = rows.as_operation(Operation.UPDATE)
         rows = self._found(rows)
         if not rows:
             return
@@ -189,11 +191,11 @@ class Exchange:
         return BACKOFF_SECONDS * 2.0**attempt * self.timing.jitter() if told is None else told
 
 
-def _complete(rows: Sequence[OutgoingRow], outcomes: Sequence[RowOutcome] | AllDelivered) -> Mapping[int, RowOutcome]:
+def _complete(rows: Batch, outcomes: Sequence[RowOutcome] | AllDelivered) -> Mapping[int, RowOutcome]:
     """Hold the outcomes against the rows: exactly one each, or the answer is not believed (G1)."""
     if isinstance(outcomes, AllDelivered):
         return {}
     told = {outcome.ordinal: outcome for outcome in outcomes}
-    if len(told) != len(outcomes) or told.keys() != {row.ordinal for row in rows}:
+    if len(told) != len(outcomes) or told.keys() != set(rows.ordinals):
         raise ContractBroken(f"{len(outcomes)} results were told of {len(rows)} rows, or of other rows.")
     return told

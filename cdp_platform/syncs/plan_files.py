@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from cdp_platform.connectors.protocol import OutgoingRow
+from cdp_platform.connectors.protocol import Batch
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.outcomes import Operation
 from cdp_platform.errors import CdpError
 
 RETENTION_SECONDS = 7 * 86_400
 """Plan files hold personal values; older ones are deleted unless the journal still needs them."""
-_COLUMNS = ["ordinal", "operation", "match_value", "record_id", "payload", "changed"]
+_COLUMNS = ["operation", "match_value", "record_id", "payload", "changed"]
 _OPERATIONS = {str(operation): operation for operation in Operation}
 
 
@@ -49,15 +49,17 @@ def expire(folder: Path, needed: Container[str], *, now: float | None = None) ->
             path.unlink()
 
 
-def read_batches(path: Path, rows: int) -> Iterator[list[OutgoingRow]]:
+def read_batches(path: Path, rows: int) -> Iterator[Batch]:
     """Read a plan's operations in order, at most `rows` at a time; removals stand in batches of their own."""
     if not path.exists():
         raise CdpError(f"the plan file {path.name} is gone.", remedy="Plan again: materialize the plan's asset.")
+    first = 0
     with pq.ParquetFile(path) as file:
         for record_batch in file.iter_batches(batch_size=rows, columns=_COLUMNS):
-            ordinals, operations, *others = (column.to_pylist() for column in record_batch.columns)
-            named = map(_OPERATIONS.__getitem__, operations)
-            read = list(map(OutgoingRow._make, zip(ordinals, named, *others, strict=True)))
+            operations, *others = (column.to_pylist() for column in record_batch.columns)
+            ordinals = range(first, first + len(operations))
+            read = Batch(ordinals, list(map(_OPERATIONS.__getitem__, operations)), *others)
+            first = ordinals.stop
             # Removals stand first in the file.
             removals = operations.count(Operation.REMOVE)
             yield from (part for part in (read[:removals], read[removals:]) if part)

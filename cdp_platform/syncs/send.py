@@ -4,13 +4,13 @@ A send obeys the verdict that is stored with the plan, whoever starts it. It hol
 consents were withdrawn since the plan is read over short ones, and the end is settled over another.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from cdp_platform.connectors.protocol import OutgoingRow
+from cdp_platform.connectors.protocol import Batch
 from cdp_platform.domain.outcomes import RunRecord, RunStatus
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
@@ -154,7 +154,7 @@ class _Send:
             finally:
                 exchange.stopping.set()
 
-    def _batches(self, exchange: Exchange, limit: int | None) -> Iterator[list[OutgoingRow]]:
+    def _batches(self, exchange: Exchange, limit: int | None) -> Iterator[Batch]:
         left = self.plan.to_send if limit is None else limit
         path = plan_path(self.engine.home, self.spec.name, self.plan.digest)
         for rows in read_batches(path, exchange.capabilities.batch_rows):
@@ -172,15 +172,14 @@ class _Send:
                 remedy=f"Plan again: materialize plans/{self.spec.name}.",
             )
 
-    def _permitted(self, exchange: Exchange, rows: Sequence[OutgoingRow]) -> list[OutgoingRow]:
+    def _permitted(self, exchange: Exchange, rows: Batch) -> Batch:
         """Leave out the rows whose consent was withdrawn since the plan, and note them as skipped."""
         self._refresh_withdrawn()
-        if not self.withdrawn:
-            return list(rows)
-        stopped = [row for row in rows if row.ordinal in self.withdrawn]
-        if stopped:
-            exchange.note(stopped, Status.SKIPPED, code="withdrawn_during_send")
-        return [row for row in rows if row.ordinal not in self.withdrawn]
+        if self.withdrawn.isdisjoint(rows.ordinals):
+            return rows
+        stopped = Batch.of(row for row in rows if row.ordinal in self.withdrawn)
+        exchange.note(stopped, Status.SKIPPED, code="withdrawn_during_send")
+        return Batch.of(row for row in rows if row.ordinal not in self.withdrawn)
 
     def _refresh_withdrawn(self) -> None:
         consent, now = self.spec.consent, self.timing.clock()

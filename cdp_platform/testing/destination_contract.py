@@ -23,7 +23,7 @@ from typing import Any, Final
 import pytest
 
 from cdp_platform.connectors.http import check_base_url
-from cdp_platform.connectors.protocol import AllDelivered, Answer, Destination, Json, OutgoingRow, Request
+from cdp_platform.connectors.protocol import AllDelivered, Answer, Batch, Destination, Json, OutgoingRow, Request
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import Mode
 from cdp_platform.errors import CdpError, ConfigError, ContractBroken
@@ -49,7 +49,7 @@ class DestinationCase:
     destination: Destination
     object: str
     match_field: str
-    rows: tuple[OutgoingRow, ...]
+    rows: Batch
     account_body: Json
     account_id: str
     describe_body: Json
@@ -82,7 +82,7 @@ def load_case(destination: Destination, folder: Path) -> DestinationCase:
         destination=destination,
         object=told["object"],
         match_field=told["match_field"],
-        rows=tuple(outgoing_row(**row | {"operation": Operation(row["operation"])}) for row in told["rows"]),
+        rows=Batch.of(outgoing_row(**row | {"operation": Operation(row["operation"])}) for row in told["rows"]),
         account_body=told["account_body"],
         account_id=told["account_id"],
         describe_body=told["describe_body"],
@@ -158,7 +158,7 @@ class DestinationContract:
 
     def test_encoding_a_full_batch_names_every_row(self, case: DestinationCase) -> None:
         size = case.destination.capabilities(case.object).batch_rows
-        rows = [_copy_of(case.rows[0], ordinal) for ordinal in range(size)]
+        rows = Batch.of(_copy_of(case.rows[0], ordinal) for ordinal in range(size))
         text = json.dumps(case.destination.encode(case.object, case.match_field, rows).body)
         assert all(row.match_value in text for row in rows)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cdp_platform.connectors.protocol import Answer, Json
+from cdp_platform.connectors.protocol import Answer, Batch, Json
 from cdp_platform.connectors.registry import destination_names, find_destination
 from cdp_platform.domain.outcomes import Operation
 from cdp_platform.testing.destination_contract import AnswerCase, DestinationCase, DestinationContract, load_case
@@ -43,21 +43,23 @@ class TestTheFake(DestinationContract):
             destination=FakeDestination(),
             object="contacts",
             match_field="cdp_person_id",
-            rows=(
-                outgoing_row(
-                    ordinal=1,
-                    operation=Operation.CREATE,
-                    match_value="p-0001029",
-                    record_id=None,
-                    fields={"email": "ada.lindqvist@example.com"},
-                ),
-                outgoing_row(
-                    ordinal=2,
-                    operation=Operation.UPDATE,
-                    match_value="p-0001030",
-                    record_id="r-2",
-                    fields={"email": "bruno.okafor@example.com"},
-                ),
+            rows=Batch.of(
+                (
+                    outgoing_row(
+                        ordinal=1,
+                        operation=Operation.CREATE,
+                        match_value="p-0001029",
+                        record_id=None,
+                        fields={"email": "ada.lindqvist@example.com"},
+                    ),
+                    outgoing_row(
+                        ordinal=2,
+                        operation=Operation.UPDATE,
+                        match_value="p-0001030",
+                        record_id="r-2",
+                        fields={"email": "bruno.okafor@example.com"},
+                    ),
+                )
             ),
             account_body={"account_id": "fake-1"},
             account_id="fake-1",
