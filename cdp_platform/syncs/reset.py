@@ -8,7 +8,7 @@ from cdp_platform.syncs import controls
 from cdp_platform.syncs.account import Engine, connection_id, identity
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, ledger_id
-from cdp_platform.syncs.plan import ask_account, ledger_of, ledger_row_count
+from cdp_platform.syncs.plan import ask_account, ledger_of, row_count
 from cdp_platform.syncs.settle import recover
 from cdp_platform.warehouse.base import Session
 
@@ -21,7 +21,7 @@ def resync(engine: Engine, spec: SyncSpec) -> int:
     with _ledger_at_rest(engine, spec) as (session, ledger), session.transaction():
         session.execute(f"update {ledger.diff_table} set fingerprint = null")
         session.execute("update cdp.ledgers set version = version + 1 where ledger_id = ?", [ledger.ledger_id])
-        return ledger_row_count(session, ledger)
+        return row_count(session, ledger.diff_table)
 
 
 def reset(engine: Engine, spec: SyncSpec) -> int:
@@ -32,10 +32,10 @@ def reset(engine: Engine, spec: SyncSpec) -> int:
     """
     controls.switch(engine.journal, spec.name, is_enabled=False)
     with _ledger_at_rest(engine, spec) as (session, ledger), session.transaction():
-        forgotten = ledger_row_count(session, ledger)
+        forgotten = row_count(session, ledger.diff_table)
         old_name = f"{ledger.ledger_id}-{_reset_count(session, ledger) + 1}"
         # A new ledger counts its versions from one: entries of the old one must not stand among them.
-        for table in ("cdp.ledgers", "cdp.sync_log", "cdp.sync_runs"):
+        for table in ("cdp.ledgers", "cdp.settles", "cdp.delivered_rows", "cdp.sync_runs"):
             session.execute(f"update {table} set ledger_id = ? where ledger_id = ?", [old_name, ledger.ledger_id])
         session.execute("delete from cdp.rejected_rows where ledger_id = ?", [ledger.ledger_id])
         session.execute(f"drop table {ledger.diff_table}")
