@@ -29,7 +29,8 @@ _FOLD = (
     """insert into {diff} select "key", case when status = 'delivered' then fingerprint end
         from settled where is_touched and not is_gone""",
     """delete from {side} where "key" in (select "key" from settled where is_touched and operation <> 'create')""",
-    """insert into {side} ("key", match_value, record_id, version) select "key", match_value, coalesce(told_id, record_id), $version
+    """insert into {side} ("key", match_value, record_id, version)
+        select "key", match_value, coalesce(told_id, record_id), $version
         from settled where is_touched and not is_gone""",
     "insert into cdp.settles values ($ledger, $version, $sync, $destination, $digest, $run, $partition, $now)",
     # The values are read from the plan's file here and nowhere else: they are most of its size.
