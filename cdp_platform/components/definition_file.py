@@ -142,7 +142,8 @@ class DefinitionFile:
         message = problem["msg"].removeprefix("Value error, ")
         allowed = problem.get("ctx", {}).get("expected")
         remedy = f"Allowed: {allowed}." if allowed and str(allowed) not in message else ""
-        return ConfigError(f"{problem['input']!r} cannot be taken: {message}.", place=place, field=field, remedy=remedy)
+        given = "this block" if isinstance(problem["input"], Mapping) else repr(problem["input"])
+        return ConfigError(f"{given} cannot be taken: {message}.", place=place, field=field, remedy=remedy)
 
     def _is_there(self, before: tuple[str | int, ...], step: str | int) -> bool:
         node: yaml.Node = self.root
