@@ -118,6 +118,18 @@ def test_the_next_process_uses_the_token_that_is_there(vendor: Vendor, tmp_path:
     assert len(vendor.forms) == 1
 
 
+def test_the_home_keeps_the_access_token_in_one_place_and_no_secret_of_the_environment(
+    vendor: Vendor, tmp_path: Path
+) -> None:
+    with session_to(vendor.url, tmp_path) as session:
+        session.send(CALL)
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    holders = [file for file in files if vendor.access_token.encode() in file.read_bytes()]
+    assert [file.parent.name for file in holders] == ["tokens"]
+    secrets = [secret.encode() for secret in (CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN)]
+    assert not any(secret in file.read_bytes() for secret in secrets for file in files)
+
+
 def test_a_token_is_renewed_before_it_expires(vendor: Vendor, tmp_path: Path, clock: FakeClock) -> None:
     tokens = tokens_of(vendor.url, tmp_path, clock)
     tokens.read()
