@@ -68,11 +68,9 @@ def credential_of(connection: Connection) -> Secret | None:
     token, or a rotated secret, keeps the pace, the circuit breaker and the account that belong to it. Never sent.
     Raises AuthenticationFailed where a variable is not set.
     """
-    if connection.token_env:
-        return read_secret(connection.token_env)
     oauth = connection.oauth
     if oauth is None:
-        return None
+        return read_secret(connection.token_env) if connection.token_env else None
     references = (oauth.client_id_env, oauth.client_secret_env, oauth.refresh_token_env or "", oauth.scope or "")
     client = read_secret(oauth.client_id_env).reveal()
     return Secret("\0".join(["oauth", oauth.token_url, oauth.grant, client, *references]))

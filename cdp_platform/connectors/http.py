@@ -35,6 +35,7 @@ from cdp_platform.errors import (
 )
 
 _SHORTEST_PENALTY_SECONDS: Final = 1.0
+_GRACE_SECONDS: Final = 1.0
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+/?")
 _NO_BODY: Final = frozenset({202, 204, 205})
 _HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "cdp-platform"}
@@ -116,7 +117,7 @@ class HttpSession:
     def _attempt(
         self, request: Request, target: str, body: bytes | None, token: Secret | None, latest_at: float
     ) -> Answer:
-        if time.monotonic() > latest_at + 1.0:
+        if time.monotonic() > latest_at + _GRACE_SECONDS:
             # A lease is renewed for the time of one send; a new token that took longer must not outlast it.
             raise ConnectionFailed(
                 f"Renewing the access token for {self._vendor} took too long; nothing was sent.", remedy="Run again."

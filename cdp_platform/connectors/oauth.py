@@ -17,7 +17,7 @@ from cdp_platform.connectors.token_endpoint import Secrets, TokenEndpoint
 from cdp_platform.connectors.token_file import StoredToken, TokenFile
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.syncs import Connection, OAuth
-from cdp_platform.errors import AuthenticationFailed, CdpError, ConnectionFailed, RateLimited
+from cdp_platform.errors import AuthenticationFailed, CdpError, CircuitOpen, ConnectionFailed, RateLimited
 from cdp_platform.faultpoints import faultpoint
 
 FRESH_SECONDS: Final = 60.0
@@ -157,4 +157,6 @@ def _again(error: CdpError) -> CdpError:
         return RateLimited(error.what, remedy=error.remedy, retry_after_seconds=error.retry_after_seconds)
     if isinstance(error, AuthenticationFailed):
         return AuthenticationFailed(error.what, remedy=error.remedy, status=error.status)
+    if isinstance(error, CircuitOpen):
+        return CircuitOpen(error.what, until=error.until, remedy=error.remedy)
     return ConnectionFailed(error.what, remedy=error.remedy)
