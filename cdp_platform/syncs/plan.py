@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import FirstRun, SyncSpec
 from cdp_platform.errors import GuardTripped
+from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import controls, guards
 from cdp_platform.syncs.account import Engine, connection_id, identity, session_to
 from cdp_platform.syncs.baseline import take_baseline
-from cdp_platform.syncs.faultpoints import faultpoint
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, ledger_id, open_ledger
 from cdp_platform.syncs.operations import count_operations, create_operations, digest_of, planned_rows
