@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from cdp_platform.connectors.protocol import DestinationField
 from cdp_platform.domain.plans import Verdict
 from cdp_platform.domain.syncs import Mode, SyncSpec
+from cdp_platform.syncs.account import NOT_ASKED
 from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.warehouse.base import Session
 
@@ -53,6 +54,25 @@ def judge_consents(spec: SyncSpec, ledger: Ledger, consent_rows: int) -> list[Ve
             code="consent_present",
             passed=consent_rows > 0 and consent_rows >= floor,
             parameters={"purpose": spec.consent.purpose, "rows": consent_rows, "before": ledger.consent_rows},
+        )
+    ]
+
+
+def judge_account(session: Session, ledger: Ledger) -> list[Verdict]:
+    """Judge whether a sync that has delivered to one account meets another for the first time."""
+    identity = ledger.identity
+    rows = session.rows(
+        """select account_id from cdp.ledgers
+        where sync = ? and version > 0 and account_id <> ? order by created_at desc""",
+        [identity.sync, NOT_ASKED],
+    )
+    known = [str(row["account_id"]) for row in rows]
+    is_known = not known or identity.account_id in (*known, NOT_ASKED)
+    return [
+        Verdict(
+            code="account_known",
+            passed=is_known,
+            parameters={"sync": identity.sync, "account": identity.account_id, "before": known[0] if known else "–"},
         )
     ]
 

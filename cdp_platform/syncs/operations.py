@@ -133,6 +133,7 @@ def _create_candidates(session: Session, spec: SyncSpec, ledger: Ledger, only: s
             on ledger."key" = desired."key"
         left join cdp.rejected_rows as rejected
             on rejected.ledger_id = ? and rejected.next_at > current_timestamp
+            and (rejected.last_at <= current_timestamp or not isfinite(rejected.next_at))
             and rejected.primary_key = cast(coalesce(desired."key", ledger."key") as varchar)
             and rejected.fingerprint is not distinct from cast(desired.fingerprint as varchar)
         where ledger."key" is null

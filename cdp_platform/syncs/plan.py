@@ -5,7 +5,6 @@ sent is counted by reason. The operations are written once to a file named by th
 verdict goes to the journal. A plan changes nothing at the destination, and asks it nothing where nothing is to be sent.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,22 +12,21 @@ from datetime import UTC, datetime
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import FirstRun, SyncSpec
 from cdp_platform.errors import GuardTripped
-from cdp_platform.syncs import controls, guards
-from cdp_platform.syncs.account import Engine, connection_id, identity, session_to
+from cdp_platform.syncs import continuity, controls, guards
+from cdp_platform.syncs.account import NOT_ASKED, Engine, connection_id, identity, session_to
 from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.faultpoints import faultpoint
 from cdp_platform.syncs.lease import held_lease
-from cdp_platform.syncs.ledger import Ledger, ledger_id, open_ledger
+from cdp_platform.syncs.ledger import Ledger, follow_key_type, ledger_id, open_ledger
 from cdp_platform.syncs.operations import count_operations, create_operations, digest_of, planned_rows
-from cdp_platform.syncs.plan_files import expire, keep, plan_path
+from cdp_platform.syncs.plan_files import drafted, expire, keep, plan_path
 from cdp_platform.syncs.records import create_desired, encoded_fields, register_keys
+from cdp_platform.syncs.resend import with_resend
 from cdp_platform.syncs.settle import recover
 from cdp_platform.texts.catalogue import verdict_text
 from cdp_platform.warehouse.base import Dialect, Session
 
-NOT_ASKED = "not-asked"
-"""The account of a sync that was never switched on: it is not asked who it is, and its plan is never sent."""
-APPROVABLE = ("removals_within_limit", "model_not_shrunk", "approved")
+APPROVABLE = ("removals_within_limit", "model_not_shrunk", "account_known", "approved")
 """Verdicts that a person may overrule for one plan."""
 
 Build = Callable[[Session, Ledger], Plan]
@@ -114,18 +112,17 @@ def _judged_by_destination(engine: Engine, spec: SyncSpec, plan: Plan) -> Plan:
 def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> Plan:
     """Compute and store a plan against the ledger of one account."""
     folder = engine.home.plans / spec.name
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = ledger_id(identity(spec, account_id))
     with held_lease(engine.journal, name), engine.warehouse.session(f"plan {spec.name}") as session:
         ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
+        ledger = continuity.reconcile(engine.journal, session, spec, ledger)
         expire(folder, {digest for digest, _ in engine.journal.open_digests(name)})
-        with session.transaction():
-            plan = build(session, ledger)
-            path = plan_path(engine.home, spec.name, plan.digest)
-            draft = folder / f"draft-{os.getpid()}"
-            session.write_parquet(planned_rows(), draft)
-        keep(draft, path)
-    return plan
+        with drafted(folder) as draft:
+            with session.transaction():
+                plan = build(session, ledger)
+                session.write_parquet(planned_rows(), draft)
+            file_hash = keep(draft, plan_path(engine.home, spec.name, plan.digest))
+    return replace(plan, file_hash=file_hash)
 
 
 def _plan(
@@ -145,6 +142,8 @@ def _plan(
     model_rows, verdicts = guards.judge_model(session, spec, ledger)
     consent_rows = consent_row_count(session, dialect, spec)
     verdicts += guards.judge_consents(spec, ledger, consent_rows)
+    verdicts += continuity.judge(engine.journal, spec, ledger)
+    verdicts += guards.judge_account(session, ledger)
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         ledger = take_baseline(session, dialect, spec, ledger, fields)
     only = register_keys(session, keys) if keys else "true"
@@ -154,7 +153,7 @@ def _plan(
     if spec.needs_approval and operations:
         verdicts.append(Verdict(code="approved", passed=False, parameters={"rows": sum(operations.values())}))
     planned = sum(operations.values()) + sum(skipped.values()) - operations.get("remove", 0)
-    return Plan(
+    plan = Plan(
         digest=digest_of(session, spec, ledger),
         sync=spec.name,
         destination=spec.connection.name,
@@ -172,18 +171,22 @@ def _plan(
         verdicts=tuple(verdicts),
         is_partial=bool(keys),
     )
+    return with_resend(plan, session, dialect, engine.journal, spec, ledger)
 
 
 def ledger_of(engine: Engine, session: Session, spec: SyncSpec, account_id: str) -> Ledger:
     """Open the ledger of this sync on one account, creating it at the first use."""
-    key_type = session.columns(spec.relation).get(spec.primary_key, "varchar")
-    return open_ledger(
+    key_type = session.columns(spec.relation).get(spec.primary_key)
+    ledger = open_ledger(
         session,
         engine.warehouse,
         identity(spec, account_id),
-        key_type=key_type,
+        key_type=key_type or "varchar",
         mapping_version=spec.mapping_version,
     )
+    if key_type is not None:
+        follow_key_type(session, ledger, key_type, place=spec.declared_in)
+    return ledger
 
 
 def ledger_row_count(session: Session, ledger: Ledger) -> int:

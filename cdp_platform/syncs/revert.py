@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import Removal, SyncSpec
 from cdp_platform.errors import CdpError
-from cdp_platform.syncs import controls, guards
+from cdp_platform.syncs import continuity, controls, guards
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.syncs.operations import cleared_fields, count_operations, digest_of
@@ -44,7 +44,7 @@ def _revert(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, *,
     _create_steps(session, dialect, spec, ledger, reverted)
     _create_operations(session, dialect, spec, ledger)
     operations, skipped = count_operations(session)
-    verdicts = guards.judge_consents(spec, ledger, consent_rows)
+    verdicts = guards.judge_consents(spec, ledger, consent_rows) + continuity.judge(engine.journal, spec, ledger)
     verdicts += guards.judge_removals(spec, ledger_row_count(session, ledger), operations.get("remove", 0))
     if operations:
         verdicts.append(Verdict(code="approved", passed=False, parameters={"rows": sum(operations.values())}))
