@@ -57,8 +57,7 @@ def _count(session: Session, reason: str, differing: Sequence[str]) -> int:
         operations = "'update', 'withdraw', 'create'"
     elif reason in (HASH_CHANGED, MAPPING_CHANGED, TYPES_CHANGED):
         names = ", ".join("'" + name.replace("'", "''") + "'" for name in differing)
-        others = f"list_filter(changed, field -> not list_contains(cast([{names}] as varchar[]), field))"
-        condition = f"previous is not null and (changed is null or len({others}) = 0)"
+        condition = f"previous is not null and (changed is null or list_has_all(cast([{names}] as varchar[]), changed))"
     [found] = session.rows(
         f"""select count(*) as row_count from operations
         where skipped is null and operation in ({operations}) and {condition}"""
