@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from cdp_platform.domain.plans import LedgerIdentity
+from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError, ConfigError
 from cdp_platform.warehouse.base import Dialect, Session, Warehouse
 
@@ -124,22 +125,21 @@ def probe_of(session: Session, dialect: Dialect) -> str:
     return str(found["probe"])
 
 
-def follow_key_type(session: Session, ledger: Ledger, key_type: str, *, place: str) -> None:
-    """Let the ledger's keys take the type of the model's where that loses nothing: whole numbers become text.
+def follow_key_type(session: Session, ledger: Ledger, spec: SyncSpec) -> None:
+    """Let the keys of a settled ledger take the type of the model's where that loses nothing: numbers become text.
 
-    `place` is the file that declares the sync. Raises ConfigError for every other change: the texts 007 and 7 would be
-    one number.
+    Raises ConfigError for every other change: the texts 007 and 7 would be one number.
     """
     known = session.columns(ledger.diff_table)["key"]
+    key_type = session.columns(spec.relation).get(spec.primary_key, known)
     if known == key_type or (known in INTEGER_TYPES and key_type in INTEGER_TYPES):
         return
     if known not in INTEGER_TYPES or key_type != "VARCHAR":
         raise ConfigError(
-            f"the primary key of sync {ledger.identity.sync} was {known.lower()} and is {key_type.lower()} now;"
+            f"the primary key of sync {spec.name} was {known.lower()} and is {key_type.lower()} now;"
             " the keys that were delivered cannot be compared with it.",
-            remedy=f"Cast the column to {known.lower()} in the source model,"
-            f" or begin anew: cdp reset {ledger.identity.sync}.",
-            place=place,
+            remedy=f"Cast the column to {known.lower()} in the source model, or begin anew: cdp reset {spec.name}.",
+            place=spec.declared_in,
             field="primary_key",
         )
     for table in (ledger.diff_table, ledger.side_table):

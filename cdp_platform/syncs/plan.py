@@ -115,6 +115,7 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
     name = ledger_id(identity(spec, account_id))
     with held_lease(engine.journal, name), engine.warehouse.session(f"plan {spec.name}") as session:
         ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
+        follow_key_type(session, ledger, spec)
         ledger = continuity.reconcile(engine.journal, session, spec, ledger)
         expire(folder, {digest for digest, _ in engine.journal.open_digests(name)})
         with drafted(folder) as draft:
@@ -176,17 +177,13 @@ def _plan(
 
 def ledger_of(engine: Engine, session: Session, spec: SyncSpec, account_id: str) -> Ledger:
     """Open the ledger of this sync on one account, creating it at the first use."""
-    key_type = session.columns(spec.relation).get(spec.primary_key)
-    ledger = open_ledger(
+    return open_ledger(
         session,
         engine.warehouse,
         identity(spec, account_id),
-        key_type=key_type or "varchar",
+        key_type=session.columns(spec.relation).get(spec.primary_key, "VARCHAR"),
         mapping_version=spec.mapping_version,
     )
-    if key_type is not None:
-        follow_key_type(session, ledger, key_type, place=spec.declared_in)
-    return ledger
 
 
 def ledger_row_count(session: Session, ledger: Ledger) -> int:

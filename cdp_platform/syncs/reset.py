@@ -9,7 +9,7 @@ from cdp_platform.syncs import continuity, controls, guards
 from cdp_platform.syncs.account import Engine, connection_id, identity
 from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.lease import held_lease
-from cdp_platform.syncs.ledger import Ledger, ledger_id
+from cdp_platform.syncs.ledger import Ledger, follow_key_type, ledger_id
 from cdp_platform.syncs.plan import ask_account, consent_row_count, ledger_of, ledger_row_count
 from cdp_platform.syncs.records import create_desired, encoded_fields
 from cdp_platform.syncs.settle import recover
@@ -67,6 +67,7 @@ def adopt(engine: Engine, spec: SyncSpec) -> int:
                 f"sync {spec.name} has delivered to the account {ledger.identity.account_id} already.",
                 remedy=f"Forget that first: cdp reset {spec.name}.",
             )
+        follow_key_type(session, ledger, spec)
         fields = encoded_fields(session, dialect, spec)
         create_desired(session, dialect, spec, fields)
         _, verdicts = guards.judge_model(session, spec, ledger)
