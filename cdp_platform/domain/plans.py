@@ -63,6 +63,8 @@ class Plan:
     """What the warehouse's hash made of a fixed value."""
     encoding: Mapping[str, str] = field(default_factory=dict)
     """By field: the column with its type in the warehouse, and the declared type."""
+    has_forgotten: bool = False
+    """Whether the ledger may lack records that the destination has: opt-outs are looked up before they are sent."""
     file_hash: str = ""
     """SHA-256 of the plan's file, in hexadecimal digits; empty before it is kept."""
 

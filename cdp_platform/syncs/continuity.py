@@ -100,6 +100,12 @@ def take_as_unknown(journal: Journal, session: Session, ledger: Ledger, *, reaso
     return ledger
 
 
+def is_forgetful(journal: Journal, ledger: Ledger) -> bool:
+    """Whether the destination may have records that the ledger does not know, until a run is complete."""
+    known = recall(journal, ledger.ledger_id)
+    return known is not None and known.resend_reason == Continuity.LEDGER_BEHIND
+
+
 def is_stopped(spec: SyncSpec, state: Continuity) -> bool:
     """Whether a person must look first. A mirror whose journal was lost still knows what it may remove."""
     return spec.mode is Mode.APPEND or (spec.mode is Mode.MIRROR and state is Continuity.LEDGER_BEHIND)

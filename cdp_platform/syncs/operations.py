@@ -18,10 +18,21 @@ ORDER = ("remove", "withdraw", "update", "create")
 
 
 def create_operations(
-    session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger, fields: Fields, only: str = "true"
+    session: Session,
+    dialect: Dialect,
+    spec: SyncSpec,
+    ledger: Ledger,
+    fields: Fields,
+    only: str = "true",
+    *,
+    is_forgetful: bool = False,
 ) -> None:
-    """Fill the temporary table `operations`; `only` is a condition over "key" that narrows the plan."""
-    _create_candidates(session, spec, ledger, only)
+    """Fill the temporary table `operations`; `only` is a condition over "key" that narrows the plan.
+
+    Who withdrew is told of nobody whom the destination does not have; a ledger that `is_forgetful` cannot say so, and
+    the send looks these people up.
+    """
+    _create_candidates(session, spec, ledger, only, is_forgetful=is_forgetful)
     _define_rendered(session, dialect, spec, fields)
     changed = ", ".join(_changed(dialect, entry) for entry in spec.mapping)
     names = _literal_list(cleared_fields(spec))
@@ -38,8 +49,8 @@ def create_operations(
         select
             candidates."key",
             case
-                when is_gone then 'remove' when not is_in_ledger then '{unknown}'
-                when permission = 'withdrawn' then 'withdraw' else 'update'
+                when is_gone then 'remove' when permission = 'withdrawn' then 'withdraw'
+                when not is_in_ledger then '{unknown}' else 'update'
             end as operation,
             coalesce(candidates.match_value, side.match_value) as match_value,
             side.record_id,
@@ -110,7 +121,7 @@ def count_operations(session: Session) -> tuple[Mapping[str, int], Mapping[str, 
     return sent, skipped
 
 
-def _create_candidates(session: Session, spec: SyncSpec, ledger: Ledger, only: str) -> None:
+def _create_candidates(session: Session, spec: SyncSpec, ledger: Ledger, only: str, *, is_forgetful: bool) -> None:
     """Fill the temporary table `candidates`: rows that differ from the ledger, left it, or were never permitted."""
     may_update = "true" if spec.mode not in (Mode.INSERT, Mode.APPEND) else "false"
     is_mirror = spec.mode is Mode.MIRROR
@@ -124,7 +135,7 @@ def _create_candidates(session: Session, spec: SyncSpec, ledger: Ledger, only: s
             desired."key" is null as is_gone,
             case
                 when permission = 'never_asked' then 'never_asked'
-                when permission = 'withdrawn' and not is_in_ledger then 'withdrawn'
+                when permission = 'withdrawn' and not is_in_ledger and not {is_forgetful} then 'withdrawn'
                 when is_invalid then 'invalid_value'
                 when rejected.primary_key is not null then 'held'
             end as skipped

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from cdp_platform.connectors.protocol import FindsRecords
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import FirstRun, SyncSpec
 from cdp_platform.errors import GuardTripped
@@ -148,7 +149,8 @@ def _plan(
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         ledger = take_baseline(session, dialect, spec, ledger, fields)
     only = register_keys(session, keys) if keys else "true"
-    create_operations(session, dialect, spec, ledger, fields, only)
+    is_forgetful = isinstance(engine.destination, FindsRecords) and continuity.is_forgetful(engine.journal, ledger)
+    create_operations(session, dialect, spec, ledger, fields, only, is_forgetful=is_forgetful)
     operations, skipped = count_operations(session)
     verdicts += guards.judge_removals(spec, ledger_row_count(session, ledger), operations.get("remove", 0))
     if spec.needs_approval and operations:
@@ -171,6 +173,7 @@ def _plan(
         skipped=skipped,
         verdicts=tuple(verdicts),
         is_partial=bool(keys),
+        has_forgotten=is_forgetful,
     )
     return with_resend(plan, session, dialect, engine.journal, spec, ledger)
 

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
+from cdp_platform.connectors.protocol import Session
 from cdp_platform.domain.outcomes import Counts
 from cdp_platform.domain.plans import Verdict
 from cdp_platform.domain.syncs import FirstRun, Mode, Removal
@@ -19,6 +21,7 @@ from cdp_platform.syncs.controls import switch
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.plan_files import plan_path
 from cdp_platform.syncs.reset import adopt, reset, resync
+from cdp_platform.testing.fakes import FakeAccount, FakeDestination
 from cdp_platform_tests.unit.syncs.conftest import Shop, person_of, spec_of
 
 
@@ -247,3 +250,38 @@ def test_what_may_be_sent_once_only_is_not_sent_again_by_hand(shop: Shop) -> Non
     switch(shop.engine.journal, "crm_contacts", is_enabled=True)
     assert verdict_of(shop, "ledger_current").passed
     assert shop.run().counts == Counts()
+
+
+class FindingDestination(FakeDestination):
+    """A destination that can be asked which records it has; here the account itself is looked at."""
+
+    def __init__(self, account: FakeAccount) -> None:
+        super().__init__(batch_rows=10)
+        self._account = account
+        self.sought: list[str] = []
+
+    def find(
+        self, session: Session, object_name: str, match_field: str, match_values: Sequence[str]
+    ) -> Mapping[str, str]:
+        self.sought += match_values
+        known = self._account.records
+        return {value: known[value].record_id for value in match_values if value in known}
+
+
+def test_people_forgotten_with_the_ledger_who_withdrew_get_their_opt_out_and_nobody_else_a_record(shop: Shop) -> None:
+    shop.people([person_of(1), person_of(2), person_of(3)])
+    shop.run()
+    shop.sql("drop schema cdp cascade")
+    shop.destination = FindingDestination(shop.account)
+    withdrawn = {"permission": "withdrawn", "segment": "lapsed"}
+    shop.people([person_of(1), person_of(2), person_of(3, **withdrawn), person_of(4, **withdrawn)])
+    plan = shop.plan()
+    assert plan.operations == {"create": 2, "withdraw": 2}
+    record = shop.send(plan)
+    assert record.counts == Counts(planned=4, delivered=3, skipped=1)
+    assert record.skipped_reasons == {"withdrawn": 1}
+    assert shop.records("email_permission") == {"p-001": "granted", "p-002": "granted", "p-003": "withdrawn"}
+    assert shop.records("segment")["p-003"] == "loyal"
+    after = shop.plan()
+    assert (after.to_send, after.skipped) == (0, {"withdrawn": 1})
+    assert sorted(shop.destination.sought) == ["p-003", "p-004"]
