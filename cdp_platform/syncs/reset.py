@@ -61,7 +61,8 @@ def adopt(engine: Engine, spec: SyncSpec) -> int:
     a model or consents that no plan may be made of, LeaseLost where another run is at work.
     """
     dialect = engine.warehouse.dialect
-    with _ledger_at_rest(engine, spec) as (session, ledger), session.transaction():
+    account_id = ask_account(engine, spec)
+    with _ledger_at_rest(engine, spec, account_id) as (session, ledger), session.transaction():
         if ledger.version:
             raise CdpError(
                 f"sync {spec.name} has delivered to the account {ledger.identity.account_id} already.",
@@ -81,9 +82,11 @@ def adopt(engine: Engine, spec: SyncSpec) -> int:
 
 
 @contextmanager
-def _ledger_at_rest(engine: Engine, spec: SyncSpec) -> Iterator[tuple[Session, Ledger]]:
-    """Hold the ledger of the connection's account, with everything settled that earlier runs left."""
-    account_id = controls.known_account(engine.journal, connection_id(engine, spec)) or ask_account(engine, spec)
+def _ledger_at_rest(engine: Engine, spec: SyncSpec, account_id: str | None = None) -> Iterator[tuple[Session, Ledger]]:
+    """Hold the ledger of an account, by default the connection's, with everything settled that earlier runs left."""
+    account_id = (
+        account_id or controls.known_account(engine.journal, connection_id(engine, spec)) or ask_account(engine, spec)
+    )
     name = ledger_id(identity(spec, account_id))
     with held_lease(engine.journal, name), engine.warehouse.session(f"reset {spec.name}") as session:
         yield session, recover(engine, session, ledger_of(engine, session, spec, account_id))

@@ -71,7 +71,7 @@ def test_a_definition_that_says_baseline_does_not_decide_for_a_second_account(sh
 
 
 def test_the_present_rows_may_be_taken_as_delivered_to_the_new_account(shop: Shop) -> None:
-    moved(shop).plan()
+    moved(shop)
     assert adopt(shop.engine, shop.spec) == 3
     assert shop.run().counts == Counts()
     shop.people([person_of(1, segment="lapsed"), person_of(2), person_of(3)])
