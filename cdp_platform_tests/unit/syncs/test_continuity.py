@@ -201,6 +201,35 @@ def test_a_journal_from_yesterday_settles_nothing_twice_and_everything_is_sent_a
     assert shop.plan().to_send == 0
 
 
+def test_an_older_journal_with_nothing_under_way_is_noticed_and_everything_is_sent_again(shop: Shop) -> None:
+    shop.people([person_of(1, segment="a"), person_of(2)])
+    shop.run()
+    kept = copy_of(shop.home.journal)
+    shop.people([person_of(1, segment="b"), person_of(2)])
+    shop.run()
+    put_back(kept, shop.home.journal)
+    plan = shop.plan()
+    assert (plan.resend_reason, plan.resent_rows) == ("journal_behind", 2)
+    shop.send(plan)
+    assert shop.plan().to_send == 0
+
+
+def test_a_person_s_word_to_send_everything_again_outlives_an_older_copy(shop: Shop) -> None:
+    shop.people([person_of(1), person_of(2)])
+    shop.run()
+    kept = copy_of(shop.home.warehouse)
+    resync(shop.engine, shop.spec)
+    put_back(kept, shop.home.warehouse)
+    assert shop.plan().to_send == 2
+
+
+def test_versions_are_not_used_twice_after_a_loss(shop: Shop) -> None:
+    three_days(shop)
+    last = shop.plan().ledger_version
+    shop.sql("drop schema cdp cascade")
+    assert shop.plan().ledger_version > last
+
+
 def test_a_journal_from_before_these_books_is_trusted(shop: Shop) -> None:
     shop.people([person_of(1)])
     shop.run()
