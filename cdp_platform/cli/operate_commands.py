@@ -1,4 +1,4 @@
-"""`cdp pause`, `resume`, `rejected`, `replay`, `explain`, `resync`, `reset`: stop, mend and understand a sync."""
+"""`cdp pause`, `resume`, `rejected`, `replay`, `explain`, `resync`, `reset`, `baseline`: stop and mend a sync."""
 
 import json
 from dataclasses import asdict
@@ -18,6 +18,7 @@ from cdp_platform.syncs.explain import explain as explain_key
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.rejected import RejectedRow, read_rejected
 from cdp_platform.syncs.rejected import replay as replay_rows
+from cdp_platform.syncs.reset import adopt
 from cdp_platform.syncs.reset import reset as reset_ledger
 from cdp_platform.syncs.reset import resync as resync_ledger
 from cdp_platform.texts.catalogue import rejected_text
@@ -123,6 +124,15 @@ def reset(sync: SyncName, is_sure: Yes = False) -> None:
     print(f"{reset_ledger(engine, spec):,} rows of {sync} are forgotten; the sync log keeps what was sent.")
     choice = f"its next run is a first run (first_run: {spec.first_run})"
     print(f"{sync} is switched off; {choice}. Choose in its defs.yaml, then: cdp enable {sync}.")
+
+
+@app.command()
+def baseline(sync: SyncName, is_sure: Yes = False) -> None:
+    """Take the model's present rows for what a new account holds already: nothing is sent, later changes are."""
+    engine, spec = declared_syncs.open_sync(sync)
+    if not is_sure:
+        typer.confirm(f"Take the present rows of {sync} as delivered to {spec.connection.name}?", abort=True)
+    print(f"{adopt(engine, spec):,} rows of {sync} count as delivered; its next run sends what changes from now on.")
 
 
 def _scope(sync: str | None, connection: str | None, *, is_all: bool) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from cdp_platform.domain.plans import Plan
 from cdp_platform.syncs.approval import may_be_approved
 from cdp_platform.syncs.controls import Approval, Pause, approval_text
 from cdp_platform.syncs.preview import Change
-from cdp_platform.texts.catalogue import skipped_text, text, verdict_text
+from cdp_platform.texts.catalogue import resend_text, skipped_text, text, verdict_text
 
 
 def plan_document(
@@ -33,6 +33,13 @@ def plan_document(
         "unchanged": plan.unchanged,
         "operations": dict(plan.operations),
         "skipped": dict(plan.skipped),
+        "sent_again": {
+            "reason": plan.resend_reason,
+            "rows": plan.resent_rows,
+            "text": resend_text(plan.resend_reason, plan.resent_rows, "en"),
+        }
+        if plan.resend_reason
+        else None,
         "verdicts": [
             {
                 "code": one.code,
@@ -55,6 +62,8 @@ def show_plan(console: Console, plan: Plan, changes: Sequence[Change], *, approv
         console.print(f"  {text(f'operation.{operation}.label', 'en')}: {count:,}")
     for reason, count in plan.skipped.items():
         console.print("  " + escape(skipped_text(reason, count, "en").replace("\n", "\n    ")))
+    if plan.resend_reason:
+        console.print("  " + escape(resend_text(plan.resend_reason, plan.resent_rows, "en").replace("\n", "\n    ")))
     show_changes(console, changes)
     show_verdicts(console, plan, approval)
     if may_be_approved(plan) and approval is None and plan.reverts is None:

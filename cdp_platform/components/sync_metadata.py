@@ -8,11 +8,20 @@ import dagster as dg
 from cdp_platform.domain.outcomes import RunRecord
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import Mode, SyncSpec
+from cdp_platform.syncs.continuity import GUARDED_MODES
 from cdp_platform.syncs.controls import Approval, Pause, approval_text, pause_text
 from cdp_platform.syncs.preview import Change
-from cdp_platform.texts.catalogue import verdict_text
+from cdp_platform.texts.catalogue import resend_text, verdict_text
 
-GUARDS = ("model_not_empty", "model_not_shrunk", "keys_present", "keys_unique", "match_keys_unique", "mapping_fits")
+GUARDS = (
+    "model_not_empty",
+    "model_not_shrunk",
+    "keys_present",
+    "keys_unique",
+    "match_keys_unique",
+    "account_known",
+    "mapping_fits",
+)
 """Guards of every sync; `guards_of` adds those that not every sync has."""
 
 
@@ -20,6 +29,7 @@ def guards_of(spec: SyncSpec) -> list[str]:
     """Name the guards whose verdict is shown as a check of the sync's plan."""
     more = {
         "consent_present": spec.consent is not None,
+        "ledger_current": spec.mode in GUARDED_MODES,
         "removals_within_limit": spec.mode is Mode.MIRROR,
         "approved": spec.needs_approval,
     }
@@ -35,6 +45,7 @@ def plan_metadata(plan: Plan, changes: Sequence[Change], held: Pause | None = No
         "dagster/row_count": plan.to_send,
         "model_rows": plan.model_rows,
         "unchanged": plan.unchanged,
+        **({"sent_again": resend_text(plan.resend_reason, plan.resent_rows, "en")} if plan.resend_reason else {}),
         "planned": dg.MetadataValue.md(_table(("operation", "rows"), plan.operations.items())),
         "skipped": dg.MetadataValue.md(_table(("reason", "rows"), plan.skipped.items())),
         "preview": dg.MetadataValue.md(preview_table(changes)),

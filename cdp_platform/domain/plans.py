@@ -55,6 +55,18 @@ class Plan:
     """Whether the plan was narrowed to chosen rows."""
     reverts: str | None = None
     """The run whose changes the plan takes back; None for every other plan."""
+    resend_reason: str | None = None
+    """Why rows are sent again whose values did not change, `resend.…` in the catalogue; None: there are none."""
+    resent_rows: int = 0
+    """How many rows to be sent are sent for that reason alone."""
+    probe: str = ""
+    """What the warehouse's hash made of a fixed value."""
+    encoding: Mapping[str, str] = field(default_factory=dict)
+    """By field: the column with its type in the warehouse, and the declared type."""
+    has_forgotten: bool = False
+    """Whether the ledger may lack records that the destination has: opt-outs are looked up before they are sent."""
+    file_hash: str = ""
+    """SHA-256 of the plan's file, in hexadecimal digits; empty before it is kept."""
 
     @property
     def is_allowed(self) -> bool:

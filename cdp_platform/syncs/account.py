@@ -13,6 +13,9 @@ from cdp_platform.domain.syncs import Connection, SyncSpec
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.warehouse.base import Warehouse
 
+NOT_ASKED = "not-asked"
+"""The account of a sync that was never switched on: it is not asked who it is, and its plan is never sent."""
+
 OpenSession = Callable[[Connection, Destination, Home, str], Session]
 """Opens an authenticated, paced session: connection, destination, home, object."""
 

@@ -128,19 +128,28 @@ class Exchange:
         )
 
     def _found(self, rows: Batch) -> Batch:
-        """Look up the record ids that a removal needs; a record that does not exist is gone already."""
+        """Look up the record ids that a removal needs, and an opt-out of people whom a lost ledger has forgotten.
+
+        A record that does not exist is gone already; who has none is told nothing. These operations stand first.
+        """
         destination = self.engine.destination
-        if rows.operations[0] is not Operation.REMOVE or not isinstance(destination, FindsRecords):
+        sought = (Operation.REMOVE, Operation.WITHDRAW) if self.plan.has_forgotten else (Operation.REMOVE,)
+        if rows.operations[0] not in sought or not isinstance(destination, FindsRecords):
             return rows
-        unknown = [row.match_value for row in rows if row.record_id is None]
+        unknown = [row.match_value for row in rows if row.operation in sought and row.record_id is None]
         if not unknown:
             return rows
         ids = destination.find(self.session, self.spec.object, self.spec.match_key.field, unknown)
-        found = [row._replace(record_id=row.record_id or ids.get(row.match_value)) for row in rows]
-        gone = Batch.of(row for row in found if row.record_id is None)
-        if gone:
+        found = [
+            row._replace(record_id=row.record_id or ids.get(row.match_value)) if row.operation in sought else row
+            for row in rows
+        ]
+        missing = [row for row in found if row.operation in sought and row.record_id is None]
+        if gone := Batch.of(row for row in missing if row.operation is Operation.REMOVE):
             self.note(gone, Status.DELIVERED)
-        return Batch.of(row for row in found if row.record_id is not None)
+        if unmet := Batch.of(row for row in missing if row.operation is Operation.WITHDRAW):
+            self.note(unmet, Status.SKIPPED, code="withdrawn")
+        return Batch.of(row for row in found if row not in missing)
 
     def _request(self, rows: Batch, batch: int) -> None:
         if not self.capabilities.writes_changed_fields_only:

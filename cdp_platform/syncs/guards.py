@@ -1,10 +1,11 @@
 """The brakes: what must be true of a plan before anything is sent. Their verdicts are stored with the plan."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cdp_platform.connectors.protocol import DestinationField
 from cdp_platform.domain.plans import Verdict
 from cdp_platform.domain.syncs import Mode, SyncSpec
+from cdp_platform.syncs.account import NOT_ASKED
 from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.warehouse.base import Session
 from cdp_platform.warehouse.literals import literal
@@ -109,18 +110,43 @@ def judge_consents(spec: SyncSpec, ledger: Ledger, consent_rows: int) -> list[Ve
     ]
 
 
-def judge_removals(spec: SyncSpec, ledger_rows: int, removed: int) -> list[Verdict]:
-    """Judge how much a mirror would remove of what the ledger holds (G6)."""
-    if spec.mode is not Mode.MIRROR:
-        return []
-    limit = max(spec.limits.removed_rows, int(ledger_rows * spec.limits.removed_share))
+def judge_account(session: Session, ledger: Ledger) -> list[Verdict]:
+    """Judge whether a sync that has delivered to one account meets another for the first time."""
+    identity = ledger.identity
+    rows = session.rows(
+        """select account_id from cdp.ledgers
+        where sync = ? and version > 0 and account_id <> ? order by created_at desc""",
+        [identity.sync, NOT_ASKED],
+    )
+    known = [str(row["account_id"]) for row in rows]
+    is_known = not known or identity.account_id in (*known, NOT_ASKED)
     return [
         Verdict(
-            code="removals_within_limit",
-            passed=removed <= limit,
-            parameters={"rows": removed, "before": ledger_rows, "limit": limit, "object": spec.object},
+            code="account_known",
+            passed=is_known,
+            parameters={"sync": identity.sync, "account": identity.account_id, "before": known[0] if known else "–"},
         )
     ]
+
+
+def judge_operations(
+    spec: SyncSpec, ledger_rows: int, operations: Mapping[str, int], *, needs_approval: bool
+) -> list[Verdict]:
+    """Judge how much a mirror would remove of what the ledger holds (G6), and ask for a person's word where needed."""
+    verdicts = []
+    if spec.mode is Mode.MIRROR:
+        removed = operations.get("remove", 0)
+        limit = max(spec.limits.removed_rows, int(ledger_rows * spec.limits.removed_share))
+        verdicts.append(
+            Verdict(
+                code="removals_within_limit",
+                passed=removed <= limit,
+                parameters={"rows": removed, "before": ledger_rows, "limit": limit, "object": spec.object},
+            )
+        )
+    if needs_approval and operations:
+        verdicts.append(Verdict(code="approved", passed=False, parameters={"rows": sum(operations.values())}))
+    return verdicts
 
 
 def judge_mapping(spec: SyncSpec, fields: Sequence[DestinationField]) -> list[Verdict]:

@@ -8,7 +8,7 @@ data, hashed or not. It also keeps what a send must obey after a restart: plans 
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -36,7 +36,10 @@ create table if not exists plans (
     run_id text not null, record text not null);
 create index if not exists plans_of_sync on plans (sync, number);
 create table if not exists leases (
-    ledger_id text primary key, holder text not null, fence integer not null, expires_at real not null);
+    ledger_id text primary key, holder text not null, fence integer not null, expires_at real not null,
+    boot text not null default '');
+create table if not exists settlings (
+    ledger_id text primary key, settle_id text, version integer not null, resend_reason text);
 create table if not exists requests (
     number integer primary key autoincrement, ledger_id text not null, digest text not null, run_id text not null,
     fence integer not null, batch integer not null, attempt integer not null, status text not null,
@@ -158,13 +161,21 @@ class Journal:
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         with self.transaction() as connection:
+            self._require_schema(connection)
             for statement in _SCHEMA.split(";\n"):
                 connection.execute(statement)
             connection.execute("insert or ignore into meta values ('schema', ?)", [str(SCHEMA_VERSION)])
-            (version,) = connection.execute("select value from meta where name = 'schema'").fetchone()
-        if int(version) != SCHEMA_VERSION:
+            if not connection.execute("select 1 from pragma_table_info('leases') where name = 'boot'").fetchone():
+                connection.execute("alter table leases add column boot text not null default ''")
+
+    def _require_schema(self, connection: sqlite3.Connection) -> None:
+        """Raise CdpError, before anything is written, for a journal of another version."""
+        if not connection.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
+            return
+        found = connection.execute("select value from meta where name = 'schema'").fetchone()
+        if found and found[0] != str(SCHEMA_VERSION):
             raise CdpError(
-                f"the journal {self._path.name} has schema {version}, this version reads {SCHEMA_VERSION}.",
+                f"the journal {self._path.name} has schema {found[0]}, this version reads {SCHEMA_VERSION}.",
                 remedy="Use the version of cdp-platform that wrote it.",
             )
 
@@ -177,21 +188,24 @@ class Journal:
                 connection.execute("begin immediate")
                 try:
                     yield connection
+                    connection.execute("commit")
                 except BaseException:
-                    connection.execute("rollback")
+                    # SQLite has rolled back by itself where the disk is full.
+                    if connection.in_transaction:
+                        connection.execute("rollback")
                     raise
-                connection.execute("commit")
             except sqlite3.Error as error:
-                raise CdpError(
-                    f"the journal {self._path.name} cannot be used ({error}).",
-                    remedy="Check the disk and the file's permissions; do not delete it, it knows what was sent.",
-                ) from error
+                raise CdpError(f"the journal {self._path} cannot be used ({error}).", remedy=_remedy(error)) from error
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
-            connection.execute("pragma journal_mode = wal")
-            connection.execute("pragma synchronous = full")
+            try:
+                connection.execute("pragma journal_mode = wal")
+                connection.execute("pragma synchronous = full")
+            except sqlite3.Error:
+                connection.close()
+                raise
             self._connection = connection
         return self._connection
 
@@ -279,50 +293,32 @@ class Journal:
                 " where ledger_id = ? and digest = ? order by number",
                 [ledger_id, digest],
             )
-            for number, status, spans, details in lines:
-                word.read(number, Status(status), json.loads(spans), json.loads(details or "{}"))
+            try:
+                for number, status, spans, details in lines:
+                    word.read(number, Status(status), json.loads(spans), json.loads(details or "{}"))
+            except (ValueError, TypeError, LookupError) as error:
+                raise CdpError(
+                    f"the journal {self._path} holds a line that cannot be read, after number {word.number}.",
+                    remedy=_remedy(sqlite3.DatabaseError()),
+                ) from error
         return word
 
-    def forget(self, ledger_id: str, digest: str, up_to: int) -> None:
-        """Empty the journal of requests that are settled."""
+    def forget(self, ledger_id: str, digest: str, up_to: int | None = None) -> None:
+        """Empty the journal of a plan's requests, up to the line that was settled; None: of all."""
         with self.transaction() as connection:
             connection.execute(
-                "delete from requests where ledger_id = ? and digest = ? and number <= ?", [ledger_id, digest, up_to]
+                "delete from requests where ledger_id = ? and digest = ? and number <= coalesce(?, number)",
+                [ledger_id, digest, up_to],
             )
 
-    # leases
 
-    def take_lease(
-        self, ledger_id: str, holder: str, *, now: float, seconds: float, is_dead: Callable[[str], bool]
-    ) -> int | None:
-        """Take or renew the lease on a ledger until `now + seconds`; None where another live holder has it.
-
-        The answer is the fencing token: it grows with every change of holder.
-        """
-        with self.transaction() as connection:
-            row = connection.execute(
-                "select holder, fence, expires_at from leases where ledger_id = ?", [ledger_id]
-            ).fetchone()
-            if row and row[0] != holder and row[2] > now and not is_dead(row[0]):
-                return None
-            fence = 1 if row is None else row[1] + int(row[0] != holder)
-            connection.execute(
-                "insert or replace into leases values (?, ?, ?, ?)", [ledger_id, holder, fence, now + seconds]
-            )
-            return int(fence)
-
-    def lease_holder(self, ledger_id: str) -> str | None:
-        """Who has, or last had, the lease."""
-        with self.transaction() as connection:
-            row = connection.execute("select holder from leases where ledger_id = ?", [ledger_id]).fetchone()
-        return row[0] if row else None
-
-    def release_lease(self, ledger_id: str, holder: str) -> None:
-        """Give the lease back; the fence stays, so that a late writer is still recognised."""
-        with self.transaction() as connection:
-            connection.execute(
-                "update leases set expires_at = 0 where ledger_id = ? and holder = ?", [ledger_id, holder]
-            )
+def _remedy(error: sqlite3.Error) -> str:
+    if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return (
+            "It is damaged: restore it from a backup, or move it away; then everything is sent again by the next runs,"
+            " and switches, pauses and approvals are given anew."
+        )
+    return "Check the disk and the file's permissions; do not delete it, it knows what was sent."
 
 
 def now() -> str:

@@ -1,4 +1,8 @@
-"""One run at a time per account and object: a lease in the journal with a fencing token (G10)."""
+"""One run at a time per account and object: a lease in the journal with a fencing token (G10).
+
+Time is counted by the clock of the running kernel, which nobody sets and all its processes share; the wall clock may
+jump. The lease names the boot that its clock belongs to: of another boot's clock nothing can be said.
+"""
 
 import os
 import socket
@@ -7,12 +11,29 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 from cdp_platform.errors import LeaseLost
 from cdp_platform.syncs.journal import Journal
 
 LEASE_SECONDS = 180.0
 """Longer than one request may take with its own deadline and its wait for the pace (110 s)."""
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """Seconds that only grow, and the boot since which they are counted."""
+
+    seconds: Callable[[], float] = time.monotonic
+    boot: str = ""
+
+    @classmethod
+    def of_this_kernel(cls) -> "Clock":
+        """The clock that all processes of the running kernel share; the wall clock where a kernel has no boot id."""
+        boot = _boot_id()
+        return cls(boot=boot) if boot else cls(seconds=time.time)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,21 +44,19 @@ class Lease:
     holder: str
     fence: int
     journal: Journal
-    clock: Callable[[], float]
+    clock: Clock
     renewed_at: list[float]
     """When it was last renewed; one number, shared by the run's threads."""
 
     def renew_if_due(self) -> None:
         """Renew the lease when a third of it has passed."""
-        if self.clock() - self.renewed_at[0] > LEASE_SECONDS / 3:
+        if not 0 <= self.clock.seconds() - self.renewed_at[0] <= LEASE_SECONDS / 3:
             self.renew()
 
     def renew(self) -> None:
         """Hold on for another term; raise LeaseLost where somebody else took over."""
-        fence = self.journal.take_lease(
-            self.ledger_id, self.holder, now=self.clock(), seconds=LEASE_SECONDS, is_dead=is_dead
-        )
-        self.renewed_at[0] = self.clock()
+        fence = take_lease(self.journal, self.ledger_id, self.holder, self.clock)
+        self.renewed_at[0] = self.clock.seconds()
         if fence != self.fence:
             raise LeaseLost(
                 "another run took over this account's object while this one stood still.",
@@ -46,19 +65,57 @@ class Lease:
 
 
 @contextmanager
-def held_lease(journal: Journal, ledger_id: str, *, clock: Callable[[], float] = time.time) -> Iterator[Lease]:
+def held_lease(journal: Journal, ledger_id: str, *, clock: Clock | None = None) -> Iterator[Lease]:
     """Hold the lease for the block; raise LeaseLost at once where another live run has it."""
+    clock = clock or Clock.of_this_kernel()
     holder = f"{socket.gethostname()}/{os.getpid()}/{uuid.uuid4().hex[:8]}"
-    fence = journal.take_lease(ledger_id, holder, now=clock(), seconds=LEASE_SECONDS, is_dead=is_dead)
+    fence = take_lease(journal, ledger_id, holder, clock)
     if fence is None:
         raise LeaseLost(
-            f"another run is at work on this account's object ({journal.lease_holder(ledger_id)}).",
+            f"another run is at work on this account's object ({lease_holder(journal, ledger_id)}).",
             remedy="Wait until it has ended; its result holds for this run too.",
         )
     try:
-        yield Lease(ledger_id=ledger_id, holder=holder, fence=fence, journal=journal, clock=clock, renewed_at=[clock()])
+        yield Lease(
+            ledger_id=ledger_id, holder=holder, fence=fence, journal=journal, clock=clock, renewed_at=[clock.seconds()]
+        )
     finally:
-        journal.release_lease(ledger_id, holder)
+        _release(journal, ledger_id, holder)
+
+
+def take_lease(journal: Journal, ledger_id: str, holder: str, clock: Clock) -> int | None:
+    """Take or renew the lease on a ledger for one term; None where another holder has it that may be alive.
+
+    The answer is the fencing token: it grows with every change of holder. Who held it under another boot's clock gets
+    one more term from now, which a live holder prolongs and a dead one does not.
+    """
+    now = clock.seconds()
+    with journal.transaction() as connection:
+        row = connection.execute(
+            "select holder, fence, expires_at, boot from leases where ledger_id = ?", [ledger_id]
+        ).fetchone()
+        if row and row[0] != holder and row[2] > 0 and not is_dead(row[0]):
+            if row[3] != clock.boot or row[2] > now + LEASE_SECONDS:
+                connection.execute(
+                    "update leases set expires_at = ?, boot = ? where ledger_id = ?",
+                    [now + LEASE_SECONDS, clock.boot, ledger_id],
+                )
+                return None
+            if row[2] > now:
+                return None
+        fence = 1 if row is None else row[1] + int(row[0] != holder)
+        connection.execute(
+            "insert or replace into leases values (?, ?, ?, ?, ?)",
+            [ledger_id, holder, fence, now + LEASE_SECONDS, clock.boot],
+        )
+        return int(fence)
+
+
+def lease_holder(journal: Journal, ledger_id: str) -> str | None:
+    """Who has, or last had, the lease."""
+    with journal.transaction() as connection:
+        row = connection.execute("select holder from leases where ledger_id = ?", [ledger_id]).fetchone()
+    return row[0] if row else None
 
 
 def is_dead(holder: str) -> bool:
@@ -73,3 +130,17 @@ def is_dead(holder: str) -> bool:
     except PermissionError:
         return False
     return False
+
+
+def _release(journal: Journal, ledger_id: str, holder: str) -> None:
+    """Give the lease back; the fence stays, so that a late writer is still recognised."""
+    with journal.transaction() as connection:
+        connection.execute("update leases set expires_at = 0 where ledger_id = ? and holder = ?", [ledger_id, holder])
+
+
+@cache
+def _boot_id() -> str:
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

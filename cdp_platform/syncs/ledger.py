@@ -8,18 +8,23 @@ settle and a row per delivered row, which `cdp.sync_log` shows as one: what is t
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from cdp_platform.domain.plans import LedgerIdentity
-from cdp_platform.warehouse.base import Session, Warehouse
+from cdp_platform.domain.syncs import SyncSpec
+from cdp_platform.errors import CdpError, ConfigError
+from cdp_platform.warehouse.base import Dialect, Session, Warehouse
 
 SCHEMA = "cdp"
+INTEGER_TYPES = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
 _TABLES = (
     "create schema if not exists cdp",
     """create table if not exists cdp.ledgers (
         ledger_id varchar, environment varchar, sync varchar, destination varchar, account_id varchar, object varchar,
         version bigint, mapping_version varchar, probe varchar, last_settle_id varchar,
-        model_rows bigint, consent_rows bigint, created_at timestamptz)""",
+        model_rows bigint, consent_rows bigint, created_at timestamptz, encoding varchar)""",
+    "alter table cdp.ledgers add column if not exists encoding varchar",
     """create table if not exists cdp.settles (
         ledger_id varchar, version bigint, sync varchar, destination varchar, digest varchar, run_id varchar,
         "partition" varchar, delivered_at timestamptz)""",
@@ -41,21 +46,26 @@ _TABLES = (
         unchanged bigint, model_rows bigint, operations varchar, skipped_reasons varchar, status varchar,
         started_at timestamptz, ended_at timestamptz)""",
 )
-_HEADER = ("version", "mapping_version", "last_settle_id", "model_rows", "consent_rows")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """The header of one ledger, as read. `model_rows` and `consent_rows` are of the last complete run, 0 before it."""
+    """The header of one ledger, as read.
+
+    `model_rows`, `consent_rows`, `mapping_version`, `probe` and `encoding` are those of the last complete run; before
+    it the counts are 0 and `encoding` is empty.
+    """
 
     ledger_id: str
     identity: LedgerIdentity
     version: int
-    mapping_version: str
-    """Of the last settle."""
     last_settle_id: str | None
     model_rows: int
     consent_rows: int
+    mapping_version: str
+    probe: str
+    """What the warehouse's hash made of a fixed value: another one now means that no fingerprint can be compared."""
+    encoding: Mapping[str, str]
 
     @property
     def diff_table(self) -> str:
@@ -105,16 +115,12 @@ def open_ledger(
     """Read the header of the ledger, creating ledger and tables at the first use. `key_type` is the key's SQL type."""
     ensure_tables(session)
     name = ledger_id(identity)
-    found = session.rows(f"select {', '.join(_HEADER)} from cdp.ledgers where ledger_id = ?", [name])
-    if not found:
-        probe = warehouse.dialect.fingerprint(["'probe'", "1"])
+    if not session.rows("select 1 as found from cdp.ledgers where ledger_id = ?", [name]):
         session.execute(
-            "insert into cdp.ledgers select ?, ?, ?, ?, ?, ?, 0, ?,"
-            f" cast({probe} as varchar), null, 0, 0, current_timestamp",
-            [name, *asdict(identity).values(), mapping_version],
+            "insert into cdp.ledgers select ?, ?, ?, ?, ?, ?, 0, ?, ?, null, 0, 0, current_timestamp, null",
+            [name, *asdict(identity).values(), mapping_version, probe_of(session, warehouse.dialect)],
         )
-        found = [dict(zip(_HEADER, (0, mapping_version, None, 0, 0), strict=True))]
-    ledger = Ledger(ledger_id=name, identity=identity, **found[0])
+    ledger = read_header(session, name)
     session.execute(f'create table if not exists {ledger.diff_table} ("key" {key_type}, fingerprint ubigint)')
     session.execute(
         f'create table if not exists {ledger.side_table} ("key" {key_type}, match_value varchar, record_id varchar,'
@@ -124,11 +130,46 @@ def open_ledger(
 
 
 def read_header(session: Session, identity_of: str) -> Ledger:
-    """Read the header of a ledger that exists, by its id."""
-    row = session.rows("select * from cdp.ledgers where ledger_id = ?", [identity_of])[0]
+    """Read the header of a ledger by its id. Raises CdpError where the warehouse does not have it any more."""
+    rows = session.rows("select * from cdp.ledgers where ledger_id = ?", [identity_of])
+    if not rows:
+        raise CdpError(
+            f"the warehouse has no ledger {identity_of}.", remedy="Was it restored or emptied? Plan the sync again."
+        )
+    [row] = rows
     names = ("environment", "sync", "destination", "account_id", "object")
+    same = ("version", "last_settle_id", "model_rows", "consent_rows", "mapping_version", "probe")
     return Ledger(
         ledger_id=identity_of,
         identity=LedgerIdentity(**{name: row[name] for name in names}),
-        **{name: row[name] for name in _HEADER},
+        encoding=json.loads(row["encoding"] or "{}"),
+        **{name: row[name] for name in same},
     )
+
+
+def probe_of(session: Session, dialect: Dialect) -> str:
+    """Hash a fixed value of each encoded type: the answer changes where the warehouse's hash does."""
+    value = dialect.fingerprint(["'probe'", "1", "cast(1 as hugeint)", "true", "cast(null as varchar)"])
+    [found] = session.rows(f"select cast({value} as varchar) as probe")
+    return str(found["probe"])
+
+
+def follow_key_type(session: Session, ledger: Ledger, spec: SyncSpec) -> None:
+    """Let the keys of a settled ledger take the type of the model's where that loses nothing: numbers become text.
+
+    Raises ConfigError for every other change: the texts 007 and 7 would be one number.
+    """
+    known = session.columns(ledger.diff_table)["key"]
+    key_type = session.columns(spec.relation).get(spec.primary_key, known)
+    if known == key_type or (known in INTEGER_TYPES and key_type in INTEGER_TYPES):
+        return
+    if known not in INTEGER_TYPES or key_type != "VARCHAR":
+        raise ConfigError(
+            f"the primary key of sync {spec.name} was {known.lower()} and is {key_type.lower()} now;"
+            " the keys that were delivered cannot be compared with it.",
+            remedy=f"Cast the column to {known.lower()} in the source model, or begin anew: cdp reset {spec.name}.",
+            place=spec.declared_in,
+            field="primary_key",
+        )
+    for table in (ledger.diff_table, ledger.side_table):
+        session.execute(f'alter table {table} alter "key" type varchar')

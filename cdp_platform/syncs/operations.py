@@ -19,10 +19,14 @@ ORDER = ("remove", "withdraw", "update", "create")
 """The order in which operations are sent."""
 
 
-def create_operations(session: Session, spec: SyncSpec, ledger: Ledger, only: str = "true") -> None:
+def create_operations(
+    session: Session, spec: SyncSpec, ledger: Ledger, only: str = "true", *, is_forgetful: bool = False
+) -> None:
     """Fill the temporary table `operations`; `only` is a condition over "key" that narrows the plan.
 
-    The join carries nothing but key and fingerprint: it is the one step that meets every row of model and ledger.
+    The join carries nothing but key and fingerprint: it is the one step that meets every row of model and ledger. Who
+    withdrew is told of nobody whom the destination does not have; a ledger that `is_forgetful` cannot say so, and the
+    send looks these people up.
     """
     may_update = "true" if spec.mode not in (Mode.INSERT, Mode.APPEND) else "false"
     unknown = "update" if spec.mode is Mode.UPDATE else "create"
@@ -33,8 +37,8 @@ def create_operations(session: Session, spec: SyncSpec, ledger: Ledger, only: st
             select
                 coalesce(desired."key", ledger."key") as "key",
                 case
-                    when desired."key" is null then 'remove' when ledger."key" is null then '{unknown}'
-                    when permission = 'withdrawn' then 'withdraw' else 'update'
+                    when desired."key" is null then 'remove' when permission = 'withdrawn' then 'withdraw'
+                    when ledger."key" is null then '{unknown}' else 'update'
                 end as operation,
                 desired.fingerprint, ledger.fingerprint as known, ledger."key" is not null as is_in_ledger,
                 permission, is_invalid
@@ -49,13 +53,14 @@ def create_operations(session: Session, spec: SyncSpec, ledger: Ledger, only: st
         select compared."key", compared.operation, compared.fingerprint, known, is_in_ledger, permission,
             case
                 when permission = 'never_asked' then 'never_asked'
-                when permission = 'withdrawn' and not is_in_ledger then 'withdrawn'
+                when permission = 'withdrawn' and not is_in_ledger and not {is_forgetful} then 'withdrawn'
                 when is_invalid then 'invalid_value'
                 when rejected.primary_key is not null then 'held'
             end as skipped
         from compared
         left join cdp.rejected_rows as rejected
             on rejected.ledger_id = ? and rejected.next_at > current_timestamp
+            and (rejected.last_at <= current_timestamp or not isfinite(rejected.next_at))
             and rejected.primary_key = cast(compared."key" as varchar)
             and rejected.fingerprint is not distinct from cast(compared.fingerprint as varchar)""",
         [ledger.ledger_id],

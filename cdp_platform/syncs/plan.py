@@ -9,25 +9,25 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from cdp_platform.domain.plans import Plan, Verdict
+from cdp_platform.connectors.protocol import FindsRecords
+from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import FirstRun, SyncSpec
 from cdp_platform.errors import GuardTripped
 from cdp_platform.faultpoints import faultpoint
-from cdp_platform.syncs import controls, guards
-from cdp_platform.syncs.account import Engine, connection_id, identity, session_to
+from cdp_platform.syncs import continuity, controls, guards
+from cdp_platform.syncs.account import NOT_ASKED, Engine, connection_id, identity, session_to
 from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.lease import held_lease
-from cdp_platform.syncs.ledger import Ledger, ledger_id, open_ledger
+from cdp_platform.syncs.ledger import Ledger, follow_key_type, ledger_id, open_ledger
 from cdp_platform.syncs.operations import count_operations, create_operations, digest_of, planned_rows
-from cdp_platform.syncs.plan_files import draft_path, expire, keep
+from cdp_platform.syncs.plan_files import drafted, expire, keep
 from cdp_platform.syncs.records import create_desired, encoded_fields, register_keys
+from cdp_platform.syncs.resend import with_resend
 from cdp_platform.syncs.settle import recover
 from cdp_platform.texts.catalogue import verdict_text
 from cdp_platform.warehouse.base import Dialect, Session
 
-NOT_ASKED = "not-asked"
-"""The account of a sync that was never switched on: it is not asked who it is, and its plan is never sent."""
-APPROVABLE = ("removals_within_limit", "model_not_shrunk", "approved")
+APPROVABLE = ("removals_within_limit", "model_not_shrunk", "account_known", "approved")
 """Verdicts that a person may overrule for one plan."""
 
 Build = Callable[[Session, Ledger], tuple[Plan, str]]
@@ -113,16 +113,21 @@ def _judged_by_destination(engine: Engine, spec: SyncSpec, plan: Plan) -> Plan:
 
 def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> Plan:
     """Compute and store a plan against the ledger of one account."""
-    draft = draft_path(engine.home, spec.name)
     name = ledger_id(identity(spec, account_id))
     with held_lease(engine.journal, name), engine.warehouse.session(f"plan {spec.name}") as session:
         ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
+        follow_key_type(session, ledger, spec)
+        ledger = continuity.reconcile(engine.journal, session, spec, ledger)
         expire(engine.home, spec.name, {digest for digest, _ in engine.journal.open_digests(name)})
-        with session.transaction():
-            plan, rows = build(session, ledger)
-            session.write_parquet(rows, draft)
-        keep(draft, engine.home, spec.name, plan.digest)
-    return plan
+        with drafted(engine.home, spec.name) as draft:
+            with session.transaction():
+                plan, rows = build(session, ledger)
+                session.write_parquet(rows, draft)
+                if plan.reverts is None:
+                    written = session.parquet(draft)
+                    plan = with_resend(plan, written, session, engine.warehouse.dialect, engine.journal, spec, ledger)
+            file_hash = keep(draft, engine.home, spec.name, plan.digest)
+    return replace(plan, file_hash=file_hash)
 
 
 def _plan(
@@ -140,18 +145,20 @@ def _plan(
     create_desired(session, dialect, spec, fields)
     faultpoint("plan.reading")
     only = register_keys(session, keys) if keys else "true"
-    create_operations(session, spec, ledger, only)
+    is_forgetful = isinstance(engine.destination, FindsRecords) and continuity.is_forgetful(engine.journal, ledger)
+    create_operations(session, spec, ledger, only, is_forgetful=is_forgetful)
     model_rows = row_count(session, dialect.relation(spec.relation))
     consent_rows = consent_row_count(session, dialect, spec)
     verdicts = guards.judge_model(session, spec, ledger, model_rows, is_partial=bool(keys))
     verdicts += guards.judge_consents(spec, ledger, consent_rows)
+    verdicts += continuity.judge(engine.journal, spec, ledger)
+    verdicts += guards.judge_account(session, ledger)
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         ledger = take_baseline(session, dialect, spec, ledger, fields)
-        create_operations(session, spec, ledger, only)
+        create_operations(session, spec, ledger, only, is_forgetful=is_forgetful)
     operations, skipped = count_operations(session)
-    verdicts += guards.judge_removals(spec, row_count(session, ledger.diff_table), operations.get("remove", 0))
-    if spec.needs_approval and operations:
-        verdicts.append(Verdict(code="approved", passed=False, parameters={"rows": sum(operations.values())}))
+    ledger_rows = row_count(session, ledger.diff_table)
+    verdicts += guards.judge_operations(spec, ledger_rows, operations, needs_approval=spec.needs_approval)
     planned = sum(operations.values()) + sum(skipped.values()) - operations.get("remove", 0)
     plan = Plan(
         digest=digest_of(session, spec, ledger),
@@ -170,18 +177,18 @@ def _plan(
         skipped=skipped,
         verdicts=tuple(verdicts),
         is_partial=bool(keys),
+        has_forgotten=is_forgetful,
     )
     return plan, planned_rows(dialect, spec, ledger, fields, operations)
 
 
 def ledger_of(engine: Engine, session: Session, spec: SyncSpec, account_id: str) -> Ledger:
     """Open the ledger of this sync on one account, creating it at the first use."""
-    key_type = session.columns(spec.relation).get(spec.primary_key, "varchar")
     return open_ledger(
         session,
         engine.warehouse,
         identity(spec, account_id),
-        key_type=key_type,
+        key_type=session.columns(spec.relation).get(spec.primary_key, "VARCHAR"),
         mapping_version=spec.mapping_version,
     )
 

@@ -7,10 +7,11 @@ Columns, a row per operation in the order of sending: key (the model's type), op
 fingerprint (ubigint, null for removals), consent_identifier (nullable). A row's ordinal is its place in the file.
 """
 
+import hashlib
 import os
 import time
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import pyarrow.parquet as pq
 from cdp_platform.connectors.protocol import Batch
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.outcomes import Operation
+from cdp_platform.domain.plans import Plan
 from cdp_platform.errors import CdpError
 
 RETENTION_SECONDS = 7 * 86_400
@@ -28,42 +30,75 @@ _OPERATIONS = {str(operation): operation for operation in Operation}
 
 
 def plan_path(home: Home, sync: str, digest: str) -> Path:
-    """Find the file of a plan, fetched from where plans are shared if it is not here yet.
+    """Name the file of a plan."""
+    return home.plans / sync / f"{digest}.parquet"
 
-    Raises CdpError where it is in neither place, or cannot be fetched.
+
+@contextmanager
+def drafted(home: Home, sync: str) -> Iterator[Path]:
+    """Give a name for a draft in a sync's folder; what is left of it at the end is deleted.
+
+    Raises CdpError where the folder cannot be written to.
     """
-    path = home.plans / sync / f"{digest}.parquet"
-    if home.plans_url and not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = path.with_name(f"draft-{os.getpid()}")
-        with _shared(home) as (files, folder):
-            files.get_file(f"{folder}/{sync}/{path.name}", str(draft))
-        _put_in_place(draft, path)
-    if not path.exists():
-        raise CdpError(f"the plan file {path.name} is gone.", remedy="Plan again: materialize the plan's asset.")
+    folder = home.plans / sync
+    with _explained(folder):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        draft = folder / f"draft-{os.getpid()}"
+        draft.touch(mode=0o600)
+    try:
+        yield draft
+    finally:
+        with _explained(folder):
+            draft.unlink(missing_ok=True)
+
+
+def keep(draft: Path, home: Home, sync: str, digest: str) -> str:
+    """Put a finished draft in its place, share it where plans are shared, and return its SHA-256.
+
+    An equal file that lies there already stays; one of other bytes is the same plan written differently, or damaged.
+    """
+    path = plan_path(home, sync, digest)
+    with _explained(path):
+        file_hash = _file_hash(draft)
+        if _has_hash(path, file_hash):
+            path.touch()
+        else:
+            _put_in_place(draft, path)
+    if home.plans_url:
+        with _shared(home, sync) as (files, folder):
+            files.makedirs(folder, exist_ok=True)
+            files.put_file(str(path), f"{folder}/{path.name}.part")
+            files.mv(f"{folder}/{path.name}.part", f"{folder}/{path.name}")
+    return file_hash
+
+
+def intact_plan(home: Home, plan: Plan) -> Path:
+    """Find a plan's file, fetched from where plans are shared if it is not here.
+
+    Raises CdpError for one that is gone, cannot be fetched, or is not byte by byte as it was kept.
+    """
+    path = plan_path(home, plan.sync, plan.digest)
+    if not is_intact(home, plan):
+        what = "is not as it was written" if path.exists() else "is gone"
+        raise CdpError(f"the plan file {path} {what}.", remedy="Plan again: materialize the plan's asset.")
     return path
 
 
-def draft_path(home: Home, sync: str) -> Path:
-    """Name the file into which this process writes a plan whose digest is not known yet."""
-    folder = home.plans / sync
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder / f"draft-{os.getpid()}"
+def is_intact(home: Home, plan: Plan) -> bool:
+    """Whether a plan's file is there, or can be fetched, byte by byte as it was kept."""
+    path = plan_path(home, plan.sync, plan.digest)
+    with _explained(path):
+        is_here = _has_hash(path, plan.file_hash)
+        if home.plans_url and not is_here:
+            _fetch(home, plan.sync, path)
+            is_here = _has_hash(path, plan.file_hash)
+        return is_here
 
 
-def keep(draft: Path, home: Home, sync: str, digest: str) -> None:
-    """Put a finished draft in its place; a plan that lies there already is equal by its digest and stays."""
-    path = draft.with_name(f"{digest}.parquet")
-    if path.exists():
-        draft.unlink()
-        path.touch()
-    else:
+def _fetch(home: Home, sync: str, path: Path) -> None:
+    with drafted(home, sync) as draft, _shared(home, sync) as (files, folder), suppress(FileNotFoundError):
+        files.get_file(f"{folder}/{path.name}", str(draft))
         _put_in_place(draft, path)
-    if home.plans_url:
-        with _shared(home) as (files, folder):
-            files.makedirs(f"{folder}/{sync}", exist_ok=True)
-            files.put_file(str(path), f"{folder}/{sync}/{path.name}.part")
-            files.mv(f"{folder}/{sync}/{path.name}.part", f"{folder}/{sync}/{path.name}")
 
 
 def _put_in_place(draft: Path, path: Path) -> None:
@@ -73,14 +108,23 @@ def _put_in_place(draft: Path, path: Path) -> None:
     draft.rename(path)
 
 
+def _has_hash(path: Path, file_hash: str) -> bool:
+    return path.exists() and _file_hash(path) == file_hash
+
+
+def _file_hash(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
-def _shared(home: Home) -> Iterator[tuple[Any, str]]:
-    """The file system and the folder where plans are shared. What fails there is a CdpError."""
+def _shared(home: Home, sync: str) -> Iterator[tuple[Any, str]]:
+    """The file system where plans are shared, and a sync's folder there. What fails in it is a CdpError."""
     import fsspec
 
     try:
         files, folder = fsspec.core.url_to_fs(home.plans_url)
-        yield files, folder.rstrip("/")
+        yield files, f"{folder.rstrip('/')}/{sync}"
     except (OSError, ValueError, ImportError) as error:
         raise CdpError(
             f"plan files cannot be shared at CDP_PLANS_URL ({type(error).__name__}).",
@@ -88,19 +132,36 @@ def _shared(home: Home) -> Iterator[tuple[Any, str]]:
         ) from error
 
 
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CdpError(
+            f"{path} cannot be read or written ({error.strerror or error}).",
+            remedy="Check the disk's space and the permissions; nothing was sent from this plan.",
+        ) from error
+
+
 def expire(home: Home, sync: str, needed: Container[str], *, now: float | None = None) -> None:
     """Delete what broken plans left behind, and plans older than the retention whose digest is not `needed`."""
     oldest = (time.time() if now is None else now) - RETENTION_SECONDS
-    for path in draft_path(home, sync).parent.iterdir():
-        is_old = path.stem not in needed and path.stat().st_mtime < oldest
-        if path.name.startswith("draft-") or is_old:
-            path.unlink()
+    folder = home.plans / sync
+    with _explained(folder):
+        for path in folder.iterdir() if folder.exists() else ():
+            is_old = path.stem not in needed and path.stat().st_mtime < oldest
+            if path.name.startswith("draft-") or is_old:
+                path.unlink()
     if home.plans_url:
-        with _shared(home) as (files, folder):
-            for name in files.glob(f"{folder}/{sync}/*.parquet*"):
-                digest = name.rsplit("/", 1)[-1].split(".")[0]
-                if digest not in needed and files.modified(name).timestamp() < oldest:
-                    files.rm_file(name)
+        _expire_shared(home, sync, needed, oldest)
+
+
+def _expire_shared(home: Home, sync: str, needed: Container[str], oldest: float) -> None:
+    with _shared(home, sync) as (files, folder):
+        for name in files.glob(f"{folder}/*.parquet*"):
+            digest = name.rsplit("/", 1)[-1].split(".")[0]
+            if digest not in needed and files.modified(name).timestamp() < oldest:
+                files.rm_file(name)
 
 
 def read_batches(path: Path, rows: int) -> Iterator[Batch]:

@@ -10,7 +10,7 @@ from cdp_platform.domain.outcomes import Operation
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.privacy.masking import masked
-from cdp_platform.syncs.plan_files import plan_path
+from cdp_platform.syncs.plan_files import intact_plan
 from cdp_platform.warehouse.base import Row, Warehouse
 
 
@@ -31,8 +31,9 @@ def preview(
     """List the changes of the first rows of each operation, at most `rows` of each, in order of their keys."""
     if not plan.to_send:
         return []
+    path = intact_plan(home, plan)
     with warehouse.session(f"preview {plan.sync}") as session:
-        planned = session.parquet(plan_path(home, plan.sync, plan.digest))
+        planned = session.parquet(path)
         found = session.rows(
             f"""select cast("key" as varchar) as "key", operation, payload, previous, changed from {planned}
             qualify row_number() over (partition by operation order by "key") <= ?

@@ -1,26 +1,35 @@
-"""Begin anew, knowingly: send everything again, or forget what the destination has accepted."""
+"""Begin anew, knowingly: send everything again, forget what was accepted, or take the present as accepted."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cdp_platform.domain.syncs import SyncSpec
-from cdp_platform.syncs import controls
+from cdp_platform.domain.syncs import Mode, SyncSpec
+from cdp_platform.errors import CdpError, GuardTripped
+from cdp_platform.syncs import continuity, controls, guards
 from cdp_platform.syncs.account import Engine, connection_id, identity
+from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.lease import held_lease
-from cdp_platform.syncs.ledger import Ledger, ledger_id
-from cdp_platform.syncs.plan import ask_account, ledger_of, row_count
+from cdp_platform.syncs.ledger import Ledger, follow_key_type, ledger_id
+from cdp_platform.syncs.plan import ask_account, consent_row_count, ledger_of, row_count
+from cdp_platform.syncs.records import create_desired, encoded_fields
 from cdp_platform.syncs.settle import recover
+from cdp_platform.texts.catalogue import verdict_text
 from cdp_platform.warehouse.base import Session
 
 
 def resync(engine: Engine, spec: SyncSpec) -> int:
     """Let the next run send every row of the ledger again, all its fields; the answer is the number of rows.
 
-    Plans that were made before are not sent any more. Raises LeaseLost where another run is at work.
+    Plans that were made before are not sent any more. It is also a person's word that the ledger is to be worked with,
+    where it or the journal was lost. Raises LeaseLost where another run is at work, CdpError for a sync that appends.
     """
-    with _ledger_at_rest(engine, spec) as (session, ledger), session.transaction():
-        session.execute(f"update {ledger.diff_table} set fingerprint = null")
-        session.execute("update cdp.ledgers set version = version + 1 where ledger_id = ?", [ledger.ledger_id])
+    if spec.mode is Mode.APPEND:
+        raise CdpError(
+            f"sync {spec.name} sends each row once; none is sent again.",
+            remedy=f"Begin anew, knowingly: cdp reset {spec.name}.",
+        )
+    with _ledger_at_rest(engine, spec) as (session, ledger):
+        continuity.take_as_unknown(engine.journal, session, ledger, reason=continuity.ASKED)
         return row_count(session, ledger.diff_table)
 
 
@@ -32,6 +41,7 @@ def reset(engine: Engine, spec: SyncSpec) -> int:
     """
     controls.switch(engine.journal, spec.name, is_enabled=False)
     with _ledger_at_rest(engine, spec) as (session, ledger), session.transaction():
+        continuity.forget(engine.journal, ledger.ledger_id)
         forgotten = row_count(session, ledger.diff_table)
         old_name = f"{ledger.ledger_id}-{_reset_count(session, ledger) + 1}"
         # A new ledger counts its versions from one: entries of the old one must not stand among them.
@@ -44,10 +54,40 @@ def reset(engine: Engine, spec: SyncSpec) -> int:
         return forgotten
 
 
+def adopt(engine: Engine, spec: SyncSpec) -> int:
+    """Take the model's present rows for what the connection's account holds already; nothing is sent.
+
+    The answer is the number of rows taken. Raises CdpError where the account was delivered to before, GuardTripped for
+    a model or consents that no plan may be made of, LeaseLost where another run is at work.
+    """
+    dialect = engine.warehouse.dialect
+    account_id = ask_account(engine, spec)
+    with _ledger_at_rest(engine, spec, account_id) as (session, ledger), session.transaction():
+        if ledger.version:
+            raise CdpError(
+                f"sync {spec.name} has delivered to the account {ledger.identity.account_id} already.",
+                remedy=f"Forget that first: cdp reset {spec.name}.",
+            )
+        follow_key_type(session, ledger, spec)
+        fields = encoded_fields(session, dialect, spec)
+        create_desired(session, dialect, spec, fields)
+        model_rows = row_count(session, dialect.relation(spec.relation))
+        verdicts = guards.judge_model(session, spec, ledger, model_rows, is_partial=False)
+        verdicts += guards.judge_consents(spec, ledger, consent_row_count(session, dialect, spec))
+        if failed := [verdict for verdict in verdicts if not verdict.passed]:
+            reasons = "\n".join(verdict_text(verdict, "en") for verdict in failed)
+            raise GuardTripped(f"nothing was taken as delivered.\n{reasons}")
+        ledger = take_baseline(session, dialect, spec, ledger, fields)
+        continuity.forget(engine.journal, ledger.ledger_id)
+        return row_count(session, ledger.diff_table)
+
+
 @contextmanager
-def _ledger_at_rest(engine: Engine, spec: SyncSpec) -> Iterator[tuple[Session, Ledger]]:
-    """Hold the ledger of the connection's account, with everything settled that earlier runs left."""
-    account_id = controls.known_account(engine.journal, connection_id(engine, spec)) or ask_account(engine, spec)
+def _ledger_at_rest(engine: Engine, spec: SyncSpec, account_id: str | None = None) -> Iterator[tuple[Session, Ledger]]:
+    """Hold the ledger of an account, by default the connection's, with everything settled that earlier runs left."""
+    account_id = (
+        account_id or controls.known_account(engine.journal, connection_id(engine, spec)) or ask_account(engine, spec)
+    )
     name = ledger_id(identity(spec, account_id))
     with held_lease(engine.journal, name), engine.warehouse.session(f"reset {spec.name}") as session:
         yield session, recover(engine, session, ledger_of(engine, session, spec, account_id))

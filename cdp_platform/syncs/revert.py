@@ -7,10 +7,10 @@ there before us. Fields that tell what a person permits are never put back, and 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from cdp_platform.domain.plans import Plan, Verdict
+from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import Removal, SyncSpec
 from cdp_platform.errors import CdpError
-from cdp_platform.syncs import controls, guards
+from cdp_platform.syncs import continuity, controls, guards
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.syncs.operations import cleared_fields, count_operations, digest_of, in_order
@@ -47,10 +47,9 @@ def _revert(
     _create_steps(session, dialect, spec, ledger, reverted)
     _create_operations(session, dialect, spec, ledger)
     operations, skipped = count_operations(session)
-    verdicts = guards.judge_consents(spec, ledger, consent_rows)
-    verdicts += guards.judge_removals(spec, row_count(session, ledger.diff_table), operations.get("remove", 0))
-    if operations:
-        verdicts.append(Verdict(code="approved", passed=False, parameters={"rows": sum(operations.values())}))
+    verdicts = guards.judge_consents(spec, ledger, consent_rows) + continuity.judge(engine.journal, spec, ledger)
+    ledger_rows = row_count(session, ledger.diff_table)
+    verdicts += guards.judge_operations(spec, ledger_rows, operations, needs_approval=True)
     plan = Plan(
         digest=digest_of(session, spec, ledger),
         sync=spec.name,

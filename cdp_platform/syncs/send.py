@@ -22,7 +22,7 @@ from cdp_platform.syncs.journal import Status
 from cdp_platform.syncs.lease import Lease, held_lease
 from cdp_platform.syncs.ledger import ledger_id, read_header
 from cdp_platform.syncs.plan import require_allowed
-from cdp_platform.syncs.plan_files import plan_path, read_batches
+from cdp_platform.syncs.plan_files import intact_plan, plan_path, read_batches
 from cdp_platform.syncs.settle import settle
 
 PLAN_MAX_AGE = timedelta(hours=1)
@@ -55,6 +55,7 @@ def send_plan(
     started_at = datetime.now(UTC)
     with held_lease(engine.journal, plan.ledger_id) as lease:
         _require_version(engine, plan)
+        intact_plan(engine.home, plan)
         require_allowed(engine, plan, run_id=run_id)
         status = RunStatus.DEFERRED
         try:
@@ -91,7 +92,8 @@ def _paused(spec: SyncSpec, held: controls.Pause) -> CdpError:
 def _require_newest(engine: Engine, spec: SyncSpec, plan: Plan, run_id: str) -> None:
     newest = engine.journal.plan(spec.name)
     is_newest = newest is not None and newest.digest == plan.digest and plan.mapping_version == spec.mapping_version
-    is_fresh = plan.run_id == run_id or datetime.now(UTC) - plan.made_at <= PLAN_MAX_AGE
+    # A plan from the future is as old as the clock has jumped, and nobody knows how far that is.
+    is_fresh = plan.run_id == run_id or timedelta(0) <= datetime.now(UTC) - plan.made_at <= PLAN_MAX_AGE
     if not (is_newest and is_fresh):
         raise CdpError(
             f"the plan {plan.digest[:12]} of sync {spec.name} is not the newest one, or too old to be sent.",

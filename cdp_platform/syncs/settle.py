@@ -16,10 +16,11 @@ from cdp_platform.domain.outcomes import Counts, RunRecord, RunStatus
 from cdp_platform.domain.plans import Plan
 from cdp_platform.errors import CdpError
 from cdp_platform.faultpoints import faultpoint
+from cdp_platform.syncs import continuity
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.journal import LastWord, Status
 from cdp_platform.syncs.ledger import Ledger, read_header
-from cdp_platform.syncs.plan_files import plan_path
+from cdp_platform.syncs.plan_files import intact_plan, is_intact
 from cdp_platform.warehouse.base import Session, text_column
 
 _GONE = "status = 'delivered' and operation = 'remove'"
@@ -52,10 +53,11 @@ _FOLD = (
     """delete from cdp.rejected_rows where ledger_id = $ledger and primary_key in (
         select cast("key" as varchar) from settled where status in ('delivered', 'rejected')
             and cast("key" as varchar) in (select primary_key from cdp.rejected_rows where ledger_id = $ledger))""",
-    # Retried after 15 minutes, then four times as late each time, daily at last; after seven days by hand only.
+    # Retried after 15 minutes, then four times as late each time, daily at last; after seven days by hand only, unless
+    # so few attempts tell that it was the clock that jumped.
     """insert into cdp.rejected_rows select $ledger, $sync, cast("key" as varchar), operation,
         cast(fingerprint as varchar), code, parameters, attempts, first_at, $now,
-        case when $now - first_at > interval 7 days then cast('infinity' as timestamptz)
+        case when $now - first_at > interval 7 days and attempts > 4 then cast('infinity' as timestamptz)
             else $now + to_minutes(cast(least(15 * pow(4, attempts - 1), 1440) as bigint)) end
         from refused""",
 )
@@ -68,31 +70,59 @@ def settle(
     word = engine.journal.last_word(plan.ledger_id, plan.digest)
     ledger = read_header(session, plan.ledger_id)
     record = _record(plan, ledger, word, run_id=run_id, status=status, started_at=started_at)
-    settle_id = f"{run_id}/{plan.digest}/{word.number}"
+    settle_id = f"{_settle_prefix(run_id, plan)}{word.number}"
+    is_whole = True
     if ledger.last_settle_id != settle_id:
+        is_whole = continuity.compare(engine.journal, ledger) is continuity.Continuity.WHOLE
         with session.transaction():
             if word.number:
                 _fold(engine, session, ledger, plan, word, record)
             _close_books(session, ledger, plan, record, settle_id)
             faultpoint("settle.uncommitted")
     faultpoint("settle.committed")
+    if is_whole:
+        _remember(engine, read_header(session, plan.ledger_id), is_complete=_is_complete(record, plan))
+    faultpoint("settle.remembered")
     engine.journal.forget(plan.ledger_id, plan.digest, word.number)
     faultpoint("settle.emptied")
     return record
 
 
 def recover(engine: Engine, session: Session, ledger: Ledger) -> Ledger:
-    """Settle what earlier runs left in the journal of this ledger, and return the header as it is then."""
+    """Settle what earlier runs left in the journal of this ledger, and return the header as it is then.
+
+    Requests whose plan is gone or damaged, or that were settled before in a past that the journal has lost, are given
+    up: the ledger is taken for one that misses them.
+    """
     for digest, run_id in engine.journal.open_digests(ledger.ledger_id):
         faultpoint("recover.begun")
         plan = engine.journal.plan(ledger.identity.sync, digest=digest)
-        if plan is None or plan.ledger_id != ledger.ledger_id:
-            raise CdpError(
-                f"the journal holds attempts of plan {digest[:12]}, whose record is gone.",
-                remedy="Restore the journal from a backup, or reset the sync knowingly.",
-            )
+        if plan is None or not _may_settle(engine, ledger, plan, run_id):
+            continuity.give_up(engine.journal, ledger, digest)
+            continue
         settle(engine, session, plan, run_id=run_id, status=RunStatus.RECOVERED, started_at=plan.made_at)
     return read_header(session, ledger.ledger_id)
+
+
+def _may_settle(engine: Engine, ledger: Ledger, plan: Plan, run_id: str) -> bool:
+    if (ledger.last_settle_id or "").startswith(_settle_prefix(run_id, plan)):
+        return True
+    is_of_this_ledger = plan.ledger_id == ledger.ledger_id and plan.ledger_version >= ledger.version
+    return is_of_this_ledger and is_intact(engine.home, plan)
+
+
+def _settle_prefix(run_id: str, plan: Plan) -> str:
+    return f"{run_id}/{plan.digest}/"
+
+
+def _remember(engine: Engine, ledger: Ledger, *, is_complete: bool) -> None:
+    known = continuity.recall(engine.journal, ledger.ledger_id)
+    reason = known.resend_reason if known and not is_complete else None
+    continuity.remember(engine.journal, ledger, resend_reason=reason)
+
+
+def _is_complete(record: RunRecord, plan: Plan) -> bool:
+    return record.counts.pending == 0 and not plan.is_partial
 
 
 def _record(
@@ -133,7 +163,7 @@ def _record(
 
 def _fold(engine: Engine, session: Session, ledger: Ledger, plan: Plan, word: LastWord, record: RunRecord) -> None:
     _register_told(session, word, plan.to_send)
-    operations = session.parquet(plan_path(engine.home, plan.sync, plan.digest))
+    operations = session.parquet(intact_plan(engine.home, plan))
     session.execute(
         f"""create or replace temporary table settled as
         select planned.ordinal, planned."key", planned.operation, planned.match_value, planned.record_id,
@@ -190,16 +220,18 @@ def _integers(values: Sequence[int]) -> pa.Array:
 
 
 def _close_books(session: Session, ledger: Ledger, plan: Plan, record: RunRecord, settle_id: str) -> None:
-    is_complete = record.counts.pending == 0 and not plan.is_partial
+    seen: Plan | Ledger = plan if _is_complete(record, plan) else ledger
     session.execute(
-        "update cdp.ledgers set version = version + ?, last_settle_id = ?, mapping_version = ?,"
-        " model_rows = ?, consent_rows = ? where ledger_id = ?",
+        "update cdp.ledgers set version = version + ?, last_settle_id = ?, mapping_version = ?, probe = ?,"
+        " encoding = ?, model_rows = ?, consent_rows = ? where ledger_id = ?",
         [
             int(record.counts.planned > record.counts.skipped),
             settle_id,
-            plan.mapping_version,
-            plan.model_rows if is_complete else ledger.model_rows,
-            plan.consent_rows if is_complete else ledger.consent_rows,
+            seen.mapping_version,
+            seen.probe,
+            json.dumps(dict(seen.encoding)),
+            seen.model_rows,
+            seen.consent_rows,
             ledger.ledger_id,
         ],
     )

@@ -73,6 +73,11 @@ def verdict_text(verdict: Verdict, language: str) -> str:
     return "\n".join(text(f"{code}.{part}", language, **given) for part in parts)
 
 
+def resend_text(reason: str, count: int, language: str) -> str:
+    """Say how many rows are sent again and why; the second line says what to do. Raises TextMissing."""
+    return _two_lines(f"resend.{reason}", language, {"count": count})
+
+
 def name_of(destination: str, language: str) -> str:
     """Write a destination's name as its vendor does; without a name, speak of the destination."""
     if not destination:

@@ -9,7 +9,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
@@ -28,6 +28,9 @@ _BATCH_ROWS = 100_000
 _ROW_GROUP_ROWS = 20_480
 _DUCKDB_HOLDER = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
 _LAST_MOMENT = {FieldKind.DATE: "9999-12-31", FieldKind.TIMESTAMP: "9999-12-31 23:59:59.999999"}
+_DAMAGED = re.compile("not a valid DuckDB|[Cc]orrupt|Could not read enough")
+_DISK_TROUBLE = re.compile("Could not write|Cannot open file|No space|Permission denied")
+_DISK = "Check the disk's space and the permissions of the file and its folder; then run this again."
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT"}
 
 
@@ -174,7 +177,9 @@ class DuckDbSession:
         try:
             yield
         except BaseException:
-            self._connection.execute("rollback")
+            # DuckDB has rolled back by itself where it could not write.
+            with suppress(duckdb.Error):
+                self._connection.execute("rollback")
             raise
         self.execute("commit")
 
@@ -215,19 +220,23 @@ class DuckDbWarehouse:
 
     @contextmanager
     def exclusive(self, purpose: str) -> Iterator[None]:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with open(f"{self.path}.lock", "a+", encoding="utf-8") as lock:
+        with self._open_lock() as lock:
             self._wait_for(lock)
-            lock.seek(0)
-            lock.truncate()
-            lock.write(f"process {os.getpid()} ({purpose})")
-            lock.flush()
+            _write_holder(lock, f"process {os.getpid()} ({purpose})")
             try:
                 yield
             finally:
-                lock.seek(0)
-                lock.truncate()
+                _write_holder(lock, "")
                 fcntl.flock(lock, fcntl.LOCK_UN)
+
+    def _open_lock(self) -> IO[str]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return open(f"{self.path}.lock", "a+", encoding="utf-8")
+        except OSError as error:
+            raise WarehouseError(
+                f"the warehouse's folder {self.path.parent} cannot be written to ({error.strerror}).", remedy=_DISK
+            ) from error
 
     def _wait_for(self, lock: IO[str]) -> None:
         deadline = self._clock() + self._wait_seconds
@@ -254,9 +263,12 @@ class DuckDbWarehouse:
             except duckdb.IOException as error:
                 holder = _DUCKDB_HOLDER.search(str(error))
                 if holder is None:
+                    is_damaged = _DAMAGED.search(str(error)) is not None
                     raise WarehouseError(
                         f"the warehouse file {self.path.name} cannot be opened ({_first_line(error)}).",
-                        remedy="Restore it from a backup, or move it away and run the demo again.",
+                        remedy="Restore it from a backup, or move it away and run the demo again."
+                        if is_damaged
+                        else _DISK,
                     ) from error
                 if self._clock() >= deadline:
                     raise self._locked(f"process {holder[2]} ({Path(holder[1]).name})") from error
@@ -279,7 +291,17 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise WarehouseError(f"the warehouse refused a statement: {_first_line(error)}") from error
+        remedy = _DISK if _DISK_TROUBLE.search(str(error)) else ""
+        raise WarehouseError(f"the warehouse refused a statement: {_first_line(error)}", remedy=remedy) from error
+
+
+def _write_holder(lock: IO[str], holder: str) -> None:
+    """Name who holds the lock, for others to read; on a full disk nobody is named."""
+    with suppress(OSError):
+        lock.seek(0)
+        lock.truncate()
+        lock.write(holder)
+        lock.flush()
 
 
 def _first_line(error: Exception) -> str:

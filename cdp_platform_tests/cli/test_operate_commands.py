@@ -142,3 +142,11 @@ def test_forgetting_the_ledger_is_asked_first_and_switches_off(shop: Shop, cdp: 
     assert controls.is_enabled(shop.engine.journal, SYNC)
     assert "first_run: send_all" in cdp("reset", SYNC, "--yes").text
     assert not controls.is_enabled(shop.engine.journal, SYNC)
+
+
+def test_taking_the_present_as_delivered_is_asked_first_and_sends_nothing(shop: Shop, cdp: Cdp) -> None:
+    shop.people([person_of(1), person_of(2)])
+    assert cdp("baseline", SYNC, typed="n\n").code == 1
+    assert "2 rows of crm_contacts count as delivered" in cdp("baseline", SYNC, "--yes").text
+    assert shop.run().counts.planned == 0
+    assert shop.session.writes == []

@@ -188,3 +188,25 @@ def test_a_revert_without_anything_to_take_back_leaves_the_sync_on(shop: Shop, c
 
 def test_a_model_that_is_not_there_is_told(shop: Shop, cdp: Cdp) -> None:
     assert isinstance(cdp("plan", SYNC).error, ConfigError)
+
+
+def test_rows_that_are_sent_again_are_told_with_their_number_and_the_reason(shop: Shop, cdp: Cdp) -> None:
+    shop.people([person_of(1), person_of(2)])
+    shop.run()
+    assert "sent again" not in cdp("plan", SYNC).text
+    shop.spec = spec_of(mapping=shop.spec.mapping[:-1])
+    assert "2 rows are sent again only because the mapping of the sync changed." in cdp("plan", SYNC).text
+    document = json.loads(cdp("plan", SYNC, "--json").text)
+    assert (document["sent_again"]["reason"], document["sent_again"]["rows"]) == ("mapping_changed", 2)
+
+
+def test_the_first_plan_for_a_new_account_shows_both_ways_on(shop: Shop, cdp: Cdp) -> None:
+    shop.people([person_of(1)])
+    shop.run()
+    shop.account.account_id = "fake-2"
+    shop.people([person_of(1), person_of(2)])
+    told = cdp("plan", SYNC)
+    assert told.code == 3
+    assert "leads to the account fake-2, which is new to crm_contacts; so far it delivered to fake-1" in told.text
+    assert "cdp baseline crm_contacts" in told.text
+    assert "cdp approve crm_contacts" in told.text

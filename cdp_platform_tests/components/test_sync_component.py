@@ -132,6 +132,15 @@ def test_plan_and_send_show_their_counts_and_mask_people(shop: str, tmp_path: Pa
     }
 
 
+def test_a_plan_tells_what_it_sends_again_and_why(shop: str, tmp_path: Path) -> None:
+    first = materialize(tmp_path / "first", PLAN, CONTACTS)
+    assert "sent_again" not in metadata_of(first, PLAN)
+    mapping = yaml.safe_load(DEFINITION.read_text(encoding="utf-8"))["attributes"]["mapping"]
+    fewer = [entry for entry in mapping if entry["column"] != "favourite_department"]
+    told = metadata_of(materialize(tmp_path / "second", PLAN, mapping=fewer), PLAN)["sent_again"]
+    assert told.startswith("2 rows are sent again only because the mapping of the sync changed.")
+
+
 def test_the_destination_alone_after_a_failed_guard_makes_no_request(shop: str, tmp_path: Path) -> None:
     fill(["p-1", "p-1"])
     with pytest.raises(dg.DagsterError):

@@ -1,13 +1,15 @@
 """One process of the platform, made to be killed: `python -m cdp_platform_tests.faults.runner HOME BASE_URL`.
 
 Plans and sends the sync of the scenario until a plan has nothing to send. The environment's CDP_KILL_AT,
-`place:hit`, names the faultpoint and the pass at which the process kills itself. An undisturbed process prints a line
+`place:hit`, names the faultpoint and the pass at which the process kills itself; CDP_FULL_AT, `place:hit:bytes`, the
+one from which on no file may grow beyond what the journal has now and these bytes. An undisturbed process prints a line
 of JSON: how often it passed each place, and how many runs it made.
 """
 
 import argparse
 import json
 import os
+import resource
 import signal
 import sys
 import uuid
@@ -32,7 +34,7 @@ def main() -> int:
     """Run the sync; 0 at the end, 3 with the error on stderr where the platform stopped by itself."""
     options = _parser().parse_args()
     hits: Counter[str] = Counter()
-    faultpoints.hook = _killer(hits, os.environ.get("CDP_KILL_AT", ""))
+    faultpoints.hook = _killer(hits, os.environ.get("CDP_KILL_AT", ""), _disk(options.home))
     signal.signal(signal.SIGTERM, _interrupt)
     if options.lease_seconds:
         lease.LEASE_SECONDS = options.lease_seconds
@@ -56,15 +58,29 @@ def _run_until_quiet(engine: Engine, spec: SyncSpec, *, most: int) -> int:
     return most
 
 
-def _killer(hits: Counter[str], kill_at: str) -> Callable[[str], None]:
+def _killer(hits: Counter[str], kill_at: str, fill_disk: Callable[[str, int], None]) -> Callable[[str], None]:
     place, _, hit = kill_at.partition(":")
 
     def pass_by(name: str) -> None:
         hits[name] += 1
+        fill_disk(name, hits[name])
         if name == place and hits[name] == int(hit):
             os.kill(os.getpid(), signal.SIGKILL)
 
     return pass_by
+
+
+def _disk(root: Path) -> Callable[[str, int], None]:
+    """Let every file be full from a pass of a place on: writing beyond the limit fails as on a full disk."""
+    place, _, rest = os.environ.get("CDP_FULL_AT", "").partition(":")
+    hit, _, room = rest.partition(":")
+
+    def fill(name: str, passed: int) -> None:
+        if name == place and passed == int(hit):
+            size = max(path.stat().st_size for path in root.glob("journal.sqlite*")) if int(room) else 0
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size + int(room), resource.RLIM_INFINITY))
+
+    return fill
 
 
 def _interrupt(*_: object) -> None:

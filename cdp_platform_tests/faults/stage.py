@@ -40,17 +40,17 @@ class Stage:
         self.sandbox_url = sandbox_url
         self.gateway = gateway
 
-    def start(self, *options: str, kill_at: str = "") -> subprocess.Popen[str]:
+    def start(self, *options: str, kill_at: str = "", full_at: str = "") -> subprocess.Popen[str]:
         """Start a process that runs the sync until it is quiet."""
         command = [sys.executable, "-m", "cdp_platform_tests.faults.runner", str(self.root), self.gateway.url, *options]
-        environment = os.environ | {TOKEN_ENV: TOKEN, "CDP_KILL_AT": kill_at}
+        environment = os.environ | {TOKEN_ENV: TOKEN, "CDP_KILL_AT": kill_at, "CDP_FULL_AT": full_at}
         return subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=_repository()
         )
 
-    def run(self, *options: str, kill_at: str = "") -> Ended:
+    def run(self, *options: str, kill_at: str = "", full_at: str = "") -> Ended:
         """Run one process to its end."""
-        return end_of(self.start(*options, kill_at=kill_at))
+        return end_of(self.start(*options, kill_at=kill_at, full_at=full_at))
 
     def pass_the_time(self) -> None:
         """Let every penalty be over, and every open circuit be tried again."""

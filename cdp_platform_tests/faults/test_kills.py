@@ -41,6 +41,7 @@ CASES = {
     "batch.halved": Case(),
     "settle.uncommitted": Case(),
     "settle.committed": Case(),
+    "settle.remembered": Case(),
     "settle.emptied": Case(),
     "recover.begun": Case(after_kill_at="answer.unrecorded:2"),
     "token.asking": Case(is_by_oauth=True),

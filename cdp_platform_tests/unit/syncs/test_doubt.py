@@ -77,12 +77,12 @@ def test_a_plan_is_put_in_its_place_before_another_may_sweep_the_folder(
     shop.people([person_of(1)])
     kept = []
 
-    def keep_under_the_lease(draft: Path, home: Home, sync: str, digest: str) -> None:
+    def keep_under_the_lease(draft: Path, home: Home, sync: str, digest: str) -> str:
         (ledger,) = [name for (name,) in _ledgers(shop)]
         with pytest.raises(LeaseLost), held_lease(shop.engine.journal, ledger):
             raise AssertionError("the lease was free")
-        plan_files.keep(draft, home, sync, digest)
         kept.append(digest)
+        return plan_files.keep(draft, home, sync, digest)
 
     monkeypatch.setattr(plan_module, "keep", keep_under_the_lease)
     shop.plan()

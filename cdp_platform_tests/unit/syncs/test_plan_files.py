@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,50 +11,55 @@ import pytest
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.outcomes import Counts
 from cdp_platform.errors import CdpError
-from cdp_platform.syncs.plan_files import RETENTION_SECONDS, draft_path, expire, keep, plan_path
+from cdp_platform.syncs.plan_files import RETENTION_SECONDS, drafted, expire, intact_plan, keep, plan_path
 from cdp_platform_tests.unit.syncs.conftest import Shop, person_of
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return Home(root=tmp_path / "home", plans_url=f"file://{tmp_path}/shared")
+    return Home(root=tmp_path / "other", plans_url=f"file://{tmp_path}/shared")
 
 
-def keep_plan(home: Home, digest: str) -> Path:
-    draft = draft_path(home, "crm")
-    draft.write_bytes(digest.encode())
-    keep(draft, home, "crm", digest)
-    return plan_path(home, "crm", digest)
+@pytest.fixture
+def shared_shop(shop: Shop, home: Home) -> Shop:
+    shop.home = replace(shop.home, plans_url=home.plans_url)
+    shop.people([person_of(1), person_of(2)])
+    return shop
 
 
-def test_a_shared_plan_is_found_by_a_host_that_did_not_make_it(home: Home, tmp_path: Path) -> None:
-    made = keep_plan(home, "abc")
-    other = replace(home, root=tmp_path / "other")
-    fetched = plan_path(other, "crm", "abc")
+def keep_plan(home: Home, digest: str) -> None:
+    with drafted(home, "crm") as draft:
+        draft.write_bytes(digest.encode())
+        keep(draft, home, "crm", digest)
+
+
+def test_a_shared_plan_is_found_by_a_host_that_did_not_make_it(shared_shop: Shop, home: Home) -> None:
+    plan = shared_shop.plan()
+    made, fetched = plan_path(shared_shop.home, plan.sync, plan.digest), intact_plan(home, plan)
     assert fetched != made
-    assert fetched.read_bytes() == b"abc"
+    assert fetched.read_bytes() == made.read_bytes()
     assert fetched.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_whole_sync_works_with_its_copy_of_a_shared_plan(shop: Shop, tmp_path: Path) -> None:
-    shop.home = replace(shop.home, plans_url=f"file://{tmp_path}/shared")
-    shop.people([person_of(1), person_of(2)])
-    plan = shop.plan()
-    plan_path(shop.home, plan.sync, plan.digest).unlink()
-    assert shop.send(plan).counts == Counts(planned=2, delivered=2)
+@pytest.mark.parametrize("damage", [Path.unlink, lambda path: path.write_bytes(b"cut")])
+def test_a_copy_that_is_gone_or_damaged_is_fetched_again(shared_shop: Shop, damage: Callable[[Path], object]) -> None:
+    plan = shared_shop.plan()
+    damage(plan_path(shared_shop.home, plan.sync, plan.digest))
+    assert shared_shop.send(plan).counts == Counts(planned=2, delivered=2)
 
 
-def test_a_plan_that_lies_nowhere_is_said_to_be_gone(home: Home) -> None:
-    keep_plan(home, "abc")
-    with pytest.raises(CdpError, match="cannot be shared"):
-        plan_path(home, "crm", "def")
-    with pytest.raises(CdpError, match=r"def\.parquet is gone"):
-        plan_path(replace(home, plans_url=None), "crm", "def")
+def test_a_plan_that_lies_nowhere_is_said_to_be_gone(shared_shop: Shop, home: Home, tmp_path: Path) -> None:
+    plan = shared_shop.plan()
+    with pytest.raises(CdpError, match=r"parquet is gone.*Plan again"):
+        intact_plan(replace(home, plans_url=f"file://{tmp_path}/elsewhere"), plan)
+    with pytest.raises(CdpError, match=r"parquet is gone.*Plan again"):
+        intact_plan(replace(home, plans_url=None), plan)
 
 
-def test_a_place_that_cannot_be_reached_is_an_error_that_says_so(home: Home) -> None:
+def test_a_place_that_cannot_be_reached_is_an_error_that_says_so(shared_shop: Shop) -> None:
+    shared_shop.home = replace(shared_shop.home, plans_url="nowhere://x")
     with pytest.raises(CdpError, match="CDP_PLANS_URL") as told:
-        keep_plan(replace(home, plans_url="nowhere://x"), "abc")
+        shared_shop.plan()
     assert told.value.remedy
 
 

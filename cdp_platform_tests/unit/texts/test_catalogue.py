@@ -11,8 +11,9 @@ import pytest
 import cdp_platform
 from cdp_platform.domain.outcomes import Operation, Outcome
 from cdp_platform.domain.plans import Verdict
+from cdp_platform.syncs.resend import REASONS
 from cdp_platform.texts import LANGUAGES, has_text, rejected_text, skipped_text, text, verdict_text
-from cdp_platform.texts.catalogue import TextMissing, catalogue, placeholders
+from cdp_platform.texts.catalogue import TextMissing, catalogue, placeholders, resend_text
 
 SKIPPED = ("never_asked", "withdrawn", "withdrawn_during_send", "held", "invalid_key", "suppressed", "not_revertible")
 GUARDS = (
@@ -22,6 +23,8 @@ GUARDS = (
     "model_not_shrunk",
     "consent_present",
     "mapping_fits",
+    "ledger_current",
+    "account_known",
     "removals_within_limit",
     "approved",
     "match_keys_unique",
@@ -38,6 +41,7 @@ REJECTED = (
 )
 PACKAGE = Path(cdp_platform.__file__).parent
 GIVEN = {"rows": 3, "model": "m", "column": "c", "before": 9, "limit": 2, "fields": "a", "destination": "hubspot"}
+GIVEN |= {"sync": "s", "object": "contacts", "version": 5, "known": 7, "account": "2"}
 
 
 def calls_of(name: str) -> list[tuple[str, ast.Call]]:
@@ -92,6 +96,14 @@ def test_a_rejection_is_told_without_json_and_without_a_status_code(code: str, l
 def test_a_guard_says_what_is_wrong_and_who_can_mend_it(code: str, language: str) -> None:
     assert verdict_text(Verdict(code=code, passed=True, parameters=GIVEN), language)
     assert len(verdict_text(Verdict(code=code, passed=False, parameters=GIVEN), language).splitlines()) == 2
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("reason", REASONS)
+def test_rows_that_are_sent_again_are_told_with_their_number_and_the_reason(reason: str, language: str) -> None:
+    what, remedy = resend_text(reason, 1234, language).splitlines()
+    assert "1,234" in what
+    assert remedy
 
 
 def test_every_guard_in_the_source_has_texts_for_the_parameters_it_gives() -> None:
