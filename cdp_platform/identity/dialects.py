@@ -1,6 +1,7 @@
 """The words of SQL in which identity differs between warehouses; everything else is written once."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 
@@ -21,6 +22,8 @@ class Dialect:
     """64 bits that do not change between versions of the warehouse."""
     digest: str
     """MD5 as hexadecimal text."""
+    moment: str
+    """The type of a point in time."""
     sorted_words: str
     positions: str
     """A relation `positions (position)` of whole numbers from 0; takes `{values}`."""
@@ -42,6 +45,10 @@ class Dialect:
         """Hash text to 64 bits."""
         return self.hashed.format(text=text)
 
+    def at(self, moment: datetime) -> str:
+        """Write a point in time."""
+        return f"cast('{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00:00' as {self.moment})"
+
     def positions_to(self, last: int) -> str:
         """A relation `positions (position)` from 0 to `last`."""
         if self.name == "bigquery":
@@ -58,6 +65,7 @@ DUCKDB: Final = Dialect(
     matched="regexp_matches({text}, {pattern})",
     hashed="md5_number_lower({text})",
     digest="md5({text})",
+    moment="timestamptz",
     sorted_words="array_to_string(list_sort(string_split({text}, ' ')), ' ')",
     positions="(values {values}) as positions (position)",
 )
@@ -68,6 +76,7 @@ SNOWFLAKE: Final = Dialect(
     matched="regexp_like({text}, {pattern})",
     hashed="md5_number_lower64({text})",
     digest="md5({text})",
+    moment="timestamp_tz",
     sorted_words="array_to_string(array_sort(split({text}, ' ')), ' ')",
     positions="(values {values}) as positions (position)",
 )
@@ -78,6 +87,7 @@ BIGQUERY: Final = Dialect(
     matched="regexp_contains({text}, {pattern})",
     hashed="farm_fingerprint({text})",
     digest="to_hex(md5({text}))",
+    moment="timestamp",
     sorted_words="(select string_agg(word, ' ' order by word) from unnest(split({text}, ' ')) as word)",
     positions="unnest([{values}]) as position",
 )

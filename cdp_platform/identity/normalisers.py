@@ -5,7 +5,7 @@ expression may name its input often. A blank answer means that the value cannot 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cdp_platform.errors import ConfigError
@@ -29,8 +29,8 @@ class Normaliser:
     """
 
     written: str
-    steps: tuple[Step, ...]
-    in_python: Callable[[str], str]
+    steps: tuple[Step, ...] = field(compare=False)
+    in_python: Callable[[str], str] = field(compare=False)
     is_coarse: bool = False
     has_many: bool = False
 

@@ -26,6 +26,12 @@ SHORTEST_WITH_TYPO: Final = 4
 LONGEST_WITH_TYPO: Final = 24
 """A typing error behind this character is not tolerated: each further character is a further key."""
 
+_REST_OF_TIME: Final = "(?:[T ].*)?"
+_DATE_SHAPES: Final = (
+    ("([0-9]{4})([0-9]{2})([0-9]{2})", "ymd"),
+    (f"([0-9]{{4}})[-/.年]([0-9]{{1,2}})[-/.月]([0-9]{{1,2}})日?{_REST_OF_TIME}", "ymd"),
+    (f"([0-9]{{1,2}})[-/.]([0-9]{{1,2}})[-/.]([0-9]{{4}}){_REST_OF_TIME}", ""),
+)
 _SOUNDEX: Final = {
     letter: code
     for code, letters in {"1": "bfpv", "2": "cgjkqsxz", "3": "dt", "4": "l", "5": "mn", "6": "r"}.items()
@@ -149,15 +155,11 @@ def date(text: str, order: str = "mdy") -> str:
     No calendar is asked: a date that does not exist still equals itself.
     """
     written = width(text)
-    rest = "(?:[T ].*)?"
-    if (found := re.fullmatch(r"([0-9]{4})([0-9]{2})([0-9]{2})", written)) or (found := re.fullmatch(rf"([0-9]{{4}})[-/.年]([0-9]{{1,2}})[-/.月]([0-9]{{1,2}})日?{rest}", written)):
-        year_, month, day = found.groups()
-    elif found := re.fullmatch(rf"([0-9]{{1,2}})[-/.]([0-9]{{1,2}})[-/.]([0-9]{{4}}){rest}", written):
-        first, second, year_ = found.groups()
-        month, day = (first, second) if order == "mdy" else (second, first)
-    else:
-        return ""
-    return f"{year_}-{month:0>2}-{day:0>2}"
+    for shape, names in _DATE_SHAPES:
+        if found := re.fullmatch(shape, written):
+            parts = dict(zip(names or order, found.groups(), strict=False))
+            return f"{parts['y']}-{parts['m']:0>2}-{parts['d']:0>2}"
+    return ""
 
 
 def year(text: str, order: str = "mdy") -> str:
