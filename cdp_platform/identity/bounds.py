@@ -30,10 +30,13 @@ class Bounded:
     passes: int
 
 
-def apply_bounds(session: Session, keys: Keys, *, connect: Connect, counts: str | None) -> Bounded:
+def apply_bounds(
+    session: Session, keys: Keys, *, connect: Connect, counts: str | None, total: str = "work_records"
+) -> Bounded:
     """Turn `work_edges` into `work_links`, and those into `work_nodes`.
 
-    `counts` is a relation (rule_no, value_hash, record_count) over all records, where `work_edges` holds only some.
+    `counts` is a relation (rule_no, value_hash, record_count) over all records, where `work_edges` holds only some;
+    `total` is the relation of all records.
     Raises GuardTripped, naming the value that joins most, where the rules would merge a tenth of all records.
     """
     bound, largest = keys.binding.bound, keys.binding.rules.largest_cluster
@@ -42,7 +45,7 @@ def apply_bounds(session: Session, keys: Keys, *, connect: Connect, counts: str 
     session.execute("create or replace temporary table work_final as select node, component from work_labels")
     stopped = _large(session, "work_labels", largest)
     cut = _cut(session, bound, largest, connect) if stopped else 0
-    _check_share(session, keys, stopped)
+    _check_share(session, keys, stopped, total)
     quarantined = _large(session, "work_final", largest)
     _make_nodes(session, largest)
     [shared] = session.rows("select count(*) as shared from work_stopped where kind = 'shared_value'")
@@ -55,7 +58,7 @@ def apply_bounds(session: Session, keys: Keys, *, connect: Connect, counts: str 
     )
 
 
-def _make_links(session: Session, bound: Sequence[BoundRule], counts: str | None) -> None:
+def _make_links(session: Session, bound: Sequence[BoundRule], counts: str | None, total: str = "work_records") -> None:
     caps = " ".join(f"when {number} then {one.rule.cap}" for number, one in enumerate(bound))
     counted = "count(*)"
     known = ""
@@ -151,8 +154,8 @@ def _make_nodes(session: Session, largest: int) -> None:
     )
 
 
-def _check_share(session: Session, keys: Keys, stopped: dict[int, int]) -> None:
-    [all_records] = session.rows("select count(*) as records from work_records")
+def _check_share(session: Session, keys: Keys, stopped: dict[int, int], total: str) -> None:
+    [all_records] = session.rows(f"select count(*) as records from {total}")
     stopped_count = sum(stopped.values())
     if stopped_count < FEWEST_STOPPED or stopped_count <= MOST_STOPPED_SHARE * all_records["records"]:
         return

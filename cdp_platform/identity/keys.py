@@ -42,7 +42,7 @@ class Keys:
         """Select node, record_key, source, seen_at and the needed columns; nodes are in the order of the keys."""
         source = _text(quote(self.binding.source)) if self.binding.source else "''"
         seen_at = quote(self.binding.seen_at) if self.binding.seen_at else "null"
-        cleaned = ", ".join(f"{self._cleaned(name, quote)} as {alias}" for name, alias in self._aliases().items())
+        cleaned = ", ".join(f"{self._cleaned(name, quote)} as {alias}" for name, alias in self.aliases().items())
         return (
             f"select row_number() over (order by {_text(quote(self.binding.key))}) as node,"
             f" {_text(quote(self.binding.key))} as record_key, {source} as source, cast({seen_at} as {self.dialect.moment}) as seen_at, {cleaned}"
@@ -51,7 +51,7 @@ class Keys:
 
     def parts_sql(self, relation: str) -> str:
         """Select node and the normalised parts from what `records_sql` made; null where there is nothing to compare."""
-        aliases = self._aliases()
+        aliases = self.aliases()
         level = ", ".join(f"{_joined(part, aliases)} as {slot}" for slot, part in self._columns().items())
         sql = f"select node, {level} from {relation}"
         chains = {
@@ -93,7 +93,8 @@ class Keys:
     def _column(self, part: BoundPart) -> str:
         return f"p{list(self.slots).index(_slot(part))}"
 
-    def _aliases(self) -> dict[str, str]:
+    def aliases(self) -> dict[str, str]:
+        """Columns of the records → their names in `work_changed`."""
         names = dict.fromkeys(name for part in self.slots.values() for name in part.columns)
         return {name: f"c{number}" for number, name in enumerate(names)}
 
@@ -142,6 +143,13 @@ def stage(session: Session, keys: Keys, relation: str, quote: Quote) -> None:
     session.execute(f"create or replace temporary table work_changed_edges as {keys.edges_sql('work_parts')}")
 
 
+def stage_all(session: Session, keys: Keys, relation: str, quote: Quote) -> None:
+    """Stage a whole set of records: `work_records` and `work_edges` are all of it. Raises as `stage` does."""
+    stage(session, keys, relation, quote)
+    session.execute("create or replace temporary view work_records as select * from work_changed")
+    session.execute("create or replace temporary view work_edges as select * from work_changed_edges")
+
+
 def _check_keys(session: Session, key: str) -> None:
     [counted] = session.rows(
         "select count(*) as records, count(distinct record_key) as keys, count(*) - count(record_key) as blank"
@@ -168,7 +176,9 @@ def _joined(part: BoundPart, aliases: Mapping[str, str]) -> str:
 def _repeats(bound: BoundRule) -> bool:
     """Whether a record may have one value of the rule twice."""
     combinations = [way.combination for way in bound.ways]
-    return len(set(combinations)) < len(combinations) or any(part.has_many for part in bound.rule.parts)
+    return len(set(combinations)) < len(combinations) or any(
+        part.has_many for part in (*bound.rule.parts, *bound.rule.among)
+    )
 
 
 def _text(expression: str) -> str:

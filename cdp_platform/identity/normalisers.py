@@ -17,6 +17,7 @@ from cdp_platform.privacy.phone_regions import PHONE_REGIONS
 
 Step = Callable[[Dialect, str], str]
 _ORDERS: Final = ("mdy", "dmy")
+_LONGEST_CUT: Final = 20
 _CALL_SHAPE: Final = "name or name(argument)"
 
 
@@ -74,16 +75,19 @@ def _phone(written: str, argument: str) -> Normaliser:
     )
 
 
-def _prefix(written: str, argument: str) -> Normaliser:
-    if not (argument.isdigit() and 1 <= int(argument) <= 20):
-        raise ConfigError(f"{written!r} needs a length from 1 to 20, as in prefix(3).")
-    length = int(argument)
-    return Normaliser(
-        written=written,
-        steps=(lambda _, text: f"substr({text}, 1, {length})",),
-        in_python=lambda text: normalise.prefix(text, length),
-        is_coarse=length < 6,
-    )
+def _cut(in_python: Callable[[str, int], str], sql: str, shortest_alone: int) -> "_Maker":
+    def make(written: str, argument: str) -> Normaliser:
+        if not (argument.isdigit() and 1 <= int(argument) <= _LONGEST_CUT):
+            raise ConfigError(f"{written!r} needs a length from 1 to {_LONGEST_CUT}, as in prefix(3).")
+        length = int(argument)
+        return Normaliser(
+            written=written,
+            steps=(lambda _, text: sql.format(text=text, length=length),),
+            in_python=lambda text: in_python(text, length),
+            is_coarse=length < shortest_alone,
+        )
+
+    return make
 
 
 def _dated(in_python: Callable[[str, str], str], *steps: Step, is_coarse: bool = False) -> "_Maker":
@@ -135,7 +139,8 @@ _MAKERS: Final[Mapping[str, _Maker]] = {
     "date": _dated(normalise.date),
     "swapped_date": _dated(normalise.swapped_date, folding.swapped),
     "year": _dated(normalise.year, lambda _, text: f"substr({text}, 1, 4)", is_coarse=True),
-    "prefix": _prefix,
+    "prefix": _cut(normalise.prefix, "substr({text}, 1, {length})", 6),
+    "suffix": _cut(normalise.suffix, "right({text}, {length})", 6),
     "one_typo": _one_typo,
 }
 NAMES: Final = tuple(_MAKERS)

@@ -22,11 +22,16 @@ def keep_quarantined_apart(session: Session, largest: int) -> None:
     A former group that is itself too large is not kept.
     """
     session.execute(
-        "create or replace temporary table work_settled as select n.node, n.cluster, case when n.is_quarantined then"
-        " case when f.person_id is null or count(*) over (partition by n.is_quarantined, n.cluster, f.person_id) > "
-        f"{largest} then n.node else min(n.node) over (partition by n.is_quarantined, n.cluster, f.person_id) end"
-        " else n.component end as component, f.person_id as former_id, f.person_since"
+        "create or replace temporary table work_kept_apart as select n.node, case when f.person_id is null or"
+        f" count(*) over (partition by n.cluster, f.person_id) > {largest} then n.node"
+        " else min(n.node) over (partition by n.cluster, f.person_id) end as component"
+        " from work_nodes as n left join work_former as f on f.node = n.node where n.is_quarantined"
+    )
+    session.execute(
+        "create or replace temporary table work_settled as select n.node, n.cluster,"
+        " coalesce(k.component, n.component) as component, f.person_id as former_id, f.person_since"
         " from work_nodes as n left join work_former as f on f.node = n.node"
+        " left join work_kept_apart as k on k.node = n.node"
     )
 
 

@@ -13,7 +13,7 @@ from cdp_platform.identity import tables
 from cdp_platform.identity.bounds import apply_bounds
 from cdp_platform.identity.dialects import DUCKDB, Dialect
 from cdp_platform.identity.graph import Connect, connect_in_memory
-from cdp_platform.identity.keys import Keys, stage
+from cdp_platform.identity.keys import Keys, stage, stage_all
 from cdp_platform.identity.persons import assign_persons, keep_quarantined_apart, log_moves
 from cdp_platform.identity.region import read_region
 from cdp_platform.identity.rules import Rules, bind
@@ -58,11 +58,8 @@ def resolve_all(
     with warehouse.session("identity: all records") as session:
         keys = Keys.of(bind(rules, list(session.columns(records))), dialect)
         names = Names.of(schema, warehouse.dialect)
-        stage(session, keys, warehouse.dialect.relation(records), warehouse.dialect.quote)
+        stage_all(session, keys, warehouse.dialect.relation(records), warehouse.dialect.quote)
         with session.transaction():
-            for table in ("records", "edges"):
-                staged = "work_changed" if table == "records" else "work_changed_edges"
-                session.execute(f"create or replace temporary view work_{table} as select * from {staged}")
             tables.create_tables(session, names, keys)
             tables.read_rules(session, keys)
             tables.read_former(session, names)
@@ -104,7 +101,8 @@ def resolve_changes(
 def _resolve(
     session: Session, keys: Keys, names: Names, resolved_at: datetime, connect: Connect, *, counts: str | None
 ) -> Resolution:
-    bounded = apply_bounds(session, keys, connect=connect, counts=counts)
+    total = "work_records" if counts is None else names.clusters
+    bounded = apply_bounds(session, keys, connect=connect, counts=counts, total=total)
     keep_quarantined_apart(session, keys.binding.rules.largest_cluster)
     assign_persons(session, keys.dialect, resolved_at, taken=names.clusters)
     log_moves(session)

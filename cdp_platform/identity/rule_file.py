@@ -2,7 +2,7 @@
 
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -12,7 +12,8 @@ from cdp_platform.identity import rules as written
 from cdp_platform.identity.normalisers import NAMES, UnknownNormaliser, parse_normaliser
 from cdp_platform.yaml_file import YamlFile
 
-DEFAULT_CAP = 50
+DEFAULT_CAP: Final = 50
+_DEFAULT: Final = resources.files("cdp_platform.identity").joinpath("people.yaml")
 
 
 def _as_list(value: Any) -> Any:
@@ -60,10 +61,15 @@ class RuleEntry(_Entry):
 
     name: str = Field(description="The rule's name in the tables and reports.", pattern=r"^[a-z][a-z0-9_]*$")
     match: dict[str, Texts] = Field(
-        description="Field → normaliser, or a list of them in order; `surname + given_name` takes both together.",
-        min_length=1,
+        default={},
+        description="All of these have to agree: field → normaliser, or a list of them in order;"
+        " `surname + given_name` takes both together.",
     )
-    at_least: int | None = Field(default=None, ge=1, description="So many of the parts are enough; left out: all.")
+    at_least: int = Field(default=0, ge=0, description="So many of `among` have to agree, whichever.")
+    among: dict[str, Texts] = Field(default={}, description="As `match`; `at_least` says how many.")
+    instead_of: Annotated[list[str], BeforeValidator(_as_list)] = Field(
+        default=[], description="Fields that tell more; the rule is used only where the records have none of them."
+    )
     priority: int | None = Field(
         default=None, ge=1, description="1 is the strongest; left out: the rule's place in the file."
     )
@@ -110,20 +116,32 @@ class RuleFile(YamlFile):
         )
 
     def _rule(self, number: int, entry: RuleEntry, document: RuleDocument) -> written.Rule:
-        parts = tuple(self._part(number, key, chain, document) for key, chain in entry.match.items())
-        at = ("rules", number, "at_least")
-        if entry.at_least is not None and entry.at_least > len(parts):
-            raise self._wrong(f"{entry.at_least} of {len(parts)} parts cannot agree.", *at)
+        if not entry.match and not entry.among:
+            raise self._wrong("a rule needs `match`, or `at_least` and `among`.", "rules", number)
+        if entry.at_least > len(entry.among) or (entry.among and not entry.at_least):
+            raise self._wrong(
+                f"{entry.at_least} of {len(entry.among)} fields in `among` cannot be asked for.",
+                *("rules", number, "at_least"),
+                remedy=f"Write a number from 1 to {len(entry.among)}." if entry.among else "Write `among`.",
+            )
         rule = written.Rule(
             name=entry.name,
-            parts=parts,
+            parts=tuple(self._part((number, "match", key), chain, document) for key, chain in entry.match.items()),
+            among=tuple(self._part((number, "among", key), chain, document) for key, chain in entry.among.items()),
+            at_least=entry.at_least,
+            instead_of=tuple(self._known(name, document, "rules", number, "instead_of") for name in entry.instead_of),
             priority=entry.priority or number + 1,
             cap=entry.cap,
-            at_least=entry.at_least,
         )
+        self._check_width(number, rule)
+        return rule
+
+    def _check_width(self, number: int, rule: written.Rule) -> None:
+        """Refuse a rule with too many keys for a record, and one that strangers fulfil."""
         if (count := len(rule.combinations())) > written.MOST_COMBINATIONS:
             what = f"{count} combinations are too many; {written.MOST_COMBINATIONS} is the most."
-            raise self._wrong(what, *at, remedy="Compare fewer parts, or write several rules.")
+            remedy = "Compare fewer parts, or write several rules."
+            raise self._wrong(what, "rules", number, "at_least", remedy=remedy)
         for alone in (one[0] for one in rule.combinations() if len(one) == 1):
             if any(normaliser.is_coarse for normaliser in alone.chain):
                 raise self._wrong(
@@ -134,14 +152,12 @@ class RuleFile(YamlFile):
                     "match",
                     remedy="Add a field that tells people apart.",
                 )
-        return rule
 
-    def _part(self, number: int, key: str, chain: list[str], document: RuleDocument) -> written.Part:
-        at = ("rules", number, "match", key)
+    def _part(self, place: tuple[int, str, str], chain: list[str], document: RuleDocument) -> written.Part:
+        at, key = ("rules", *place), place[-1]
         names = tuple(name.strip() for name in key.split("+"))
         for name in names:
-            if name not in document.fields:
-                raise self._wrong(f"there is no field {name!r}.", *at, remedy=nearest_of(name, document.fields))
+            self._known(name, document, *at)
         try:
             found = tuple(parse_normaliser(one) for one in chain)
         except UnknownNormaliser as error:
@@ -151,6 +167,11 @@ class RuleFile(YamlFile):
         if any(one.has_many for one in found[:-1]):
             raise self._wrong("one_typo comes last.", *at)
         return written.Part(fields=names, chain=found)
+
+    def _known(self, name: str, document: RuleDocument, *at: str | int) -> str:
+        if name not in document.fields:
+            raise self._wrong(f"there is no field {name!r}.", *at, remedy=nearest_of(name, document.fields))
+        return name
 
     def _wrong(self, what: str, *at: str | int, remedy: str = "") -> ConfigError:
         field = ".".join(str(step) for step in at)
@@ -172,8 +193,13 @@ def read_rules(path: Path) -> written.Rules:
 
 def default_rules() -> written.Rules:
     """The rules for records of people that come with the platform; they take the fields that are there."""
-    with resources.as_file(resources.files("cdp_platform.identity").joinpath("people.yaml")) as path:
+    with resources.as_file(_DEFAULT) as path:
         return RuleFile.opened(path).rules(is_guessing=True)
+
+
+def default_rules_text() -> str:
+    """The default rules as YAML."""
+    return _DEFAULT.read_text(encoding="utf-8")
 
 
 def _field(name: str, entry: FieldEntry) -> written.Field:

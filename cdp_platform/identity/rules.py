@@ -45,25 +45,29 @@ class Part:
 class Rule:
     """Two records that share a value are one person. A single identifier is a rule of one part.
 
-    `priority` 1 is the strongest; a value that more than `cap` records hold joins nobody. With `at_least`, any so
-    many of the parts are enough.
+    All `parts` have to agree, and `at_least` so many of `among`. `priority` 1 is the strongest; a value that more than
+    `cap` records hold joins nobody.
     """
 
     name: str
     parts: tuple[Part, ...]
     priority: int
     cap: int
-    at_least: int | None = None
+    among: tuple[Part, ...] = ()
+    at_least: int = 0
+    instead_of: tuple[str, ...] = ()
+    """Fields that tell more; where the records have one of them the rule is left out."""
 
     @property
     def written(self) -> str:
         """What has to agree, in one line."""
-        parts = "; ".join(part.written for part in self.parts)
-        return f"any {self.at_least} of {parts}" if self.at_least else parts
+        required = [part.written for part in self.parts]
+        some = "; ".join(part.written for part in self.among)
+        return "; ".join([*required, f"{self.at_least} of ({some})"] if self.among else required)
 
     def combinations(self) -> list[tuple[Part, ...]]:
         """The sets of parts that are each enough."""
-        return list(combinations(self.parts, self.at_least or len(self.parts)))
+        return [(*self.parts, *chosen) for chosen in combinations(self.among, self.at_least)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +118,7 @@ class BoundRule:
 
 @dataclass(frozen=True, kw_only=True)
 class Binding:
-    """Rules on the columns of one relation. `left_out` are rules by the field that has no column."""
+    """Rules on the columns of one relation. `left_out` says why a rule is not used."""
 
     rules: Rules
     key: str
@@ -148,10 +152,13 @@ def bind(rules: Rules, columns: Sequence[str]) -> Binding:
         missing = _missing(rule, found)
         if missing and not rules.is_guessing:
             raise _no_column(rules, number, missing, columns)
-        if ways := _ways(rule, found):
+        better = next((name for name in rule.instead_of if found[name]), None)
+        if better is not None:
+            left_out[rule.name] = f"there is {better}"
+        elif ways := _ways(rule, found):
             bound.append(BoundRule(rule=rule, ways=tuple(ways)))
         else:
-            left_out[rule.name] = missing or ""
+            left_out[rule.name] = f"no {missing}"
     if not bound:
         raise ConfigError(
             f"no rule fits the columns {', '.join(columns)}.",
@@ -181,7 +188,8 @@ def _ways(rule: Rule, found: Mapping[str, tuple[str, ...]]) -> list[Way]:
 
 
 def _missing(rule: Rule, found: Mapping[str, tuple[str, ...]]) -> str | None:
-    return next((name for part in rule.parts for name in part.fields if not found[name]), None)
+    parts = (*rule.parts, *rule.among)
+    return next((name for part in parts for name in part.fields if not found[name]), None)
 
 
 def _no_column(rules: Rules, number: int, field_name: str, columns: Sequence[str]) -> ConfigError:

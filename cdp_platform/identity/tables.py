@@ -81,9 +81,9 @@ def read_rules(session: Session, keys: Keys) -> None:
 
 
 def write_edges(session: Session, names: Names, resolved_at: str, *, is_whole: bool) -> None:
-    """Replace all edges, or those of `work_keys`, by `work_changed_edges`; what was seen before keeps when it was first."""
-    session.execute(
-        "create or replace temporary table work_seen as select c.record_key, u.identifier, e.value_hash, c.source,"
+    """Replace all edges, or those of `work_keys`; an edge that was there keeps the time when it was first seen."""
+    found = (
+        "select c.record_key, u.identifier, e.value_hash, c.source,"
         f" coalesce(o.first_seen_at, c.seen_at, {resolved_at}) as first_seen_at,"
         f" coalesce(c.seen_at, {resolved_at}) as last_seen_at"
         " from work_changed_edges as e join work_changed as c on c.node = e.node"
@@ -91,30 +91,31 @@ def write_edges(session: Session, names: Names, resolved_at: str, *, is_whole: b
         f" left join {names.edges} as o on o.record_key = c.record_key and o.identifier = u.identifier"
         " and o.value_hash = e.value_hash"
     )
-    where = "" if is_whole else " where record_key in (select record_key from work_keys)"
-    session.execute(f"delete from {names.edges}{where}")
-    session.execute(
-        f"insert into {names.edges} select record_key, identifier, value_hash, source, first_seen_at, last_seen_at"
-        " from work_seen"
-    )
+    _replace(session, names.edges, found, stale=None if is_whole else "select record_key from work_keys")
 
 
 def write_people(session: Session, names: Names, resolved_at: str, *, is_whole: bool) -> None:
     """Replace the people of all records, or of those of this run, and log who merged and who split."""
-    session.execute(
-        "create or replace temporary table work_result as select r.record_key, p.person_id, k.record_key as cluster_key,"
+    found = (
+        "select r.record_key, p.person_id, k.record_key as cluster_key,"
         f" p.person_since, {resolved_at} as resolved_at from work_settled as s join work_records as r on r.node = s.node"
         " join work_records as k on k.node = s.cluster join work_persons as p on p.component = s.component"
     )
     stale = "select record_key from work_records union all select record_key from work_keys"
-    where = "" if is_whole else f" where record_key in ({stale})"
-    session.execute(f"delete from {names.clusters}{where}")
-    session.execute(
-        f"insert into {names.clusters} select record_key, person_id, cluster_key, person_since, resolved_at from work_result"
-    )
+    _replace(session, names.clusters, found, stale=None if is_whole else stale)
     session.execute(
         f"insert into {names.merges} select {resolved_at}, former_id, person_id, kind, records from work_moves"
     )
+
+
+def _replace(session: Session, table: str, found: str, *, stale: str | None) -> None:
+    """Put in what was found for the stale record keys, or for all; the table may be read by `found`."""
+    if stale is None:
+        session.execute(f"create or replace table {table} as {found}")
+        return
+    session.execute(f"create or replace temporary table work_found as {found}")
+    session.execute(f"delete from {table} where record_key in ({stale})")
+    session.execute(f"insert into {table} select * from work_found")
 
 
 def write_quarantine(session: Session, names: Names, resolved_at: str, *, is_whole: bool) -> None:

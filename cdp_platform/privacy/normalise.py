@@ -178,6 +178,11 @@ def prefix(text: str, length: int) -> str:
     return text[:length]
 
 
+def suffix(text: str, length: int) -> str:
+    """The last characters."""
+    return text[-length:]
+
+
 def one_typo(text: str) -> frozenset[str]:
     """Keys of which two texts share one where they differ by a character more, less, other, or two exchanged.
 
