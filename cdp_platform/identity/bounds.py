@@ -126,7 +126,8 @@ def _take_out(session: Session, rule_no: int, largest: int) -> None:
         f" (select component from work_final group by component having count(*) > {largest})"
     )
     session.execute(
-        "insert into work_stopped select 'cut_cluster', d.rule_no, null, d.cluster, max(n.records) from work_dropped as d"
+        "insert into work_stopped select 'cut_cluster', d.rule_no, null, d.cluster, max(n.records)"
+        " from work_dropped as d"
         " join (select cluster, count(*) as records from work_suspects group by cluster) as n on n.cluster = d.cluster"
         " group by d.rule_no, d.cluster"
     )
@@ -160,7 +161,8 @@ def _check_share(session: Session, keys: Keys, stopped: dict[int, int], total: s
     if stopped_count < FEWEST_STOPPED or stopped_count <= MOST_STOPPED_SHARE * all_records["records"]:
         return
     [worst] = session.rows(
-        "select g.rule_no, g.value_hash, g.record_count from work_groups as g join work_labels as l on l.node = g.center"
+        "select g.rule_no, g.value_hash, g.record_count from work_groups as g"
+        " join work_labels as l on l.node = g.center"
         f" where not g.is_shared and l.component in ({', '.join(map(str, stopped))})"
         " order by g.record_count desc, g.rule_no, g.value_hash limit 1"
     )

@@ -22,6 +22,8 @@ class Dialect:
     """64 bits that do not change between versions of the warehouse."""
     digest: str
     """MD5 as hexadecimal text."""
+    composed: str
+    """Unicode NFC; Snowflake has none, so that a letter with a mark of its own stays as it is there."""
     moment: str
     """The type of a point in time."""
     sorted_words: str
@@ -65,6 +67,7 @@ DUCKDB: Final = Dialect(
     matched="regexp_matches({text}, {pattern})",
     hashed="md5_number_lower({text})",
     digest="md5({text})",
+    composed="nfc_normalize({text})",
     moment="timestamptz",
     sorted_words="array_to_string(list_sort(string_split({text}, ' ')), ' ')",
     positions="(values {values}) as positions (position)",
@@ -76,6 +79,7 @@ SNOWFLAKE: Final = Dialect(
     matched="regexp_like({text}, {pattern})",
     hashed="md5_number_lower64({text})",
     digest="md5({text})",
+    composed="{text}",
     moment="timestamp_tz",
     sorted_words="array_to_string(array_sort(split({text}, ' ')), ' ')",
     positions="(values {values}) as positions (position)",
@@ -87,6 +91,7 @@ BIGQUERY: Final = Dialect(
     matched="regexp_contains({text}, {pattern})",
     hashed="farm_fingerprint({text})",
     digest="to_hex(md5({text}))",
+    composed="normalize({text}, NFC)",
     moment="timestamp",
     sorted_words="(select string_agg(word, ' ' order by word) from unnest(split({text}, ' ')) as word)",
     positions="unnest([{values}]) as position",

@@ -162,7 +162,8 @@ def _read_truth(session: Session, truth: TruthFile) -> bool:
         " join work_records as r on trim(r.record_key) = t.record group by r.node"
     )
     [doubled] = session.rows(
-        "select count(*) as records from (select record from truth_rows group by record having count(distinct other) > 1)"
+        "select count(*) as records from (select record from truth_rows group by record"
+        " having count(distinct other) > 1)"
     )
     if doubled["records"]:
         raise ConfigError(
@@ -175,7 +176,8 @@ def _read_truth(session: Session, truth: TruthFile) -> bool:
 def _close_pairs(session: Session) -> None:
     session.execute(
         "create or replace temporary table work_truth_links as select r.node as u, o.node as v from truth_rows as t"
-        " join work_records as r on trim(r.record_key) = t.record join work_records as o on trim(o.record_key) = t.other"
+        " join work_records as r on trim(r.record_key) = t.record"
+        " join work_records as o on trim(o.record_key) = t.other"
     )
     connect_in_memory(session, "work_truth_links", "work_truth_labels")
     session.execute(

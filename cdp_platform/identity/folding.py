@@ -37,7 +37,7 @@ def width(dialect: Dialect, text: str) -> str:
     folded = _translated(dialect, text, {one: unicodedata.normalize("NFKC", one) for one in _WIDE})
     for pair, single in _voiced().items():
         folded = f"replace({folded}, {dialect.literal(pair)}, {dialect.literal(single)})"
-    return trim(dialect, _beyond_ascii(dialect, text, folded))
+    return trim(dialect, _beyond_ascii(dialect, text, dialect.composed.format(text=folded)))
 
 
 def kana(dialect: Dialect, text: str) -> str:

@@ -50,7 +50,8 @@ def connect_in_sql(session: Session, links: str, table: str, most_passes: int = 
     for made in range(1, most_passes + 1):
         _pass(session, table)
         [moved] = session.rows(
-            f"select count(*) as nodes from work_next as n join {table} as p on p.node = n.node where n.parent <> p.parent"
+            f"select count(*) as nodes from work_next as n join {table} as p on p.node = n.node"
+            " where n.parent <> p.parent"
         )
         if not moved["nodes"]:
             _make(session, "work_next", f"select node, parent as component from {table}")
@@ -73,7 +74,8 @@ def _pass(session: Session, parents: str) -> None:
     _make(
         session,
         "work_least",
-        "select e.node, min(g.grand) as least from work_pairs as e join work_grand as g on g.node = e.other group by e.node",
+        "select e.node, min(g.grand) as least from work_pairs as e join work_grand as g on g.node = e.other"
+        " group by e.node",
     )
     _make(
         session,

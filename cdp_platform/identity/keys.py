@@ -45,7 +45,8 @@ class Keys:
         cleaned = ", ".join(f"{self._cleaned(name, quote)} as {alias}" for name, alias in self.aliases().items())
         return (
             f"select row_number() over (order by {_text(quote(self.binding.key))}) as node,"
-            f" {_text(quote(self.binding.key))} as record_key, {source} as source, cast({seen_at} as {self.dialect.moment}) as seen_at, {cleaned}"
+            f" {_text(quote(self.binding.key))} as record_key, {source} as source,"
+            f" cast({seen_at} as {self.dialect.moment}) as seen_at, {cleaned}"
             f" from {relation}"
         )
 
@@ -123,6 +124,9 @@ class Keys:
             )
             conditions.append(f"{position} <= length({slot})")
             conditions.append(f"({position} = 0 or length({slot}) >= {SHORTEST_WITH_TYPO})")
+            # Taking out either of two equal neighbours gives one key; it is made once.
+            doubled = f"substr({slot}, {position}, 1) = substr({slot}, {position} - 1, 1)"
+            conditions.append(f"({position} < 2 or not {doubled})")
         separator = f", {self.dialect.literal(_SEPARATOR)}, "
         value = self.dialect.hash(f"concat('{way.combination}'{separator}{separator.join(keys)})")
         extra = f", {', '.join(dict.fromkeys(slots))}" if with_parts else ""
@@ -158,7 +162,8 @@ def _check_keys(session: Session, key: str) -> None:
     doubled = counted["records"] - counted["keys"] - counted["blank"]
     if doubled or counted["blank"]:
         raise GuardTripped(
-            f"the column {key} does not name each record once: {doubled:,} stand twice, {counted['blank']:,} are empty.",
+            f"the column {key} does not name each record once: {doubled:,} stand twice,"
+            f" {counted['blank']:,} are empty.",
             remedy="Give each record a key of its own before identity is resolved.",
             counts={"doubled": doubled, "blank": counted["blank"]},
         )
@@ -174,11 +179,9 @@ def _joined(part: BoundPart, aliases: Mapping[str, str]) -> str:
 
 
 def _repeats(bound: BoundRule) -> bool:
-    """Whether a record may have one value of the rule twice."""
+    """Whether a record may have one value of the rule twice: from two columns of one field."""
     combinations = [way.combination for way in bound.ways]
-    return len(set(combinations)) < len(combinations) or any(
-        part.has_many for part in (*bound.rule.parts, *bound.rule.among)
-    )
+    return len(set(combinations)) < len(combinations)
 
 
 def _text(expression: str) -> str:

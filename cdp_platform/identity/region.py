@@ -1,4 +1,4 @@
-"""What a day's changes reach: the changed records, who shares a value with them, and all that hangs together with those.
+"""What a day's changes reach: the changed records, who shares a value with them, and what hangs together with those.
 
 A value that was and stays shared joins nobody and leads nowhere. Everything that is made here is small: the edges are
 read four times, each time against a handful of keys.
@@ -72,7 +72,8 @@ def _read_touched(session: Session, names: Names) -> None:
         "select v.rule_no, v.value_hash, u.cap, v.was + coalesce(h.others, 0) as count_before,"
         " v.is_now + coalesce(h.others, 0) as count_after from work_values as v"
         " join work_rules as u on u.rule_no = v.rule_no left join (select rule_no, value_hash, count(*) as others"
-        " from work_holders group by rule_no, value_hash) as h on h.rule_no = v.rule_no and h.value_hash = v.value_hash",
+        " from work_holders group by rule_no, value_hash) as h"
+        " on h.rule_no = v.rule_no and h.value_hash = v.value_hash",
     )
 
 

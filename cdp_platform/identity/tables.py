@@ -51,7 +51,8 @@ def create_tables(session: Session, names: Names, keys: Keys) -> None:
         f" first_seen_at {moment}, last_seen_at {moment}",
         names.clusters: f"record_key string, person_id string, cluster_key string, person_since {moment},"
         f" resolved_at {moment}",
-        names.merges: f"resolved_at {moment}, former_person_id string, person_id string, kind string, record_count bigint",
+        names.merges: f"resolved_at {moment}, former_person_id string, person_id string, kind string,"
+        " record_count bigint",
         names.quarantine: f"kind string, identifier string, value_hash {value_hash}, cluster_key string,"
         f" record_count bigint, resolved_at {moment}",
         names.runs: f"run_number bigint, resolved_at {moment}, scope string, rules_digest string, record_count bigint,"
@@ -98,8 +99,9 @@ def write_people(session: Session, names: Names, resolved_at: str, *, is_whole: 
     """Replace the people of all records, or of those of this run, and log who merged and who split."""
     found = (
         "select r.record_key, p.person_id, k.record_key as cluster_key,"
-        f" p.person_since, {resolved_at} as resolved_at from work_settled as s join work_records as r on r.node = s.node"
-        " join work_records as k on k.node = s.cluster join work_persons as p on p.component = s.component"
+        f" p.person_since, {resolved_at} as resolved_at from work_settled as s"
+        " join work_records as r on r.node = s.node join work_records as k on k.node = s.cluster"
+        " join work_persons as p on p.component = s.component"
     )
     stale = "select record_key from work_records union all select record_key from work_keys"
     _replace(session, names.clusters, found, stale=None if is_whole else stale)

@@ -1,6 +1,7 @@
 """Components by scipy and by FastSV are those of a union-find, and a search that has not ended says so."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -58,7 +59,7 @@ def test_a_chain_of_a_thousand_takes_few_passes(session: Session, order: str) ->
     nodes = list(range(1, 1002))
     if order != "forth":
         nodes = nodes[::-1] if order == "back" else [1 + node * 389 % 1001 for node in range(1001)]
-    found, passes = components(session, list(zip(nodes, nodes[1:], strict=False)), connect_in_sql)
+    found, passes = components(session, list(pairwise(nodes)), connect_in_sql)
     assert set(found.values()) == {1}
     assert len(found) == 1001
     assert passes <= 15

@@ -49,6 +49,18 @@ def test_a_filler_of_one_character_joins_nobody(town: Town) -> None:
     assert town.people() == together("a", "b")
 
 
+def test_a_typing_error_joins_and_a_record_is_counted_once_for_each_of_its_keys(tmp_path: Path) -> None:
+    rules = rules_of(
+        tmp_path, RULES.replace("phone: phone(TW)", "phone: [digits, one_typo]").replace("cap: 3", "cap: 2")
+    )
+    town = Town(tmp_path, rules)
+    town.resolve([record("a", phone="0911222333"), record("b", phone="911222333"), record("c", phone="0955566677")])
+    assert town.people() == together("a b", "c")
+    keys = [(row["record_key"], row["value_hash"]) for row in town.table("edges") if row["identifier"] == "phone"]
+    assert len(keys) == len(set(keys))
+    assert [key for key, _ in keys].count("a") == 1 + 5
+
+
 def test_a_value_above_its_cap_is_shared_and_joins_nobody(town: Town) -> None:
     found = town.resolve(record(f"r{number}", phone="0800000123") for number in range(4))
     assert len(town.people()) == 4
