@@ -67,11 +67,11 @@ class Keys:
         blanked = ", ".join(f"nullif({slot}, '') as {slot}" for slot in chains)
         return f"select node, {blanked} from ({sql}) as steps"
 
-    def edges_sql(self, relation: str) -> str:
-        """Select node, rule_no and value_hash, each once, from what `parts_sql` made."""
+    def edges_sql(self) -> str:
+        """Select node, rule_no and value_hash, each once, from `work_parts` and the tables of `typos_sql`."""
         branches = []
         for number, bound in enumerate(self.binding.bound):
-            ways = [self._way_sql(number, way, relation) for way in bound.ways]
+            ways = [self._way_sql(number, way) for way in bound.ways]
             sql = " union all ".join(ways)
             branches.append(
                 f"select distinct node, rule_no, value_hash from ({sql}) as ways" if _repeats(bound) else sql
@@ -83,7 +83,7 @@ class Keys:
         for way in self.binding.bound[rule_no].ways:
             slots = [self._column(part) for part in way.parts]
             named = ", ".join(f"{slot} as part_{place}" for place, slot in enumerate(slots))
-            sql = f"select {named} from ({self._way_sql(rule_no, way, 'work_parts', with_parts=True)}) as found"
+            sql = f"select {named} from ({self._way_sql(rule_no, way, with_parts=True)}) as found"
             if found := session.rows(f"{sql} where value_hash = {value_hash} limit 1"):
                 return " | ".join(masked(str(text)) for text in found[0].values())
         return f"{value_hash:x}"
@@ -109,30 +109,37 @@ class Keys:
         repeated = f"length({text}) >= {_SHORTEST_REPEATED} and replace({text}, substr({text}, 1, 1), '') = ''"
         return f"case when lower(trim({text})) in ({listed}) or ({repeated}) then null else {text} end"
 
-    def _way_sql(self, rule_no: int, way: Way, relation: str, *, with_parts: bool = False) -> str:
+    def typos_sql(self) -> dict[str, str]:
+        """For each part that tolerates a typing error, its table's name and a select of node and key, each once."""
+        parts = (part for bound in self.binding.bound for way in bound.ways for part in way.parts)
+        slots = dict.fromkeys(self._column(part) for part in parts if part.part.has_many)
+        return {_typos(slot): self._keys_sql(slot) for slot in slots}
+
+    def _keys_sql(self, slot: str) -> str:
+        position = "q.position"
+        # Taking out either of two equal neighbours gives one key; it is made once.
+        doubled = f"substr({slot}, {position}, 1) = substr({slot}, {position} - 1, 1)"
+        return (
+            f"select node, case when {position} = 0 then {slot}"
+            f" else concat(substr({slot}, 1, {position} - 1), substr({slot}, {position} + 1)) end as key"
+            f" from work_parts cross join (select position from {self.dialect.positions_to(LONGEST_WITH_TYPO)}) as q"
+            f" where {position} <= length({slot}) and ({position} = 0 or length({slot}) >= {SHORTEST_WITH_TYPO})"
+            f" and ({position} < 2 or not {doubled})"
+        )
+
+    def _way_sql(self, rule_no: int, way: Way, *, with_parts: bool = False) -> str:
         slots = [self._column(part) for part in way.parts]
-        keys, sources, conditions = [], [relation], [f"{slot} is not null" for slot in slots]
+        keys, joins = [], []
         for place, (slot, part) in enumerate(zip(slots, way.parts, strict=True)):
-            if not part.part.has_many:
-                keys.append(slot)
-                continue
-            position = f"q{place}.position"
-            sources.append(f"(select position from {self.dialect.positions_to(LONGEST_WITH_TYPO)}) as q{place}")
-            keys.append(
-                f"case when {position} = 0 then {slot}"
-                f" else concat(substr({slot}, 1, {position} - 1), substr({slot}, {position} + 1)) end"
-            )
-            conditions.append(f"{position} <= length({slot})")
-            conditions.append(f"({position} = 0 or length({slot}) >= {SHORTEST_WITH_TYPO})")
-            # Taking out either of two equal neighbours gives one key; it is made once.
-            doubled = f"substr({slot}, {position}, 1) = substr({slot}, {position} - 1, 1)"
-            conditions.append(f"({position} < 2 or not {doubled})")
+            keys.append(f"q{place}.key" if part.part.has_many else f"p.{slot}")
+            if part.part.has_many:
+                joins.append(f" join {_typos(slot)} as q{place} on q{place}.node = p.node")
         separator = f", {self.dialect.literal(_SEPARATOR)}, "
         value = self.dialect.hash(f"concat('{way.combination}'{separator}{separator.join(keys)})")
-        extra = f", {', '.join(dict.fromkeys(slots))}" if with_parts else ""
+        extra = f", {', '.join(f'p.{slot}' for slot in dict.fromkeys(slots))}" if with_parts else ""
         return (
-            f"select node, {rule_no} as rule_no, {value} as value_hash{extra} from {' cross join '.join(sources)}"
-            f" where {' and '.join(conditions)}"
+            f"select p.node, {rule_no} as rule_no, {value} as value_hash{extra} from work_parts as p{''.join(joins)}"
+            f" where {' and '.join(f'p.{slot} is not null' for slot in slots)}"
         )
 
 
@@ -144,7 +151,9 @@ def stage(session: Session, keys: Keys, relation: str, quote: Quote) -> None:
     session.execute(f"create or replace temporary table work_changed as {keys.records_sql(relation, quote)}")
     _check_keys(session, keys.binding.key)
     session.execute(f"create or replace temporary table work_parts as {keys.parts_sql('work_changed')}")
-    session.execute(f"create or replace temporary table work_changed_edges as {keys.edges_sql('work_parts')}")
+    for table, sql in keys.typos_sql().items():
+        session.execute(f"create or replace temporary table {table} as {sql}")
+    session.execute(f"create or replace temporary table work_changed_edges as {keys.edges_sql()}")
 
 
 def stage_all(session: Session, keys: Keys, relation: str, quote: Quote) -> None:
@@ -167,6 +176,10 @@ def _check_keys(session: Session, key: str) -> None:
             remedy="Give each record a key of its own before identity is resolved.",
             counts={"doubled": doubled, "blank": counted["blank"]},
         )
+
+
+def _typos(slot: str) -> str:
+    return f"work_typos_{slot}"
 
 
 def _slot(part: BoundPart) -> _Slot:

@@ -27,8 +27,12 @@ def days(most: int) -> st.SearchStrategy[list[Row]]:
 
 
 def new_town(rules: str = RULES) -> Town:
-    folder = Path(tempfile.mkdtemp(prefix="identity-"))
-    return Town(folder, rules_of(folder, rules))
+    place = tempfile.TemporaryDirectory(prefix="identity-")
+    folder = Path(place.name)
+    town = Town(folder, rules_of(folder, rules))
+    # The folder goes when the town does.
+    town.place = place
+    return town
 
 
 def refines(finer: set[frozenset[str]], coarser: set[frozenset[str]]) -> bool:

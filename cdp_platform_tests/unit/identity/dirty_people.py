@@ -40,102 +40,15 @@ _STARTS = [
 ]
 _VOWELS = ["a", "e", "i", "o", "u", "ai", "ea", "ie", "oo"]
 _ENDS = ["n", "r", "l", "s", "t", "m", "d", "ck", "nd", "rt", "ll", "y", "h", "ng", "th"]
-_GIVEN = [
-    "james",
-    "mary",
-    "robert",
-    "patricia",
-    "john",
-    "jennifer",
-    "michael",
-    "linda",
-    "david",
-    "elizabeth",
-    "william",
-    "barbara",
-    "richard",
-    "susan",
-    "joseph",
-    "jessica",
-    "thomas",
-    "sarah",
-    "christopher",
-    "karen",
-    "charles",
-    "lisa",
-    "daniel",
-    "nancy",
-    "matthew",
-    "sandra",
-    "anthony",
-    "betty",
-    "mark",
-    "ashley",
-    "donald",
-    "emily",
-    "steven",
-    "kimberly",
-    "andrew",
-    "margaret",
-    "paul",
-    "donna",
-    "joshua",
-    "michelle",
-    "kenneth",
-    "carol",
-    "kevin",
-    "amanda",
-    "brian",
-    "melissa",
-    "timothy",
-    "deborah",
-    "ronald",
-    "stephanie",
-    "george",
-    "rebecca",
-    "jason",
-    "sharon",
-    "edward",
-    "laura",
-    "jeffrey",
-    "cynthia",
-    "ryan",
-    "dorothy",
-    "jacob",
-    "amy",
-    "nicholas",
-    "kathleen",
-    "gary",
-    "angela",
-    "eric",
-    "shirley",
-    "jonathan",
-    "emma",
-    "stephen",
-    "brenda",
-    "larry",
-    "pamela",
-    "justin",
-    "nicole",
-    "scott",
-    "anna",
-    "brandon",
-    "samantha",
-    "benjamin",
-    "katherine",
-    "samuel",
-    "christine",
-    "gregory",
-    "helen",
-    "alexander",
-    "debra",
-    "patrick",
-    "rachel",
-    "frank",
-    "carolyn",
-    "raymond",
-    "janet",
-]
+_GIVEN = (
+    "james mary robert patricia john jennifer michael linda david elizabeth william barbara richard susan joseph "
+    "jessica thomas sarah christopher karen charles lisa daniel nancy matthew sandra anthony betty mark ashley "
+    "donald emily steven kimberly andrew margaret paul donna joshua michelle kenneth carol kevin amanda brian "
+    "melissa timothy deborah ronald stephanie george rebecca jason sharon edward laura jeffrey cynthia ryan "
+    "dorothy jacob amy nicholas kathleen gary angela eric shirley jonathan emma stephen brenda larry pamela "
+    "justin nicole scott anna brandon samantha benjamin katherine samuel christine gregory helen alexander debra "
+    "patrick rachel frank carolyn raymond janet "
+)
 _STATES = ["nsw", "vic", "qld", "wa", "sa", "tas", "act", "nt"]
 _SOUNDS = (
     ("ph", "f"),
@@ -275,7 +188,7 @@ class _World:
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
-        self._given = _GIVEN + [self._word(2) for _ in range(300)]
+        self._given = _GIVEN.split() + [self._word(2) for _ in range(300)]
         self._surnames = [self._word(2) for _ in range(1500)]
         self._streets = [
             f"{self._word(2)} {kind}" for kind in ("street", "place", "circuit", "crescent") for _ in range(400)

@@ -46,6 +46,7 @@ class Town:
         self.rules = rules or rules_of(folder)
         self.connect = connect
         self.day = 0
+        self.place: object = None
 
     def resolve(self, rows: Iterable[Row]) -> Resolution:
         return resolve_all(self.warehouse, self.rules, **self._given("records", rows))
