@@ -36,7 +36,7 @@ def open_sync(name: str) -> tuple[Engine, SyncSpec]:
 
 def unknown(what: str, name: str, known: Mapping[str, object]) -> CdpError:
     """The error for a name that nothing carries."""
-    from cdp_platform.components.nearest import nearest_of
+    from cdp_platform.domain.nearest import nearest_of
 
     return CdpError(f"there is no {what} {name!r}.", remedy=nearest_of(name, known))
 

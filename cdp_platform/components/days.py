@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 import dagster as dg
 from pydantic import Field
 
-from cdp_platform.components.nearest import nearest_of
+from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
 
 

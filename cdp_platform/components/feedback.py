@@ -14,10 +14,10 @@ from pydantic import Field
 
 from cdp_platform.components.days import Days, days_of, each_day
 from cdp_platform.components.destination import DestinationAccount
-from cdp_platform.components.nearest import nearest_of
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.connectors.http import open_session
 from cdp_platform.connectors.registry import find_destination
+from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.domain.syncs import Connection
 from cdp_platform.errors import ConfigError
 from cdp_platform.ingest import hubspot

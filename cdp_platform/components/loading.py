@@ -14,9 +14,9 @@ from dagster.components.core.component_tree import ComponentTree
 from dagster.components.core.defs_module import ComponentPath
 
 from cdp_platform.components.definition_file import DefinitionFile
-from cdp_platform.components.nearest import nearest_of
 from cdp_platform.components.resources import PLATFORM, executor_of
 from cdp_platform.components.sync import SyncComponent
+from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.domain.syncs import Removal, SyncSpec
 from cdp_platform.errors import ConfigError
 

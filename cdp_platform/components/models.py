@@ -14,8 +14,8 @@ from pydantic import Field
 from cdp_platform.components.days import Days, days_of
 from cdp_platform.components.dbt_manifest import DbtManifest, Node, column_schema
 from cdp_platform.components.dbt_project import DbtProject, DbtResult
-from cdp_platform.components.nearest import nearest_of
 from cdp_platform.components.resources import PLATFORM, Platform
+from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
 
 _BUILT: Final = ("success", "warn", "pass")

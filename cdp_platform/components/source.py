@@ -13,8 +13,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from cdp_platform.components.days import Days, days_of, each_day
-from cdp_platform.components.nearest import nearest_of
 from cdp_platform.components.resources import PLATFORM, Platform
+from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
 from cdp_platform.ingest import retail
 

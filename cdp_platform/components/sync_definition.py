@@ -7,8 +7,8 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from cdp_platform.components.destination import DestinationAccount
-from cdp_platform.components.nearest import nearest_of
 from cdp_platform.connectors.registry import find_destination
+from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.domain.syncs import (
     NO_PURPOSE,
     Consent,

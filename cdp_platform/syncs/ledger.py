@@ -53,7 +53,8 @@ class Ledger:
     """The header of one ledger, as read.
 
     `model_rows`, `consent_rows`, `mapping_version`, `probe` and `encoding` are those of the last complete run; before
-    it the counts are 0 and `encoding` is empty.
+    it the counts are 0 and `encoding` is empty. `mapping_version` is empty, too, where runs of another mapping have
+    sent a part since.
     """
 
     ledger_id: str

@@ -91,8 +91,8 @@ def settle(
 def recover(engine: Engine, session: Session, ledger: Ledger) -> Ledger:
     """Settle what earlier runs left in the journal of this ledger, and return the header as it is then.
 
-    Requests whose plan is gone or damaged, or that were settled before in a past that the journal has lost, are given
-    up: the ledger is taken for one that misses them.
+    Requests whose plan is gone or damaged, or was made from another version than the ledger's, since one of them comes
+    from an older copy, are given up: the ledger is taken for one that misses them.
     """
     for digest, run_id in engine.journal.open_digests(ledger.ledger_id):
         faultpoint("recover.begun")
@@ -107,7 +107,7 @@ def recover(engine: Engine, session: Session, ledger: Ledger) -> Ledger:
 def _may_settle(engine: Engine, ledger: Ledger, plan: Plan, run_id: str) -> bool:
     if (ledger.last_settle_id or "").startswith(_settle_prefix(run_id, plan)):
         return True
-    is_of_this_ledger = plan.ledger_id == ledger.ledger_id and plan.ledger_version >= ledger.version
+    is_of_this_ledger = plan.ledger_id == ledger.ledger_id and plan.ledger_version == ledger.version
     return is_of_this_ledger and is_intact(engine.home, plan)
 
 
@@ -198,7 +198,8 @@ def _register_told(session: Session, word: LastWord, rows: int) -> None:
     """
     missing = bytes(rows - len(word.statuses))
     told = [text_column(["", *Status]).take(_bytes(word.statuses + missing)), _bytes(word.uncertain + missing)]
-    session.register("told", pa.Table.from_arrays(told, names=["status", "uncertain"]))
+    told.append(_integers(range(rows)))
+    session.register("told", pa.Table.from_arrays(told, names=["status", "uncertain", "ordinal"]))
     special = sorted(word.reasons.keys() | word.record_ids.keys())
     notes = [word.reasons.get(ordinal) for ordinal in special]
     parameters = [json.dumps(dict(note.parameters)) if note and note.parameters else None for note in notes]
@@ -221,13 +222,14 @@ def _integers(values: Sequence[int]) -> pa.Array:
 
 def _close_books(session: Session, ledger: Ledger, plan: Plan, record: RunRecord, settle_id: str) -> None:
     seen: Plan | Ledger = plan if _is_complete(record, plan) else ledger
+    is_mixed = seen is ledger and plan.mapping_version != ledger.mapping_version and plan.to_send > 0
     session.execute(
         "update cdp.ledgers set version = version + ?, last_settle_id = ?, mapping_version = ?, probe = ?,"
         " encoding = ?, model_rows = ?, consent_rows = ? where ledger_id = ?",
         [
             int(record.counts.planned > record.counts.skipped),
             settle_id,
-            seen.mapping_version,
+            "" if is_mixed else seen.mapping_version,
             seen.probe,
             json.dumps(dict(seen.encoding)),
             seen.model_rows,

@@ -84,7 +84,7 @@ class Session(Protocol):
         ...
 
     def register(self, name: str, table: pa.Table) -> None:
-        """Let SQL of this session read an Arrow table by `name`; a column `ordinal` counts its rows from 0."""
+        """Let SQL of this session read an Arrow table by `name`."""
         ...
 
     def parquet(self, path: Path) -> str:

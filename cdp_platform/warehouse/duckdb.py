@@ -5,6 +5,7 @@ bounded, for `<file>.lock`; the lock dies with its process, and its content name
 """
 
 import fcntl
+import itertools
 import os
 import re
 import time
@@ -125,6 +126,7 @@ class DuckDbSession:
         """Use `connection`; what is registered lies in `folder`, which goes with the session."""
         self._connection = connection
         self._folder = folder
+        self._numbers = itertools.count()
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
         with _translated():
@@ -146,9 +148,11 @@ class DuckDbSession:
         self.execute(f"copy ({sql}) to {literal(str(path))} ({options})")
 
     def register(self, name: str, table: pa.Table) -> None:
-        path = self._folder / f"{name}.parquet"
+        # A new name each time: DuckDB keeps what it has read of a file, and would take the old for the new.
+        path = self._folder / f"{next(self._numbers)}.parquet"
         pq.write_table(table, path)
-        self.execute(f"create or replace temporary view {quoted(name)} as select * from {self.parquet(path)}")
+        rows = f"select * from read_parquet({literal(str(path))})"
+        self.execute(f"create or replace temporary view {quoted(name)} as {rows}")
 
     def parquet(self, path: Path) -> str:
         rows = f"read_parquet({literal(str(path))}, file_row_number = true)"
@@ -256,6 +260,7 @@ class DuckDbWarehouse:
             try:
                 connection = duckdb.connect(str(self.path))
                 connection.execute("set TimeZone = 'UTC'")
+                connection.execute("set enable_progress_bar = false")
                 connection.execute(f"set memory_limit = {literal(self._memory)}")
                 for name, path in self._attached.items():
                     connection.execute(f"attach {literal(str(path))} as {self.dialect.quote(name)} (read_only)")

@@ -148,7 +148,11 @@ def _yaml(value: object) -> str:
 
 
 def _commands(group: Any) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = group.commands
+    """Commands by the words after `cdp`, those of a group of commands with the group's word before them."""
+    found: dict[str, Any] = {}
+    for name, command in group.commands.items():
+        inner = _commands(command) if hasattr(command, "commands") else {"": command}
+        found |= {f"{name} {within}".strip(): one for within, one in inner.items()}
     return found
 
 
@@ -156,7 +160,8 @@ def _usage(parameter: Any) -> str:
     name = _name(parameter)
     if parameter.param_type_name == "argument":
         return name
-    return f"[{name}]" if parameter.is_flag else f"[{name} {_KINDS[parameter.type.name]}]"
+    value = "" if parameter.is_flag else f" {parameter.metavar or _KINDS[parameter.type.name]}"
+    return f"{name}{value}" if parameter.required else f"[{name}{value}]"
 
 
 def _name(parameter: Any) -> str:

@@ -1,0 +1,164 @@
+"""The tables of identity in the caller's schema: read what was known, write what was found.
+
+All are read and written inside one session; a caller's transaction makes the writes one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cdp_platform.identity.keys import Keys
+from cdp_platform.warehouse import base
+from cdp_platform.warehouse.base import Session
+
+
+@dataclass(frozen=True, kw_only=True)
+class Names:
+    """The quoted names of the tables; `schema` is the schema's, unquoted."""
+
+    schema: str
+    edges: str
+    clusters: str
+    merges: str
+    quarantine: str
+    runs: str
+
+    @classmethod
+    def of(cls, schema: str, dialect: base.Dialect) -> "Names":
+        """Name the tables of a schema."""
+        tables = ("edges", "clusters", "merges", "quarantine", "runs")
+        return cls(schema=schema, **{name: dialect.relation(f"{schema}.identity_{name}") for name in tables})
+
+
+def has_tables(session: Session, names: Names) -> bool:
+    """Whether identity was resolved into this schema before."""
+    return bool(session.columns(f"{names.schema}.identity_runs"))
+
+
+def newest_digest(session: Session, names: Names) -> str | None:
+    """The digest of the rules of the newest run; None where there was none."""
+    if not has_tables(session, names):
+        return None
+    rows = session.rows(f"select rules_digest from {names.runs} order by resolved_at desc, run_number desc limit 1")
+    return str(rows[0]["rules_digest"]) if rows else None
+
+
+def create_tables(session: Session, names: Names, keys: Keys) -> None:
+    """Make what is not there yet."""
+    moment = keys.dialect.moment
+    value_hash = _type_of(session, "work_edges", "value_hash")
+    columns = {
+        names.edges: f"record_key string, identifier string, value_hash {value_hash}, source string,"
+        f" first_seen_at {moment}, last_seen_at {moment}",
+        names.clusters: f"record_key string, person_id string, cluster_key string, person_since {moment},"
+        f" resolved_at {moment}",
+        names.merges: f"resolved_at {moment}, former_person_id string, person_id string, kind string,"
+        " record_count bigint",
+        names.quarantine: f"kind string, identifier string, value_hash {value_hash}, cluster_key string,"
+        f" record_count bigint, resolved_at {moment}",
+        names.runs: f"run_number bigint, resolved_at {moment}, scope string, rules_digest string, record_count bigint,"
+        " person_count bigint, minted_count bigint, merge_count bigint, split_count bigint, shared_value_count bigint,"
+        " quarantined_cluster_count bigint",
+    }
+    session.execute(f"create schema if not exists {_schema_of(names)}")
+    for table, definition in columns.items():
+        session.execute(f"create table if not exists {table} ({definition})")
+
+
+def read_former(session: Session, names: Names) -> None:
+    """Make `work_former` [record of this run that was known] with node, person_id and person_since."""
+    session.execute(
+        "create or replace temporary table work_former as select r.node, c.person_id, c.person_since"
+        f" from {names.clusters} as c join work_records as r on r.record_key = c.record_key"
+    )
+
+
+def read_rules(session: Session, keys: Keys) -> None:
+    """Make `work_rules` [rule] with rule_no, identifier and cap."""
+    rows = " union all ".join(
+        f"select {number} as rule_no, {keys.dialect.literal(bound.rule.name)} as identifier, {bound.rule.cap} as cap"
+        for number, bound in enumerate(keys.binding.bound)
+    )
+    session.execute(f"create or replace temporary table work_rules as {rows}")
+
+
+def write_edges(session: Session, names: Names, resolved_at: str, *, is_whole: bool) -> None:
+    """Replace all edges, or those of `work_keys`; an edge that was there keeps the time when it was first seen."""
+    found = (
+        "select c.record_key, u.identifier, e.value_hash, c.source,"
+        f" coalesce(o.first_seen_at, c.seen_at, {resolved_at}) as first_seen_at,"
+        f" coalesce(c.seen_at, {resolved_at}) as last_seen_at"
+        " from work_changed_edges as e join work_changed as c on c.node = e.node"
+        " join work_rules as u on u.rule_no = e.rule_no"
+        f" left join {names.edges} as o on o.record_key = c.record_key and o.identifier = u.identifier"
+        " and o.value_hash = e.value_hash"
+    )
+    _replace(session, names.edges, found, stale=None if is_whole else "select record_key from work_keys")
+
+
+def write_people(session: Session, names: Names, resolved_at: str, *, is_whole: bool) -> None:
+    """Replace the people of all records, or of those of this run, and log who merged and who split."""
+    found = (
+        "select r.record_key, p.person_id, k.record_key as cluster_key,"
+        f" p.person_since, {resolved_at} as resolved_at from work_settled as s"
+        " join work_records as r on r.node = s.node join work_records as k on k.node = s.cluster"
+        " join work_persons as p on p.component = s.component"
+    )
+    stale = "select record_key from work_records union all select record_key from work_keys"
+    _replace(session, names.clusters, found, stale=None if is_whole else stale)
+    session.execute(
+        f"insert into {names.merges} select {resolved_at}, former_id, person_id, kind, records from work_moves"
+    )
+
+
+def _replace(session: Session, table: str, found: str, *, stale: str | None) -> None:
+    """Put in what was found for the stale record keys, or for all; the table may be read by `found`."""
+    if stale is None:
+        session.execute(f"create or replace table {table} as {found}")
+        return
+    session.execute(f"create or replace temporary table work_found as {found}")
+    session.execute(f"delete from {table} where record_key in ({stale})")
+    session.execute(f"insert into {table} select * from work_found")
+
+
+def write_quarantine(session: Session, names: Names, resolved_at: str, *, is_whole: bool) -> None:
+    """Replace what is stopped now: all of it, or what concerns the values and clusters of this run."""
+    values = (
+        "select u.identifier from work_touched as t join work_rules as u on u.rule_no = t.rule_no"
+        f" where t.value_hash = {names.quarantine}.value_hash and u.identifier = {names.quarantine}.identifier"
+    )
+    clusters = (
+        "cluster_key in (select cluster_key from work_reached_clusters union all select record_key from work_records)"
+    )
+    where = "" if is_whole else f" where {clusters} or (kind = 'shared_value' and exists ({values}))"
+    session.execute(f"delete from {names.quarantine}{where}")
+    session.execute(
+        f"insert into {names.quarantine} select s.kind, u.identifier, s.value_hash, r.record_key, s.record_count,"
+        f" {resolved_at} from work_stopped as s left join work_rules as u on u.rule_no = s.rule_no"
+        " left join work_records as r on r.node = s.cluster"
+        + (
+            ""
+            if is_whole
+            else " left join work_touched as t on t.rule_no = s.rule_no and t.value_hash = s.value_hash"
+            " where s.kind <> 'shared_value' or t.rule_no is not null"
+        )
+    )
+
+
+def write_run(
+    session: Session, names: Names, *, scope: str, digest: str, counts: Mapping[str, int], resolved_at: str
+) -> None:
+    """Add the run to the book of runs."""
+    told = ("record", "person", "minted", "merge", "split", "shared_value", "quarantined_cluster")
+    values = ", ".join(str(counts[f"{name}_count"]) for name in told)
+    session.execute(
+        f"insert into {names.runs} select coalesce(max(run_number), 0) + 1, {resolved_at}, '{scope}', '{digest}',"
+        f" {values} from {names.runs}"
+    )
+
+
+def _type_of(session: Session, table: str, column: str) -> str:
+    return session.columns(table)[column]
+
+
+def _schema_of(names: Names) -> str:
+    return names.edges.rpartition(".")[0]
