@@ -9,6 +9,8 @@ class Home:
     """The paths under `CDP_HOME`. Nothing is created by asking for one."""
 
     root: Path
+    plans_url: str | None = None
+    """Where plan files are shared, as an fsspec URL; None: they lie in `plans` only."""
 
     @property
     def warehouse(self) -> Path:
@@ -27,8 +29,13 @@ class Home:
 
     @property
     def rate_limits(self) -> Path:
-        """The SQLite file of the buckets that processes share."""
+        """The SQLite file of the buckets and circuit breakers that processes share."""
         return self.root / "rate_limits.sqlite"
+
+    @property
+    def tokens(self) -> Path:
+        """Access tokens that are still good, a file each, named by a hash; readable by their owner only."""
+        return self.root / "tokens"
 
     @property
     def dagster(self) -> Path:

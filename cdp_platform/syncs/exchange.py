@@ -16,6 +16,7 @@ from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import Removal, SyncSpec
 from cdp_platform.errors import (
     AuthenticationFailed,
+    CircuitOpen,
     ConfigError,
     ConnectionFailed,
     ContractBroken,
@@ -23,8 +24,8 @@ from cdp_platform.errors import (
     Refused,
     TemporarilyDown,
 )
+from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.account import Engine
-from cdp_platform.syncs.faultpoints import faultpoint
 from cdp_platform.syncs.journal import RequestNote, RowNote, Status
 from cdp_platform.syncs.lease import Lease
 
@@ -172,7 +173,7 @@ class Exchange:
             except (RateLimited, ConnectionFailed, Refused, ConfigError) as failure:
                 left = Status.UNANSWERED if is_uncertain else Status.NOT_SENT
                 self.note(rows, left, batch=batch, attempt=attempt)
-                if isinstance(failure, (Refused, AuthenticationFailed, ConfigError)):
+                if isinstance(failure, (Refused, AuthenticationFailed, CircuitOpen, ConfigError)):
                     raise
                 pause = self._pause(failure, attempt)
                 waited += pause

@@ -2,7 +2,8 @@
 
 Per ledger two tables in schema `cdp`: the diff table (key, fingerprint) that every plan reads whole, and the side table
 (match value, record id, version) that is joined for changed rows only. Beside them, for all ledgers: the header
-`cdp.ledgers`, the append-only `cdp.sync_log`, `cdp.rejected_rows` and `cdp.sync_runs`.
+`cdp.ledgers`, `cdp.rejected_rows`, `cdp.sync_runs`, and the append-only sync log. The log is two tables, a row per
+settle and a row per delivered row, which `cdp.sync_log` shows as one: what is the same for a whole run stands once.
 """
 
 import hashlib
@@ -16,7 +17,6 @@ from cdp_platform.errors import CdpError, ConfigError
 from cdp_platform.warehouse.base import Dialect, Session, Warehouse
 
 SCHEMA = "cdp"
-INTEGER_TYPES = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
 _TABLES = (
     "create schema if not exists cdp",
     """create table if not exists cdp.ledgers (
@@ -24,10 +24,18 @@ _TABLES = (
         version bigint, mapping_version varchar, probe varchar, last_settle_id varchar,
         model_rows bigint, consent_rows bigint, created_at timestamptz, encoding varchar)""",
     "alter table cdp.ledgers add column if not exists encoding varchar",
-    """create table if not exists cdp.sync_log (
-        ledger_id varchar, version bigint, sync varchar, destination varchar, primary_key varchar, operation varchar,
-        changed varchar, payload varchar, previous varchar, digest varchar, run_id varchar, "partition" varchar,
-        record_id varchar, delivered_at timestamptz)""",
+    """create table if not exists cdp.settles (
+        ledger_id varchar, version bigint, sync varchar, destination varchar, digest varchar, run_id varchar,
+        "partition" varchar, delivered_at timestamptz)""",
+    """create table if not exists cdp.delivered_rows (
+        ledger_id varchar, version bigint, primary_key varchar, operation varchar, changed varchar, payload varchar,
+        previous varchar, record_id varchar)""",
+    """create view if not exists cdp.sync_log as
+        select rows.ledger_id, rows.version, settles.sync, settles.destination, rows.primary_key, rows.operation,
+            rows.changed, rows.payload, rows.previous, settles.digest, settles.run_id, settles."partition",
+            rows.record_id, settles.delivered_at
+        from cdp.delivered_rows as rows
+        join cdp.settles as settles on settles.ledger_id = rows.ledger_id and settles.version = rows.version""",
     """create table if not exists cdp.rejected_rows (
         ledger_id varchar, sync varchar, primary_key varchar, operation varchar, fingerprint varchar, code varchar,
         parameters varchar, attempts bigint, first_at timestamptz, last_at timestamptz, next_at timestamptz)""",
@@ -37,26 +45,26 @@ _TABLES = (
         unchanged bigint, model_rows bigint, operations varchar, skipped_reasons varchar, status varchar,
         started_at timestamptz, ended_at timestamptz)""",
 )
+_HEADER = ("version", "mapping_version", "probe", "last_settle_id", "model_rows", "consent_rows")
+INTEGER_TYPES = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """The header of one ledger, as read.
-
-    `model_rows`, `consent_rows`, `mapping_version`, `probe` and `encoding` are those of the last complete run; before
-    it the counts are 0 and `encoding` is empty.
-    """
+    """The header of one ledger, as read. `model_rows` and `consent_rows` are of the last complete run, 0 before it."""
 
     ledger_id: str
     identity: LedgerIdentity
     version: int
-    last_settle_id: str | None
-    model_rows: int
-    consent_rows: int
     mapping_version: str
+    """Of the last complete run; empty where runs of another mapping have sent a part since."""
     probe: str
     """What the warehouse's hash made of a fixed value: another one now means that no fingerprint can be compared."""
     encoding: Mapping[str, str]
+    """By field, from what it was made in the last complete run; empty before it."""
+    last_settle_id: str | None
+    model_rows: int
+    consent_rows: int
 
     @property
     def diff_table(self) -> str:
@@ -75,9 +83,29 @@ def ledger_id(identity: LedgerIdentity) -> str:
 
 
 def ensure_tables(session: Session) -> None:
-    """Create the platform's own tables where they are missing."""
+    """Create the platform's own tables where they are missing; opens a transaction where an earlier form is found."""
+    if "payload" in session.columns("cdp.sync_log") and not session.columns("cdp.delivered_rows"):
+        _take_over_log(session)
     for statement in _TABLES:
         session.execute(statement)
+
+
+def _take_over_log(session: Session) -> None:
+    """Fold the sync log of an earlier version, one wide table, into the two of this one."""
+    with session.transaction():
+        session.execute("alter table cdp.sync_log rename to sync_log_before")
+        for statement in _TABLES:
+            session.execute(statement)
+        session.execute(
+            """insert into cdp.settles select ledger_id, version, any_value(sync), any_value(destination),
+                any_value(digest), any_value(run_id), any_value("partition"), any_value(delivered_at)
+            from cdp.sync_log_before group by ledger_id, version"""
+        )
+        session.execute(
+            """insert into cdp.delivered_rows select ledger_id, version, primary_key, operation, changed, payload,
+                previous, record_id from cdp.sync_log_before"""
+        )
+        session.execute("drop table cdp.sync_log_before")
 
 
 def open_ledger(
@@ -95,7 +123,7 @@ def open_ledger(
     session.execute(f'create table if not exists {ledger.diff_table} ("key" {key_type}, fingerprint ubigint)')
     session.execute(
         f'create table if not exists {ledger.side_table} ("key" {key_type}, match_value varchar, record_id varchar,'
-        ' version bigint, "partition" varchar, delivered_at timestamptz)'
+        " version bigint)"
     )
     return ledger
 
@@ -109,12 +137,11 @@ def read_header(session: Session, identity_of: str) -> Ledger:
         )
     [row] = rows
     names = ("environment", "sync", "destination", "account_id", "object")
-    same = ("version", "last_settle_id", "model_rows", "consent_rows", "mapping_version", "probe")
     return Ledger(
         ledger_id=identity_of,
         identity=LedgerIdentity(**{name: row[name] for name in names}),
         encoding=json.loads(row["encoding"] or "{}"),
-        **{name: row[name] for name in same},
+        **{name: row[name] for name in _HEADER},
     )
 
 

@@ -13,14 +13,14 @@ from cdp_platform.connectors.protocol import FindsRecords
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import FirstRun, SyncSpec
 from cdp_platform.errors import GuardTripped
+from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import continuity, controls, guards
 from cdp_platform.syncs.account import NOT_ASKED, Engine, connection_id, identity, session_to
 from cdp_platform.syncs.baseline import take_baseline
-from cdp_platform.syncs.faultpoints import faultpoint
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, follow_key_type, ledger_id, open_ledger
 from cdp_platform.syncs.operations import count_operations, create_operations, digest_of, planned_rows
-from cdp_platform.syncs.plan_files import drafted, expire, keep, plan_path
+from cdp_platform.syncs.plan_files import drafted, expire, keep
 from cdp_platform.syncs.records import create_desired, encoded_fields, register_keys
 from cdp_platform.syncs.resend import with_resend
 from cdp_platform.syncs.settle import recover
@@ -30,8 +30,9 @@ from cdp_platform.warehouse.base import Dialect, Session
 APPROVABLE = ("removals_within_limit", "model_not_shrunk", "account_known", "approved")
 """Verdicts that a person may overrule for one plan."""
 
-Build = Callable[[Session, Ledger], Plan]
-"""Fills the temporary table `operations` against a ledger, inside a transaction, and describes them."""
+Build = Callable[[Session, Ledger], tuple[Plan, str]]
+"""Fills the temporary table `operations` against a ledger, inside a transaction. The answer describes them, and is the
+SQL of the rows to be sent in their order, with the columns of a plan's file."""
 
 
 def make_plan(
@@ -45,7 +46,7 @@ def make_plan(
     """
     faultpoint("plan.begun")
 
-    def build(session: Session, ledger: Ledger) -> Plan:
+    def build(session: Session, ledger: Ledger) -> tuple[Plan, str]:
         return _plan(engine, session, spec, ledger, run_id=run_id, partition=partition, keys=keys)
 
     is_enabled = controls.is_enabled(engine.journal, spec.name)
@@ -112,18 +113,18 @@ def _judged_by_destination(engine: Engine, spec: SyncSpec, plan: Plan) -> Plan:
 
 def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> Plan:
     """Compute and store a plan against the ledger of one account."""
-    folder = engine.home.plans / spec.name
     name = ledger_id(identity(spec, account_id))
     with held_lease(engine.journal, name), engine.warehouse.session(f"plan {spec.name}") as session:
         ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
         follow_key_type(session, ledger, spec)
         ledger = continuity.reconcile(engine.journal, session, spec, ledger)
-        expire(folder, {digest for digest, _ in engine.journal.open_digests(name)})
-        with drafted(folder) as draft:
+        expire(engine.home, spec.name, {digest for digest, _ in engine.journal.open_digests(name)})
+        with drafted(engine.home, spec.name) as draft:
             with session.transaction():
-                plan = build(session, ledger)
-                session.write_parquet(planned_rows(), draft)
-            file_hash = keep(draft, plan_path(engine.home, spec.name, plan.digest))
+                plan, rows = build(session, ledger)
+                session.write_parquet(rows, draft)
+                plan = with_resend(plan, session, engine, spec, ledger, draft)
+            file_hash = keep(draft, engine.home, spec.name, plan.digest)
     return replace(plan, file_hash=file_hash)
 
 
@@ -136,23 +137,24 @@ def _plan(
     run_id: str,
     partition: str | None,
     keys: tuple[str, ...],
-) -> Plan:
+) -> tuple[Plan, str]:
     dialect = engine.warehouse.dialect
     fields = encoded_fields(session, dialect, spec)
     create_desired(session, dialect, spec, fields)
     faultpoint("plan.reading")
-    model_rows, verdicts = guards.judge_model(session, spec, ledger)
-    consent_rows = consent_row_count(session, dialect, spec)
-    verdicts += guards.judge_consents(spec, ledger, consent_rows)
-    verdicts += continuity.judge(engine.journal, spec, ledger)
-    verdicts += guards.judge_account(session, ledger)
-    if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
-        ledger = take_baseline(session, dialect, spec, ledger, fields)
     only = register_keys(session, keys) if keys else "true"
     is_forgetful = isinstance(engine.destination, FindsRecords) and continuity.is_forgetful(engine.journal, ledger)
-    create_operations(session, dialect, spec, ledger, fields, only, is_forgetful=is_forgetful)
+    create_operations(session, spec, ledger, only, is_forgetful=is_forgetful)
+    model_rows = row_count(session, dialect.relation(spec.relation))
+    consent_rows = consent_row_count(session, dialect, spec)
+    verdicts = guards.judge_model(session, spec, ledger, model_rows, is_partial=bool(keys))
+    verdicts += guards.judge_consents(spec, ledger, consent_rows)
+    verdicts += [*continuity.judge(engine.journal, spec, ledger), *guards.judge_account(session, ledger)]
+    if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
+        ledger = take_baseline(session, dialect, spec, ledger, fields)
+        create_operations(session, spec, ledger, only)
     operations, skipped = count_operations(session)
-    verdicts += guards.judge_removals(spec, ledger_row_count(session, ledger), operations.get("remove", 0))
+    verdicts += guards.judge_removals(spec, row_count(session, ledger.diff_table), operations.get("remove", 0))
     if spec.needs_approval and operations:
         verdicts.append(Verdict(code="approved", passed=False, parameters={"rows": sum(operations.values())}))
     planned = sum(operations.values()) + sum(skipped.values()) - operations.get("remove", 0)
@@ -175,29 +177,27 @@ def _plan(
         is_partial=bool(keys),
         has_forgotten=is_forgetful,
     )
-    return with_resend(plan, session, dialect, engine.journal, spec, ledger)
+    return plan, planned_rows(dialect, spec, ledger, fields, operations)
 
 
 def ledger_of(engine: Engine, session: Session, spec: SyncSpec, account_id: str) -> Ledger:
     """Open the ledger of this sync on one account, creating it at the first use."""
+    key_type = session.columns(spec.relation).get(spec.primary_key, "VARCHAR")
     return open_ledger(
         session,
         engine.warehouse,
         identity(spec, account_id),
-        key_type=session.columns(spec.relation).get(spec.primary_key, "VARCHAR"),
+        key_type=key_type,
         mapping_version=spec.mapping_version,
     )
 
 
-def ledger_row_count(session: Session, ledger: Ledger) -> int:
-    """Count the rows that the destination has accepted so far."""
-    (found,) = session.rows(f"select count(*) as row_count from {ledger.diff_table}")
+def row_count(session: Session, relation: str) -> int:
+    """Count the rows of a relation, given as SQL."""
+    [found] = session.rows(f"select count(*) as row_count from {relation}")
     return int(found["row_count"])
 
 
 def consent_row_count(session: Session, dialect: Dialect, spec: SyncSpec) -> int:
     """Count the consents table; 0 where no consent is needed."""
-    if spec.consent is None:
-        return 0
-    (found,) = session.rows(f"select count(*) as row_count from {dialect.relation(spec.consent.relation)}")
-    return int(found["row_count"])
+    return row_count(session, dialect.relation(spec.consent.relation)) if spec.consent else 0

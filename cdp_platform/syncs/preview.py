@@ -10,7 +10,7 @@ from cdp_platform.domain.outcomes import Operation
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.privacy.masking import masked
-from cdp_platform.syncs.plan_files import plan_path, require_intact
+from cdp_platform.syncs.plan_files import plan_path
 from cdp_platform.warehouse.base import Row, Warehouse
 
 
@@ -31,8 +31,7 @@ def preview(
     """List the changes of the first rows of each operation, at most `rows` of each, in order of their keys."""
     if not plan.to_send:
         return []
-    path = plan_path(home, plan.sync, plan.digest)
-    require_intact(path, plan.file_hash)
+    path = plan_path(home, plan.sync, plan.digest, plan.file_hash)
     with warehouse.session(f"preview {plan.sync}") as session:
         planned = session.parquet(path)
         found = session.rows(

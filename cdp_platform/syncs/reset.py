@@ -10,7 +10,7 @@ from cdp_platform.syncs.account import Engine, connection_id, identity
 from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, follow_key_type, ledger_id
-from cdp_platform.syncs.plan import ask_account, consent_row_count, ledger_of, ledger_row_count
+from cdp_platform.syncs.plan import ask_account, consent_row_count, ledger_of, row_count
 from cdp_platform.syncs.records import create_desired, encoded_fields
 from cdp_platform.syncs.settle import recover
 from cdp_platform.texts.catalogue import verdict_text
@@ -30,7 +30,7 @@ def resync(engine: Engine, spec: SyncSpec) -> int:
         )
     with _ledger_at_rest(engine, spec) as (session, ledger):
         continuity.take_as_unknown(engine.journal, session, ledger, reason=continuity.ASKED)
-        return ledger_row_count(session, ledger)
+        return row_count(session, ledger.diff_table)
 
 
 def reset(engine: Engine, spec: SyncSpec) -> int:
@@ -42,10 +42,10 @@ def reset(engine: Engine, spec: SyncSpec) -> int:
     controls.switch(engine.journal, spec.name, is_enabled=False)
     with _ledger_at_rest(engine, spec) as (session, ledger), session.transaction():
         continuity.forget(engine.journal, ledger.ledger_id)
-        forgotten = ledger_row_count(session, ledger)
+        forgotten = row_count(session, ledger.diff_table)
         old_name = f"{ledger.ledger_id}-{_reset_count(session, ledger) + 1}"
         # A new ledger counts its versions from one: entries of the old one must not stand among them.
-        for table in ("cdp.ledgers", "cdp.sync_log", "cdp.sync_runs"):
+        for table in ("cdp.ledgers", "cdp.settles", "cdp.delivered_rows", "cdp.sync_runs"):
             session.execute(f"update {table} set ledger_id = ? where ledger_id = ?", [old_name, ledger.ledger_id])
         session.execute("delete from cdp.rejected_rows where ledger_id = ?", [ledger.ledger_id])
         session.execute(f"drop table {ledger.diff_table}")
@@ -71,14 +71,15 @@ def adopt(engine: Engine, spec: SyncSpec) -> int:
         follow_key_type(session, ledger, spec)
         fields = encoded_fields(session, dialect, spec)
         create_desired(session, dialect, spec, fields)
-        _, verdicts = guards.judge_model(session, spec, ledger)
+        model_rows = row_count(session, dialect.relation(spec.relation))
+        verdicts = guards.judge_model(session, spec, ledger, model_rows, is_partial=False)
         verdicts += guards.judge_consents(spec, ledger, consent_row_count(session, dialect, spec))
         if failed := [verdict for verdict in verdicts if not verdict.passed]:
             reasons = "\n".join(verdict_text(verdict, "en") for verdict in failed)
             raise GuardTripped(f"nothing was taken as delivered.\n{reasons}")
         ledger = take_baseline(session, dialect, spec, ledger, fields)
         continuity.forget(engine.journal, ledger.ledger_id)
-        return ledger_row_count(session, ledger)
+        return row_count(session, ledger.diff_table)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from cdp_platform.syncs.journal import Status
 from cdp_platform.syncs.lease import Lease, held_lease
 from cdp_platform.syncs.ledger import ledger_id, read_header
 from cdp_platform.syncs.plan import require_allowed
-from cdp_platform.syncs.plan_files import plan_path, read_batches, require_intact
+from cdp_platform.syncs.plan_files import plan_path, read_batches
 from cdp_platform.syncs.settle import settle
 
 PLAN_MAX_AGE = timedelta(hours=1)
@@ -55,7 +55,7 @@ def send_plan(
     started_at = datetime.now(UTC)
     with held_lease(engine.journal, plan.ledger_id) as lease:
         _require_version(engine, plan)
-        require_intact(plan_path(engine.home, plan.sync, plan.digest), plan.file_hash)
+        plan_path(engine.home, plan.sync, plan.digest, plan.file_hash)
         require_allowed(engine, plan, run_id=run_id)
         status = RunStatus.DEFERRED
         try:

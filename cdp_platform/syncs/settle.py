@@ -5,7 +5,9 @@ then is the journal emptied. The next run recovers what a broken run left, befor
 """
 
 import json
+from array import array
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -13,31 +15,35 @@ import pyarrow as pa
 from cdp_platform.domain.outcomes import Counts, RunRecord, RunStatus
 from cdp_platform.domain.plans import Plan
 from cdp_platform.errors import CdpError
+from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import continuity
 from cdp_platform.syncs.account import Engine
-from cdp_platform.syncs.faultpoints import faultpoint
 from cdp_platform.syncs.journal import LastWord, Status
 from cdp_platform.syncs.ledger import Ledger, read_header
-from cdp_platform.syncs.plan_files import is_intact, plan_path, require_intact
-from cdp_platform.warehouse.base import Session
+from cdp_platform.syncs.plan_files import is_intact, plan_path
+from cdp_platform.warehouse.base import Session, text_column
 
 _GONE = "status = 'delivered' and operation = 'remove'"
 _FOLD = (
-    'delete from {diff} where "key" in (select "key" from settled where is_touched)',
+    # What is created was in no table before.
+    """delete from {diff} where "key" in (select "key" from settled where is_touched and operation <> 'create')""",
     """insert into {diff} select "key", case when status = 'delivered' then fingerprint end
         from settled where is_touched and not is_gone""",
-    'delete from {side} where "key" in (select "key" from settled where is_touched)',
-    """insert into {side} select "key", match_value, coalesce(told_id, record_id), $version, $partition, $now
+    """delete from {side} where "key" in (select "key" from settled where is_touched and operation <> 'create')""",
+    """insert into {side} ("key", match_value, record_id, version)
+        select "key", match_value, coalesce(told_id, record_id), $version
         from settled where is_touched and not is_gone""",
+    "insert into cdp.settles values ($ledger, $version, $sync, $destination, $digest, $run, $partition, $now)",
     # The values are read from the plan's file here and nowhere else: they are most of its size.
-    """insert into cdp.sync_log select $ledger, $version, $sync, $destination, cast(planned."key" as varchar),
+    """insert into cdp.delivered_rows select $ledger, $version, cast(planned."key" as varchar),
         planned.operation, to_json(planned.changed),
         case when planned.operation = 'remove' then '{{}}'
             when planned.operation <> 'withdraw' or planned.previous is null then planned.payload
             else json_merge_patch(planned.previous, planned.payload) end,
-        planned.previous, $digest, $run, $partition, coalesce(settled.told_id, planned.record_id), $now
-        from {planned} as planned join settled on settled.ordinal = planned.ordinal
-        where settled.status = 'delivered'""",
+        planned.previous, coalesce(reasons.told_id, planned.record_id)
+        from {planned} as planned
+        left join reasons on reasons.row_ordinal = planned.ordinal
+        where planned.ordinal not in (select ordinal from undelivered)""",
     """create or replace temporary table refused as
         select settled.*, coalesce(known.attempts, 0) + 1 as attempts, coalesce(known.first_at, $now) as first_at
         from settled left join cdp.rejected_rows as known
@@ -45,7 +51,8 @@ _FOLD = (
             and known.fingerprint is not distinct from cast(settled.fingerprint as varchar)
         where settled.status = 'rejected'""",
     """delete from cdp.rejected_rows where ledger_id = $ledger and primary_key in (
-        select cast("key" as varchar) from settled where status in ('delivered', 'rejected'))""",
+        select cast("key" as varchar) from settled where status in ('delivered', 'rejected')
+            and cast("key" as varchar) in (select primary_key from cdp.rejected_rows where ledger_id = $ledger))""",
     # Retried after 15 minutes, then four times as late each time, daily at last; after seven days by hand only, unless
     # so few attempts tell that it was the clock that jumped.
     """insert into cdp.rejected_rows select $ledger, $sync, cast("key" as varchar), operation,
@@ -84,8 +91,8 @@ def settle(
 def recover(engine: Engine, session: Session, ledger: Ledger) -> Ledger:
     """Settle what earlier runs left in the journal of this ledger, and return the header as it is then.
 
-    Requests whose plan is gone or damaged, or that were settled before in a past that the journal has lost, are given
-    up: the ledger is taken for one that misses them.
+    Requests whose plan is gone or damaged, or was made from another version than the ledger's, since one of them comes
+    from an older copy, are given up: the ledger is taken for one that misses them.
     """
     for digest, run_id in engine.journal.open_digests(ledger.ledger_id):
         faultpoint("recover.begun")
@@ -100,8 +107,8 @@ def recover(engine: Engine, session: Session, ledger: Ledger) -> Ledger:
 def _may_settle(engine: Engine, ledger: Ledger, plan: Plan, run_id: str) -> bool:
     if (ledger.last_settle_id or "").startswith(_settle_prefix(run_id, plan)):
         return True
-    is_of_this_ledger = plan.ledger_id == ledger.ledger_id and plan.ledger_version >= ledger.version
-    return is_of_this_ledger and is_intact(plan_path(engine.home, plan.sync, plan.digest), plan.file_hash)
+    is_of_this_ledger = plan.ledger_id == ledger.ledger_id and plan.ledger_version == ledger.version
+    return is_of_this_ledger and is_intact(engine.home, plan.sync, plan.digest, plan.file_hash)
 
 
 def _settle_prefix(run_id: str, plan: Plan) -> str:
@@ -155,10 +162,8 @@ def _record(
 
 
 def _fold(engine: Engine, session: Session, ledger: Ledger, plan: Plan, word: LastWord, record: RunRecord) -> None:
-    _register_told(session, word)
-    path = plan_path(engine.home, plan.sync, plan.digest)
-    require_intact(path, plan.file_hash)
-    operations = session.parquet(path)
+    _register_told(session, word, plan.to_send)
+    operations = session.parquet(plan_path(engine.home, plan.sync, plan.digest, plan.file_hash))
     session.execute(
         f"""create or replace temporary table settled as
         select planned.ordinal, planned."key", planned.operation, planned.match_value, planned.record_id,
@@ -167,7 +172,10 @@ def _fold(engine: Engine, session: Session, ledger: Ledger, plan: Plan, word: La
             {_GONE} as is_gone
         from {operations} as planned
         join told on told.ordinal = planned.ordinal and told.status <> ''
-        left join reasons on reasons.ordinal = planned.ordinal"""
+        left join reasons on reasons.row_ordinal = planned.ordinal"""
+    )
+    session.execute(
+        "create or replace temporary table undelivered as select ordinal from told where status <> 'delivered'"
     )
     values = {
         "ledger": ledger.ledger_id,
@@ -184,40 +192,43 @@ def _fold(engine: Engine, session: Session, ledger: Ledger, plan: Plan, word: La
         session.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
 
 
-def _register_told(session: Session, word: LastWord) -> None:
-    """Let SQL read the last word: `told` (ordinal, status, uncertain) and `reasons` (ordinal, code, parameters, id)."""
-    names = pa.array(["", *Status], pa.string())
-    told = {
-        "ordinal": pa.array(range(len(word.statuses)), pa.int64()),
-        "status": names.take(_bytes(word.statuses)),
-        "uncertain": _bytes(word.uncertain),
-    }
-    session.register("told", pa.table(told))
+def _register_told(session: Session, word: LastWord, rows: int) -> None:
+    """Let SQL read the last word: `told` (ordinal, status, uncertain), a row for each of `rows`, and, of single rows,
+    `reasons` (row_ordinal, code, parameters, told_id).
+    """
+    missing = bytes(rows - len(word.statuses))
+    told = [text_column(["", *Status]).take(_bytes(word.statuses + missing)), _bytes(word.uncertain + missing)]
+    session.register("told", pa.Table.from_arrays(told, names=["status", "uncertain"]))
     special = sorted(word.reasons.keys() | word.record_ids.keys())
     notes = [word.reasons.get(ordinal) for ordinal in special]
     parameters = [json.dumps(dict(note.parameters)) if note and note.parameters else None for note in notes]
-    columns = {
-        "ordinal": pa.array(special, pa.int64()),
-        "code": pa.array([note.code if note else None for note in notes], pa.string()),
-        "parameters": pa.array(parameters, pa.string()),
-        "told_id": pa.array([word.record_ids.get(ordinal) for ordinal in special], pa.string()),
-    }
-    session.register("reasons", pa.table(columns))
+    columns = [
+        _integers(special),
+        text_column(note.code if note else None for note in notes),
+        text_column(parameters),
+        text_column(word.record_ids.get(ordinal) for ordinal in special),
+    ]
+    session.register("reasons", pa.Table.from_arrays(columns, names=["row_ordinal", "code", "parameters", "told_id"]))
 
 
 def _bytes(values: bytearray) -> pa.Array:
     return pa.Array.from_buffers(pa.uint8(), len(values), [None, pa.py_buffer(bytes(values))])
 
 
+def _integers(values: Sequence[int]) -> pa.Array:
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(array("q", values).tobytes())])
+
+
 def _close_books(session: Session, ledger: Ledger, plan: Plan, record: RunRecord, settle_id: str) -> None:
     seen: Plan | Ledger = plan if _is_complete(record, plan) else ledger
+    is_mixed = seen is ledger and plan.mapping_version != ledger.mapping_version and plan.to_send > 0
     session.execute(
         "update cdp.ledgers set version = version + ?, last_settle_id = ?, mapping_version = ?, probe = ?,"
         " encoding = ?, model_rows = ?, consent_rows = ? where ledger_id = ?",
         [
             int(record.counts.planned > record.counts.skipped),
             settle_id,
-            seen.mapping_version,
+            "" if is_mixed else seen.mapping_version,
             seen.probe,
             json.dumps(dict(seen.encoding)),
             seen.model_rows,

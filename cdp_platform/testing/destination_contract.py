@@ -22,10 +22,11 @@ from typing import Any, Final
 
 import pytest
 
-from cdp_platform.connectors.http import check_base_url
 from cdp_platform.connectors.protocol import AllDelivered, Answer, Batch, Destination, Json, OutgoingRow, Request
+from cdp_platform.connectors.transport import check_base_url
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import Mode
+from cdp_platform.domain.traffic import Traffic
 from cdp_platform.errors import CdpError, ConfigError, ContractBroken
 from cdp_platform.testing.rows import outgoing_row
 
@@ -107,6 +108,10 @@ class OneAnswerSession:
     def __init__(self, body: Json) -> None:
         self.requests: list[Request] = []
         self._body = body
+
+    @property
+    def traffic(self) -> Traffic:
+        return Traffic(request_count=len(self.requests))
 
     def send(self, request: Request) -> Answer:
         self.requests.append(request)

@@ -17,8 +17,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from cdp_platform import faultpoints
+from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
-from cdp_platform.syncs import faultpoints, lease
+from cdp_platform.syncs import lease
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.exchange import Timing
 from cdp_platform.syncs.plan import make_plan
@@ -37,7 +39,8 @@ def main() -> int:
     if options.lease_seconds:
         lease.LEASE_SECONDS = options.lease_seconds
     try:
-        runs = _run_until_quiet(engine_of(options.home), options.base_url, most=options.most_runs)
+        spec = spec_of(options.base_url, options.token_url)
+        runs = _run_until_quiet(engine_of(options.home), spec, most=options.most_runs)
     except CdpError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 3
@@ -45,8 +48,7 @@ def main() -> int:
     return 0
 
 
-def _run_until_quiet(engine: Engine, base_url: str, *, most: int) -> int:
-    spec = spec_of(base_url)
+def _run_until_quiet(engine: Engine, spec: SyncSpec, *, most: int) -> int:
     for number in range(most):
         run_id = f"run-{uuid.uuid4().hex[:12]}"
         plan = make_plan(engine, spec, run_id=run_id)
@@ -90,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     parser.add_argument("home", type=Path)
     parser.add_argument("base_url")
+    parser.add_argument("--token-url", default="")
     parser.add_argument("--lease-seconds", type=float, default=None)
     parser.add_argument("--most-runs", type=int, default=MOST_RUNS)
     return parser
