@@ -8,6 +8,7 @@ from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import FieldKind, FieldMapping, FieldType
 from cdp_platform.errors import TemporarilyDown
 from cdp_platform.syncs.reset import resync
+from cdp_platform.syncs.send import send_plan
 from cdp_platform_tests.unit.syncs.conftest import Shop, person_of, spec_of
 
 
@@ -93,4 +94,17 @@ def test_who_asks_for_everything_again_is_told_so(shop: Shop) -> None:
     resync(shop.engine, shop.spec)
     assert told(shop.plan()) == ("asked", 3, 3)
     assert shop.run().counts == Counts(planned=3, delivered=3)
+    assert told(shop.plan()) == (None, 0, 0)
+
+
+def test_a_mapping_taken_back_after_a_part_was_sent_is_the_reason_for_that_part(shop: Shop) -> None:
+    added = FieldMapping(column="lifetime_value", field="value_text", type=FieldType(kind=FieldKind.TEXT))
+    shop.account.fields = (*shop.account.fields, DestinationField(name="value_text", kind=FieldKind.TEXT))
+    delivered(shop, 25)
+    shop.spec = spec_of(mapping=(*shop.spec.mapping, added))
+    plan = shop.plan()
+    send_plan(shop.engine, shop.spec, plan, run_id=plan.run_id, limit=10)
+    shop.spec = spec_of()
+    assert told(shop.plan()) == ("mapping_changed", 10, 10)
+    shop.run()
     assert told(shop.plan()) == (None, 0, 0)
