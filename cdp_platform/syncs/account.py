@@ -49,6 +49,11 @@ def connection_id(engine: Engine, spec: SyncSpec) -> str:
     return hashlib.sha256("\n".join([connection.name, address, token]).encode()).hexdigest()[:16]
 
 
+def is_at_most_once(engine: Engine, spec: SyncSpec) -> bool:
+    """Whether sending a row of this sync twice does harm at its destination."""
+    return spec.mode in engine.destination.capabilities(spec.object).at_most_once
+
+
 def identity(spec: SyncSpec, account_id: str) -> LedgerIdentity:
     """Say what the ledger of this sync on that account belongs to."""
     return LedgerIdentity(

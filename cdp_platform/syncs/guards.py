@@ -24,13 +24,17 @@ def judge_model(session: Session, spec: SyncSpec, ledger: Ledger) -> tuple[int, 
     key = {"model": model, "column": spec.primary_key}
     match_key = {"model": model, "column": spec.match_key.column}
     blank, doubled = found["blank_match_keys"], found["doubled_match_keys"]
-    return rows, [
+    size = [
         Verdict(code="model_not_empty", passed=rows > 0, parameters={"model": model, "rows": rows}),
         Verdict(
             code="model_not_shrunk",
             passed=rows >= ledger.model_rows * (1 - spec.limits.shrunk_share),
             parameters={"model": model, "rows": rows, "before": ledger.model_rows},
         ),
+    ]
+    return rows, [
+        # A day without events is no failed load, and takes nothing away.
+        *(size if spec.mode is not Mode.APPEND else []),
         Verdict(code="keys_present", passed=not found["blank_keys"], parameters={**key, "rows": found["blank_keys"]}),
         Verdict(
             code="keys_unique", passed=not found["doubled_keys"], parameters={**key, "rows": found["doubled_keys"]}

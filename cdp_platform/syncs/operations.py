@@ -15,6 +15,7 @@ from cdp_platform.warehouse.base import Dialect, Session
 
 ORDER = ("remove", "withdraw", "update", "create")
 """The order in which operations are sent."""
+_CREATE_ONLY = (Mode.INSERT, Mode.APPEND)
 
 
 def create_operations(
@@ -26,6 +27,7 @@ def create_operations(
     changed = ", ".join(_changed(dialect, entry) for entry in spec.mapping)
     names = _literal_list(cleared_fields(spec))
     unknown = "update" if spec.mode is Mode.UPDATE else "create"
+    is_once = _literal_truth(spec.mode in _CREATE_ONLY)
     session.execute(
         f"""create or replace temporary table operations as
         with sent as (
@@ -38,7 +40,7 @@ def create_operations(
         select
             candidates."key",
             case
-                when is_gone then 'remove' when not is_in_ledger then '{unknown}'
+                when is_gone then 'remove' when not is_in_ledger or {is_once} then '{unknown}'
                 when permission = 'withdrawn' then 'withdraw' else 'update'
             end as operation,
             coalesce(candidates.match_value, side.match_value) as match_value,
@@ -112,7 +114,9 @@ def count_operations(session: Session) -> tuple[Mapping[str, int], Mapping[str, 
 
 def _create_candidates(session: Session, spec: SyncSpec, ledger: Ledger, only: str) -> None:
     """Fill the temporary table `candidates`: rows that differ from the ledger, left it, or were never permitted."""
-    may_update = "true" if spec.mode not in (Mode.INSERT, Mode.APPEND) else "false"
+    is_once = _literal_truth(spec.mode in _CREATE_ONLY)
+    # Where nothing is ever updated, a row is sent again only while nobody knows whether it arrived.
+    may_update = "ledger.fingerprint is null" if spec.mode in _CREATE_ONLY else "true"
     is_mirror = spec.mode is Mode.MIRROR
     session.execute(
         f"""create or replace temporary table candidates as
@@ -124,7 +128,7 @@ def _create_candidates(session: Session, spec: SyncSpec, ledger: Ledger, only: s
             desired."key" is null as is_gone,
             case
                 when permission = 'never_asked' then 'never_asked'
-                when permission = 'withdrawn' and not is_in_ledger then 'withdrawn'
+                when permission = 'withdrawn' and (not is_in_ledger or {is_once}) then 'withdrawn'
                 when is_invalid then 'invalid_value'
                 when rejected.primary_key is not null then 'held'
             end as skipped
@@ -159,6 +163,10 @@ def cleared_fields(spec: SyncSpec) -> Sequence[str]:
     """The fields that a removal empties: all but the match key where records are cleared, none otherwise."""
     is_cleared = spec.removal is Removal.CLEAR
     return [entry.field for entry in spec.mapping if is_cleared and not entry.match_key]
+
+
+def _literal_truth(value: bool) -> str:
+    return "true" if value else "false"
 
 
 def _literal(text: str) -> str:

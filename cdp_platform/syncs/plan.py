@@ -14,15 +14,18 @@ from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import FirstRun, SyncSpec
 from cdp_platform.errors import GuardTripped
 from cdp_platform.syncs import controls, guards
-from cdp_platform.syncs.account import Engine, connection_id, identity, session_to
+from cdp_platform.syncs.account import Engine, connection_id, identity, is_at_most_once, session_to
 from cdp_platform.syncs.baseline import take_baseline
+from cdp_platform.syncs.current_ledger import require_current
 from cdp_platform.syncs.faultpoints import faultpoint
+from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, ledger_id, open_ledger
 from cdp_platform.syncs.operations import count_operations, create_operations, digest_of, planned_rows
 from cdp_platform.syncs.plan_files import expire, keep, plan_path
 from cdp_platform.syncs.records import create_desired, encoded_fields, register_keys
 from cdp_platform.syncs.settle import recover
+from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.texts.catalogue import verdict_text
 from cdp_platform.warehouse.base import Dialect, Session
 
@@ -116,16 +119,29 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
     folder = engine.home.plans / spec.name
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     name = ledger_id(identity(spec, account_id))
-    with held_lease(engine.journal, name), engine.warehouse.session(f"plan {spec.name}") as session:
-        ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
-        expire(folder, {digest for digest, _ in engine.journal.open_digests(name)})
-        with session.transaction():
-            plan = build(session, ledger)
-            path = plan_path(engine.home, spec.name, plan.digest)
-            draft = folder / f"draft-{os.getpid()}"
-            session.write_parquet(planned_rows(), draft)
-        keep(draft, path)
-    return plan
+    with held_lease(engine.journal, name) as lease:
+        finish_jobs(engine, spec, lease)
+        with engine.warehouse.session(f"plan {spec.name}") as session:
+            ledger = ledger_of(engine, session, spec, account_id)
+            if is_at_most_once(engine, spec):
+                require_current(engine.journal, spec, ledger)
+            ledger = recover(engine, session, ledger)
+            expire(folder, {digest for digest, _ in engine.journal.open_digests(name)})
+            with session.transaction():
+                plan = build(session, ledger)
+                path = plan_path(engine.home, spec.name, plan.digest)
+                draft = folder / f"draft-{os.getpid()}"
+                session.write_parquet(planned_rows(), draft)
+            keep(draft, path)
+    return _under_rule(engine, spec, plan)
+
+
+def _under_rule(engine: Engine, spec: SyncSpec, plan: Plan) -> Plan:
+    """Put into the plan what the destination says of sending a row twice."""
+    told = engine.destination.capabilities(spec.object)
+    return replace(
+        plan, at_most_once=is_at_most_once(engine, spec), idempotency_seconds=float(told.idempotency_seconds)
+    )
 
 
 def _plan(
@@ -149,6 +165,7 @@ def _plan(
         ledger = take_baseline(session, dialect, spec, ledger, fields)
     only = register_keys(session, keys) if keys else "true"
     create_operations(session, dialect, spec, ledger, fields, only)
+    hold_unresolved(session, ledger)
     operations, skipped = count_operations(session)
     verdicts += guards.judge_removals(spec, ledger_row_count(session, ledger), operations.get("remove", 0))
     if spec.needs_approval and operations:

@@ -16,6 +16,7 @@ from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.syncs.operations import cleared_fields, count_operations, digest_of
 from cdp_platform.syncs.plan import consent_row_count, ledger_row_count, store_plan
 from cdp_platform.syncs.records import create_desired, encoded_fields
+from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.warehouse.base import Dialect, Session
 
 
@@ -43,6 +44,7 @@ def _revert(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, *,
     consent_rows = consent_row_count(session, dialect, spec)
     _create_steps(session, dialect, spec, ledger, reverted)
     _create_operations(session, dialect, spec, ledger)
+    hold_unresolved(session, ledger)
     operations, skipped = count_operations(session)
     verdicts = guards.judge_consents(spec, ledger, consent_rows)
     verdicts += guards.judge_removals(spec, ledger_row_count(session, ledger), operations.get("remove", 0))
