@@ -225,8 +225,7 @@ class Exchange:
         return rows
 
     def _request(self, rows: Batch, batch: int) -> None:
-        rows = self._found(self.as_sent(self._keyed(rows, batch)))
-        if not rows:
+        if not (rows := self._keyed(rows, batch)) or not (rows := self._found(self.as_sent(rows))):
             return
         request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
         attempts = self._begin(rows, batch)
