@@ -13,20 +13,27 @@ def take_baseline(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Le
 
     The record ids at the destination are not known; the sync log notes the values as `baseline`.
     """
-    now, taken = "current_timestamp", "desired.permission <> 'never_asked' and not desired.is_invalid"
+    taken = "desired.permission <> 'never_asked' and not desired.is_invalid"
     session.execute(f'insert into {ledger.diff_table} select "key", fingerprint from desired where {taken}')
     session.execute(
-        f"""insert into {ledger.side_table}
-        select "key", match_value, null, 1, null, {now} from desired where {taken}"""
+        f'insert into {ledger.side_table} ("key", match_value, version)'
+        f' select "key", match_value, 1 from desired where {taken}'
     )
     session.execute(
-        f"""insert into cdp.sync_log
-        select ?, 1, ?, ?, cast(desired."key" as varchar), 'baseline', '[]',
-            {fields.payload(dialect, "desired.permission")}, null, null, null, null, null, {now}
+        "insert into cdp.settles values (?, 1, ?, ?, null, null, null, current_timestamp)",
+        [ledger.ledger_id, spec.name, spec.connection.name],
+    )
+    session.execute(
+        f"""insert into cdp.delivered_rows
+        select ?, 1, cast(desired."key" as varchar), 'baseline', '[]', {fields.payload(dialect, "desired.permission")},
+            null, null
         from desired
         join {dialect.relation(spec.relation)} as model on model.{dialect.quote(spec.primary_key)} = desired."key"
         where {taken}""",
-        [ledger.ledger_id, spec.name, spec.connection.name],
+        [ledger.ledger_id],
     )
-    session.execute("update cdp.ledgers set version = 1 where ledger_id = ?", [ledger.ledger_id])
-    return replace(ledger, version=1)
+    session.execute(
+        "update cdp.ledgers set version = 1, mapping_version = ? where ledger_id = ?",
+        [spec.mapping_version, ledger.ledger_id],
+    )
+    return replace(ledger, version=1, mapping_version=spec.mapping_version)

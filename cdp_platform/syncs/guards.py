@@ -7,44 +7,96 @@ from cdp_platform.domain.plans import Verdict
 from cdp_platform.domain.syncs import Mode, SyncSpec
 from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.warehouse.base import Session
+from cdp_platform.warehouse.literals import literal
 
 
-def judge_model(session: Session, spec: SyncSpec, ledger: Ledger) -> tuple[int, list[Verdict]]:
-    """Judge the temporary view `desired`: keys, match keys, and its rows, which are returned, against the last run."""
-    (found,) = session.rows(
-        """select
-            count(*) as model_rows,
-            count(*) filter (where "key" is null or trim(cast("key" as varchar)) = '') as blank_keys,
-            count("key") - count(distinct "key") as doubled_keys,
-            count(*) filter (where match_value is null or trim(match_value) = '') as blank_match_keys,
-            count(match_value) - count(distinct match_value) as doubled_match_keys
-        from desired"""
-    )
-    model, rows = spec.source_model, found["model_rows"]
+def judge_model(
+    session: Session, spec: SyncSpec, ledger: Ledger, model_rows: int, *, is_partial: bool
+) -> list[Verdict]:
+    """Judge keys and match keys by the temporary tables `desired` and `operations`, and the rows against the last run.
+
+    What the ledger holds was unique when it was sent. So only rows that differ from it are looked at, unless another
+    mapping or a narrowed plan makes that no proof.
+    """
+    is_known = ledger.version > 0 and ledger.mapping_version == spec.mapping_version and not is_partial
+    blank, doubled = _keys(session, spec, ledger, model_rows) if is_known else _every(session, '"key"')
+    blank_match, doubled_match = _match_keys(session, spec, ledger) if is_known else _every(session, "match_value")
+    model = spec.source_model
     key = {"model": model, "column": spec.primary_key}
     match_key = {"model": model, "column": spec.match_key.column}
-    blank, doubled = found["blank_match_keys"], found["doubled_match_keys"]
     size = [
-        Verdict(code="model_not_empty", passed=rows > 0, parameters={"model": model, "rows": rows}),
+        Verdict(code="model_not_empty", passed=model_rows > 0, parameters={"model": model, "rows": model_rows}),
         Verdict(
             code="model_not_shrunk",
-            passed=rows >= ledger.model_rows * (1 - spec.limits.shrunk_share),
-            parameters={"model": model, "rows": rows, "before": ledger.model_rows},
+            passed=model_rows >= ledger.model_rows * (1 - spec.limits.shrunk_share),
+            parameters={"model": model, "rows": model_rows, "before": ledger.model_rows},
         ),
     ]
-    return rows, [
+    return [
         # A day without events is no failed load, and takes nothing away.
         *(size if spec.mode is not Mode.APPEND else []),
-        Verdict(code="keys_present", passed=not found["blank_keys"], parameters={**key, "rows": found["blank_keys"]}),
-        Verdict(
-            code="keys_unique", passed=not found["doubled_keys"], parameters={**key, "rows": found["doubled_keys"]}
-        ),
+        Verdict(code="keys_present", passed=not blank, parameters={**key, "rows": blank}),
+        Verdict(code="keys_unique", passed=not doubled, parameters={**key, "rows": doubled}),
         Verdict(
             code="match_keys_unique",
-            passed=not blank and not doubled,
-            parameters={**match_key, "rows": blank + doubled},
+            passed=not blank_match and not doubled_match,
+            parameters={**match_key, "rows": blank_match + doubled_match},
         ),
     ]
+
+
+def _every(session: Session, column: str) -> tuple[int, int]:
+    """Count blank and doubled values over the whole model."""
+    [found] = session.rows(
+        f"""select count(*) filter (where {column} is null or trim(cast({column} as varchar)) = '') as blank,
+            count({column}) - count(distinct {column}) as doubled from desired"""
+    )
+    return found["blank"], found["doubled"]
+
+
+def _keys(session: Session, spec: SyncSpec, ledger: Ledger, model_rows: int) -> tuple[int, int]:
+    """Count blank and doubled keys: those that meet no row of the ledger, and what is too many to have met one each."""
+    if spec.mode is not Mode.MIRROR:
+        return _every(session, '"key"')
+    [found] = session.rows(
+        f"""select
+            count(*) filter (where "key" is null or trim(cast("key" as varchar)) = '') as blank,
+            count(*) filter (where not is_in_ledger) as new_rows,
+            count(distinct "key") filter (where not is_in_ledger) as new_keys,
+            count(*) filter (where not is_in_ledger and "key" is null) as null_keys,
+            count(*) filter (where operation = 'remove') as gone,
+            (select count(*) from {ledger.diff_table}) as ledger_rows
+        from operations"""
+    )
+    met_too_often = (model_rows - found["new_rows"]) - (found["ledger_rows"] - found["gone"])
+    return found["blank"], found["new_rows"] - found["null_keys"] - found["new_keys"] + met_too_often
+
+
+def _match_keys(session: Session, spec: SyncSpec, ledger: Ledger) -> tuple[int, int]:
+    """Count blank and doubled match keys of the rows that differ, among each other and against the rows that do not."""
+    session.execute(
+        """create or replace temporary table matches as
+        select "key", match_value from desired
+        where "key" in (select "key" from operations where operation <> 'remove')"""
+    )
+    [found] = session.rows(
+        """select count(*) filter (where match_value is null or trim(match_value) = '') as blank,
+            count(match_value) - count(distinct match_value) as doubled from matches"""
+    )
+    taken = session.rows(
+        f"""select "key" from {ledger.side_table} where match_value in (select match_value from matches)
+            and "key" not in (select "key" from operations where "key" is not null)"""
+    )
+    # A record that left the model, and is kept, may well have had the match key that another row has now.
+    still_there = (
+        session.rows(
+            'select count(*) as row_count from desired where cast("key" as varchar) in'
+            f" ({', '.join(literal(str(row['key'])) for row in taken)})"
+        )[0]["row_count"]
+        if taken
+        else 0
+    )
+    return found["blank"], found["doubled"] + still_there
 
 
 def judge_consents(spec: SyncSpec, ledger: Ledger, consent_rows: int) -> list[Verdict]:

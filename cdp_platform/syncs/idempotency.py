@@ -64,17 +64,17 @@ class IdempotencyKeys:
 
 
 def read_keys(engine: Engine, plan: Plan) -> IdempotencyKeys:
-    """Read what the keys of a plan's rows are made of, over a short warehouse session."""
+    """Read what the keys of a plan's rows are made of, over a short warehouse session; it has rows to send."""
     with engine.warehouse.session(f"keys {plan.sync}") as session:
         secret = _secret(engine.journal, session)
         planned = session.parquet(plan_path(engine.home, plan.sync, plan.digest))
-        parts = session.arrow(
+        parts = session.batches(
             f"""with planned as (
                 select ordinal, operation = 'remove' as is_removal, cast("key" as varchar) as primary_key,
                     cast(fingerprint as varchar) as fingerprint from {planned}
             ),
             delivered as (
-                select primary_key, max(version) as version from cdp.sync_log
+                select primary_key, max(version) as version from cdp.delivered_rows
                 where ledger_id = $ledger and primary_key in (select primary_key from planned) group by primary_key
             )
             select planned.is_removal, planned.primary_key, planned.fingerprint,
@@ -88,7 +88,7 @@ def read_keys(engine: Engine, plan: Plan) -> IdempotencyKeys:
             order by planned.ordinal""",
             {"ledger": plan.ledger_id},
         )
-    return IdempotencyKeys(secret=secret, ledger_id=plan.ledger_id, parts=parts)
+        return IdempotencyKeys(secret=secret, ledger_id=plan.ledger_id, parts=pa.Table.from_batches(parts))
 
 
 def _secret(journal: Journal, session: Session) -> bytes:

@@ -34,8 +34,9 @@ NOT_ASKED = "not-asked"
 APPROVABLE = ("removals_within_limit", "model_not_shrunk", "approved")
 """Verdicts that a person may overrule for one plan."""
 
-Build = Callable[[Session, Ledger], Plan]
-"""Fills the temporary table `operations` against a ledger, inside a transaction, and describes them."""
+Build = Callable[[Session, Ledger], tuple[Plan, str]]
+"""Fills the temporary table `operations` against a ledger, inside a transaction. The answer describes them, and is the
+SQL of the rows to be sent in their order, with the columns of a plan's file."""
 
 
 def make_plan(
@@ -49,7 +50,7 @@ def make_plan(
     """
     faultpoint("plan.begun")
 
-    def build(session: Session, ledger: Ledger) -> Plan:
+    def build(session: Session, ledger: Ledger) -> tuple[Plan, str]:
         return _plan(engine, session, spec, ledger, run_id=run_id, partition=partition, keys=keys)
 
     is_enabled = controls.is_enabled(engine.journal, spec.name)
@@ -128,10 +129,10 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
             ledger = recover(engine, session, ledger)
             expire(folder, {digest for digest, _ in engine.journal.open_digests(name)})
             with session.transaction():
-                plan = build(session, ledger)
+                plan, rows = build(session, ledger)
                 path = plan_path(engine.home, spec.name, plan.digest)
                 draft = folder / f"draft-{os.getpid()}"
-                session.write_parquet(planned_rows(), draft)
+                session.write_parquet(rows, draft)
             keep(draft, path)
     return _under_rule(engine, spec, plan)
 
@@ -153,25 +154,27 @@ def _plan(
     run_id: str,
     partition: str | None,
     keys: tuple[str, ...],
-) -> Plan:
+) -> tuple[Plan, str]:
     dialect = engine.warehouse.dialect
     fields = encoded_fields(session, dialect, spec)
     create_desired(session, dialect, spec, fields)
     faultpoint("plan.reading")
-    model_rows, verdicts = guards.judge_model(session, spec, ledger)
+    only = register_keys(session, keys) if keys else "true"
+    create_operations(session, spec, ledger, only)
+    model_rows = row_count(session, dialect.relation(spec.relation))
     consent_rows = consent_row_count(session, dialect, spec)
+    verdicts = guards.judge_model(session, spec, ledger, model_rows, is_partial=bool(keys))
     verdicts += guards.judge_consents(spec, ledger, consent_rows)
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         ledger = take_baseline(session, dialect, spec, ledger, fields)
-    only = register_keys(session, keys) if keys else "true"
-    create_operations(session, dialect, spec, ledger, fields, only)
+        create_operations(session, spec, ledger, only)
     hold_unresolved(session, ledger)
     operations, skipped = count_operations(session)
-    verdicts += guards.judge_removals(spec, ledger_row_count(session, ledger), operations.get("remove", 0))
+    verdicts += guards.judge_removals(spec, row_count(session, ledger.diff_table), operations.get("remove", 0))
     if spec.needs_approval and operations:
         verdicts.append(Verdict(code="approved", passed=False, parameters={"rows": sum(operations.values())}))
     planned = sum(operations.values()) + sum(skipped.values()) - operations.get("remove", 0)
-    return Plan(
+    plan = Plan(
         digest=digest_of(session, spec, ledger),
         sync=spec.name,
         destination=spec.connection.name,
@@ -189,6 +192,7 @@ def _plan(
         verdicts=tuple(verdicts),
         is_partial=bool(keys),
     )
+    return plan, planned_rows(dialect, spec, ledger, fields, operations)
 
 
 def ledger_of(engine: Engine, session: Session, spec: SyncSpec, account_id: str) -> Ledger:
@@ -203,15 +207,12 @@ def ledger_of(engine: Engine, session: Session, spec: SyncSpec, account_id: str)
     )
 
 
-def ledger_row_count(session: Session, ledger: Ledger) -> int:
-    """Count the rows that the destination has accepted so far."""
-    (found,) = session.rows(f"select count(*) as row_count from {ledger.diff_table}")
+def row_count(session: Session, relation: str) -> int:
+    """Count the rows of a relation, given as SQL."""
+    [found] = session.rows(f"select count(*) as row_count from {relation}")
     return int(found["row_count"])
 
 
 def consent_row_count(session: Session, dialect: Dialect, spec: SyncSpec) -> int:
     """Count the consents table; 0 where no consent is needed."""
-    if spec.consent is None:
-        return 0
-    (found,) = session.rows(f"select count(*) as row_count from {dialect.relation(spec.consent.relation)}")
-    return int(found["row_count"])
+    return row_count(session, dialect.relation(spec.consent.relation)) if spec.consent else 0

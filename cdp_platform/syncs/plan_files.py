@@ -1,8 +1,8 @@
 """Where plans lie: one immutable Parquet file per digest, 0600, a folder per sync.
 
-Columns, a row per operation in the order of sending: ordinal (bigint), key (the model's type), operation, match_value,
-record_id (nullable), payload (JSON text), previous (JSON text, null where unknown), changed (list of field names, null
-for all), fingerprint (ubigint, null for removals), consent_identifier (nullable).
+Columns, a row per operation in the order of sending: key (the model's type), operation, match_value, record_id
+(nullable), payload (JSON text), previous (JSON text, null where unknown), changed (list of field names, null for all),
+fingerprint (ubigint, null for removals), consent_identifier (nullable). A row's ordinal is its place in the file.
 """
 
 import os

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from cdp_platform.domain.syncs import Consent, FieldKind, FieldMapping, FieldType, SyncSpec
 from cdp_platform.errors import ConfigError
-from cdp_platform.warehouse.base import Dialect, Session
+from cdp_platform.warehouse.base import Dialect, Session, text_column
 
 _TEXT = FieldType(kind=FieldKind.TEXT)
 
@@ -22,10 +22,18 @@ _TEXT = FieldType(kind=FieldKind.TEXT)
 class Fields:
     """SQL of what may be written, over the model's alias `model`: of everybody, and of those who said no."""
 
+    exact: Mapping[str, str]
+    """By field, in the order of the mapping: the value as it is compared."""
     every: Mapping[str, str]
+    """By field: the value as it is sent."""
     after_withdrawal: Mapping[str, str]
+    """Of `every` those that are still sent to who said no."""
     misfits: Mapping[str, str]
     """By field, when its value cannot be said in its type; fields whose values always can are absent."""
+    match_value: str
+    """The value of the match key as text."""
+    consent_identifier: str
+    """What consents are found by; null where the sync needs none."""
 
     def payload(self, dialect: Dialect, permission: str) -> str:
         """SQL of the JSON text of the fields that `permission`, an SQL expression, lets through."""
@@ -34,8 +42,8 @@ class Fields:
 
     def fingerprint(self, dialect: Dialect, permission: str) -> str:
         """SQL of the 64-bit hash of the same fields."""
-        every = dialect.fingerprint(list(self.every.values()))
-        opt_out = dialect.fingerprint(["'withdrawn'", *self.after_withdrawal.values()])
+        every = dialect.fingerprint(list(self.exact.values()))
+        opt_out = dialect.fingerprint(["'withdrawn'", *(self.exact[field] for field in self.after_withdrawal)])
         return f"case when {permission} = 'withdrawn' then {opt_out} else {every} end"
 
     def is_invalid(self, permission: str) -> str:
@@ -59,33 +67,40 @@ def encoded_fields(session: Session, dialect: Dialect, spec: SyncSpec) -> Fields
         )
     if spec.primary_key not in columns:
         raise _missing(spec, spec.primary_key, columns, "primary_key")
-    every = {entry.field: _encoded(spec, entry, columns, dialect) for entry in spec.mapping}
+    types = {entry.field: _type_of(spec, entry, columns, dialect) for entry in spec.mapping}
+    exact = {
+        entry.field: dialect.exact(_column(dialect, entry.column), columns[entry.column], types[entry.field])
+        for entry in spec.mapping
+    }
+    every = {field: dialect.encoded(value, types[field]) for field, value in exact.items()}
     opt_out = {entry.field: every[entry.field] for entry in spec.mapping if entry.after_withdrawal}
-    misfits = {entry.field: _misfit(entry, columns, dialect) for entry in spec.mapping}
+    misfits = {
+        entry.field: dialect.misfit(_column(dialect, entry.column), columns[entry.column], types[entry.field])
+        for entry in spec.mapping
+    }
     return Fields(
+        exact=exact,
         every=every,
         after_withdrawal=opt_out,
         misfits={field: condition for field, condition in misfits.items() if condition},
+        match_value=f"cast({every[spec.match_key.field]} as varchar)",
+        consent_identifier=_consent_identifier(dialect, spec.consent),
     )
 
 
 def create_desired(session: Session, dialect: Dialect, spec: SyncSpec, fields: Fields) -> None:
     """Define the temporary view `desired` over the source model, and the consents that it needs."""
-    permission = "'granted'"
-    identifier = "cast(null as varchar)"
-    joined = ""
+    permission, joined = "'granted'", ""
     if spec.consent:
         _create_permissions(session, dialect, spec.consent)
         permission = "coalesce(consent.status, 'never_asked')"
-        column = dialect.encoded(f"model.{dialect.quote(spec.consent.identifier_column)}", _TEXT)
-        identifier = f"lower(trim({column}))"
-        joined = f"left join permissions as consent on consent.identifier = {identifier}"
+        joined = f"left join permissions as consent on consent.identifier = {fields.consent_identifier}"
     session.execute(
         f"""create or replace temporary view desired as
         select
             model.{dialect.quote(spec.primary_key)} as "key",
-            cast({fields.every[spec.match_key.field]} as varchar) as match_value,
-            {identifier} as consent_identifier,
+            {fields.match_value} as match_value,
+            {fields.consent_identifier} as consent_identifier,
             {permission} as permission,
             {fields.fingerprint(dialect, permission)} as fingerprint,
             {fields.is_invalid(permission)} as is_invalid
@@ -95,8 +110,14 @@ def create_desired(session: Session, dialect: Dialect, spec: SyncSpec, fields: F
 
 def register_keys(session: Session, keys: Sequence[str]) -> str:
     """Let SQL filter by keys; the answer is a condition over a column "key"."""
-    session.register("chosen", pa.table({"key": pa.array(list(keys), pa.string())}))
+    session.register("chosen", pa.Table.from_arrays([text_column(keys)], names=["key"]))
     return 'cast("key" as varchar) in (select "key" from chosen)'
+
+
+def _consent_identifier(dialect: Dialect, consent: Consent | None) -> str:
+    if consent is None:
+        return "cast(null as varchar)"
+    return f"lower(trim({dialect.exact(_column(dialect, consent.identifier_column), '', _TEXT)}))"
 
 
 def _create_permissions(session: Session, dialect: Dialect, consent: Consent) -> None:
@@ -111,7 +132,7 @@ def _create_permissions(session: Session, dialect: Dialect, consent: Consent) ->
     )
 
 
-def _encoded(spec: SyncSpec, entry: FieldMapping, columns: Mapping[str, str], dialect: Dialect) -> str:
+def _type_of(spec: SyncSpec, entry: FieldMapping, columns: Mapping[str, str], dialect: Dialect) -> FieldType:
     if entry.column not in columns:
         raise _missing(spec, entry.column, columns, "mapping")
     field_type = entry.type or dialect.field_type(columns[entry.column])
@@ -123,13 +144,11 @@ def _encoded(spec: SyncSpec, entry: FieldMapping, columns: Mapping[str, str], di
             place=spec.declared_in,
             field="mapping",
         )
-    return dialect.encoded(f"model.{dialect.quote(entry.column)}", field_type)
+    return field_type
 
 
-def _misfit(entry: FieldMapping, columns: Mapping[str, str], dialect: Dialect) -> str | None:
-    column_type = columns[entry.column]
-    field_type = entry.type or dialect.field_type(column_type) or _TEXT
-    return dialect.misfit(f"model.{dialect.quote(entry.column)}", column_type, field_type)
+def _column(dialect: Dialect, name: str) -> str:
+    return f"model.{dialect.quote(name)}"
 
 
 def _missing(spec: SyncSpec, column: str, columns: Mapping[str, str], field: str) -> ConfigError:

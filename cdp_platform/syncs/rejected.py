@@ -64,13 +64,14 @@ def replay(warehouse: Warehouse, sync: str, *, key: str | None = None) -> int:
 
     Raises CdpError for a key of which no rejected row is kept.
     """
-    with warehouse.session(f"replay {sync}") as session, session.transaction():
+    chosen, values = "sync = ? and primary_key = coalesce(?, primary_key)", [sync, key]
+    with warehouse.session(f"replay {sync}") as session:
         ensure_tables(session)
-        chosen, values = "sync = ? and primary_key = coalesce(?, primary_key)", [sync, key]
-        [found] = session.rows(f"select count(*) as row_count from cdp.rejected_rows where {chosen}", values)
-        if key is not None and not found["row_count"]:
-            raise CdpError(f"no row of sync {sync} with this key was rejected.", remedy=f"See: cdp rejected {sync}.")
-        session.execute(f"update cdp.rejected_rows set next_at = current_timestamp where {chosen}", values)
+        with session.transaction():
+            [found] = session.rows(f"select count(*) as row_count from cdp.rejected_rows where {chosen}", values)
+            session.execute(f"update cdp.rejected_rows set next_at = current_timestamp where {chosen}", values)
+    if key is not None and not found["row_count"]:
+        raise CdpError(f"no row of sync {sync} with this key was rejected.", remedy=f"See: cdp rejected {sync}.")
     return int(found["row_count"])
 
 

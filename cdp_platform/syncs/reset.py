@@ -11,7 +11,7 @@ from cdp_platform.syncs.current_ledger import forget
 from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, ledger_id
-from cdp_platform.syncs.plan import ask_account, ledger_of, ledger_row_count
+from cdp_platform.syncs.plan import ask_account, ledger_of, row_count
 from cdp_platform.syncs.settle import recover
 from cdp_platform.warehouse.base import Session
 
@@ -30,7 +30,7 @@ def resync(engine: Engine, spec: SyncSpec) -> int:
     with ledger_at_rest(engine, spec) as (session, ledger), session.transaction():
         session.execute(f"update {ledger.diff_table} set fingerprint = null")
         session.execute("update cdp.ledgers set version = version + 1 where ledger_id = ?", [ledger.ledger_id])
-        return ledger_row_count(session, ledger)
+        return row_count(session, ledger.diff_table)
 
 
 def reset(engine: Engine, spec: SyncSpec) -> int:
@@ -41,10 +41,10 @@ def reset(engine: Engine, spec: SyncSpec) -> int:
     """
     controls.switch(engine.journal, spec.name, is_enabled=False)
     with ledger_at_rest(engine, spec) as (session, ledger), session.transaction():
-        forgotten = ledger_row_count(session, ledger)
+        forgotten = row_count(session, ledger.diff_table)
         old_name = f"{ledger.ledger_id}-{_reset_count(session, ledger) + 1}"
         # A new ledger counts its versions from one: entries of the old one must not stand among them.
-        for table in ("cdp.ledgers", "cdp.sync_log", "cdp.sync_runs"):
+        for table in ("cdp.ledgers", "cdp.settles", "cdp.delivered_rows", "cdp.sync_runs"):
             session.execute(f"update {table} set ledger_id = ? where ledger_id = ?", [old_name, ledger.ledger_id])
         session.execute(
             "update cdp.unknown_rows set ledger_id = ?, resolved_as = 'forgotten', resolved_at = now()"

@@ -51,16 +51,22 @@ def _settle_delivered(session: Session, ledger: Ledger, key: str | None) -> int:
         where {_CHOSEN} and cast(ledger."key" as varchar) = doubtful.primary_key""",
         values,
     )
-    sent = 'select digest, run_id, "partition", min(first_at) as first_at from cdp.unknown_rows'
-    runs = session.rows(f"{sent} where {_CHOSEN} group by all order by first_at", values)
+    sent = 'select sync, digest, run_id, "partition", max(last_at) as last_at from cdp.unknown_rows'
+    runs = session.rows(f"{sent} where {_CHOSEN} group by all order by last_at", values)
     for number, run in enumerate(runs, start=1):
+        version = ledger.version + number
         session.execute(
-            f"""insert into cdp.sync_log select $ledger, $version, sync, $destination, primary_key, operation, changed,
-                payload, previous, digest, run_id, "partition", record_id, last_at
+            "insert into cdp.settles values (?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                *(ledger.ledger_id, version, run["sync"], ledger.identity.destination),
+                *(run["digest"], run["run_id"], run["partition"], run["last_at"]),
+            ],
+        )
+        session.execute(
+            f"""insert into cdp.delivered_rows select $ledger, $version, primary_key, operation, changed, payload,
+                previous, record_id
             from cdp.unknown_rows where {_CHOSEN} and digest = $digest and run_id = $run""",
-            values
-            | {"version": ledger.version + number, "destination": ledger.identity.destination}
-            | {"digest": run["digest"], "run": run["run_id"]},
+            values | {"version": version, "digest": run["digest"], "run": run["run_id"]},
         )
     return len(runs)
 
@@ -68,7 +74,7 @@ def _settle_delivered(session: Session, ledger: Ledger, key: str | None) -> int:
 def _release(session: Session, ledger: Ledger, key: str | None) -> int:
     """Let rows be planned again: what was never delivered is new, of the rest nobody knows the content."""
     values = {"ledger": ledger.ledger_id, "key": key}
-    delivered = "select primary_key from cdp.sync_log where ledger_id = $ledger"
+    delivered = "select primary_key from cdp.delivered_rows where ledger_id = $ledger"
     for table in (ledger.diff_table, ledger.side_table):
         session.execute(
             f'delete from {table} where {_CHOSEN_KEYS} and cast("key" as varchar) not in ({delivered})', values

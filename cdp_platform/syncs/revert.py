@@ -13,11 +13,12 @@ from cdp_platform.errors import CdpError
 from cdp_platform.syncs import controls, guards
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.ledger import Ledger
-from cdp_platform.syncs.operations import cleared_fields, count_operations, digest_of
-from cdp_platform.syncs.plan import consent_row_count, ledger_row_count, store_plan
+from cdp_platform.syncs.operations import cleared_fields, count_operations, digest_of, in_order
+from cdp_platform.syncs.plan import consent_row_count, row_count, store_plan
 from cdp_platform.syncs.records import create_desired, encoded_fields
 from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.warehouse.base import Dialect, Session
+from cdp_platform.warehouse.literals import literal
 
 
 def make_revert(engine: Engine, spec: SyncSpec, run: str, *, run_id: str) -> Plan:
@@ -28,7 +29,7 @@ def make_revert(engine: Engine, spec: SyncSpec, run: str, *, run_id: str) -> Pla
     run that delivered nothing here.
     """
 
-    def build(session: Session, ledger: Ledger) -> Plan:
+    def build(session: Session, ledger: Ledger) -> tuple[Plan, str]:
         return _revert(engine, session, spec, ledger, run=run, run_id=run_id)
 
     plan = store_plan(engine, spec, build)
@@ -37,7 +38,9 @@ def make_revert(engine: Engine, spec: SyncSpec, run: str, *, run_id: str) -> Pla
     return plan
 
 
-def _revert(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, *, run: str, run_id: str) -> Plan:
+def _revert(
+    engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, *, run: str, run_id: str
+) -> tuple[Plan, str]:
     dialect = engine.warehouse.dialect
     reverted = _run_of(session, spec, ledger, run)
     create_desired(session, dialect, spec, encoded_fields(session, dialect, spec))
@@ -47,10 +50,10 @@ def _revert(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, *,
     hold_unresolved(session, ledger)
     operations, skipped = count_operations(session)
     verdicts = guards.judge_consents(spec, ledger, consent_rows)
-    verdicts += guards.judge_removals(spec, ledger_row_count(session, ledger), operations.get("remove", 0))
+    verdicts += guards.judge_removals(spec, row_count(session, ledger.diff_table), operations.get("remove", 0))
     if operations:
         verdicts.append(Verdict(code="approved", passed=False, parameters={"rows": sum(operations.values())}))
-    return Plan(
+    plan = Plan(
         digest=digest_of(session, spec, ledger),
         sync=spec.name,
         destination=spec.connection.name,
@@ -69,6 +72,7 @@ def _revert(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, *,
         is_partial=True,
         reverts=reverted,
     )
+    return plan, in_order("select * exclude (skipped) from operations where skipped is null", operations)
 
 
 def _run_of(session: Session, spec: SyncSpec, ledger: Ledger, run: str) -> str:
@@ -119,7 +123,7 @@ def _create_operations(session: Session, dialect: Dialect, spec: SyncSpec, ledge
     """Fill the temporary table `operations` from `steps`, without the rows that are as they were already."""
     changed = ", ".join(
         f"case when {dialect.json_text('document', name)} is distinct from {dialect.json_text('present', name)}"
-        f" or (is_unknown and list_contains(fields, {_literal(name)})) then {_literal(name)} end"
+        f" or (is_unknown and list_contains(fields, {literal(name)})) then {literal(name)} end"
         for name in (entry.field for entry in spec.mapping if not entry.after_withdrawal)
     )
     names = _names(cleared_fields(spec))
@@ -177,7 +181,7 @@ def _patched(dialect: Dialect, spec: SyncSpec) -> str:
         {
             entry.field: _member("present", entry.field)
             if entry.after_withdrawal
-            else f"case when list_contains(fields, {_literal(entry.field)}) then {_member('previous', entry.field)}"
+            else f"case when list_contains(fields, {literal(entry.field)}) then {_member('previous', entry.field)}"
             f" else {_member('present', entry.field)} end"
             for entry in spec.mapping
         }
@@ -193,14 +197,10 @@ def _gone(dialect: Dialect, spec: SyncSpec) -> str:
 
 
 def _names(fields: Sequence[str]) -> str:
-    return f"cast([{', '.join(map(_literal, fields))}] as varchar[])"
+    return f"cast([{', '.join(map(literal, fields))}] as varchar[])"
 
 
 def _member(document: str, name: str) -> str:
     """SQL of one member as JSON, so that numbers and truth values stay what they are."""
     path = '$."' + name.replace('"', '\\"') + '"'
-    return f"json_extract({document}, {_literal(path)})"
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return f"json_extract({document}, {literal(path)})"

@@ -5,7 +5,9 @@ then is the journal emptied. The next run recovers what a broken run left, befor
 """
 
 import json
+from array import array
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -20,25 +22,35 @@ from cdp_platform.syncs.ledger import Ledger, read_header
 from cdp_platform.syncs.notes import LastWord, Status
 from cdp_platform.syncs.plan_files import plan_path
 from cdp_platform.syncs.unknown import keep_unknown, read_doubt
-from cdp_platform.warehouse.base import Session
+from cdp_platform.warehouse.base import Session, text_column
 
 _GONE = "status = 'delivered' and operation = 'remove'"
+_CREATED_AGAIN = (
+    """create or replace temporary table created_again as select "key" from settled where is_touched
+        and operation = 'create' and "key" in (select "key" from {diff} where fingerprint is null)""",
+    'delete from {diff} where "key" in (select "key" from created_again)',
+    'delete from {side} where "key" in (select "key" from created_again)',
+)
 _FOLD = (
-    'delete from {diff} where "key" in (select "key" from settled where is_touched)',
+    # What is created was in no table before, or is struck out by `_CREATED_AGAIN`.
+    """delete from {diff} where "key" in (select "key" from settled where is_touched and operation <> 'create')""",
     """insert into {diff} select "key", case when status = 'delivered' then fingerprint end
         from settled where is_touched and not is_gone""",
-    'delete from {side} where "key" in (select "key" from settled where is_touched)',
-    """insert into {side} select "key", match_value, coalesce(told_id, record_id), $version, $partition, $now
+    """delete from {side} where "key" in (select "key" from settled where is_touched and operation <> 'create')""",
+    """insert into {side} ("key", match_value, record_id, version)
+        select "key", match_value, coalesce(told_id, record_id), $version
         from settled where is_touched and not is_gone""",
+    "insert into cdp.settles values ($ledger, $version, $sync, $destination, $digest, $run, $partition, $now)",
     # The values are read from the plan's file here and nowhere else: they are most of its size.
-    """insert into cdp.sync_log select $ledger, $version, $sync, $destination, cast(planned."key" as varchar),
+    """insert into cdp.delivered_rows select $ledger, $version, cast(planned."key" as varchar),
         planned.operation, to_json(planned.changed),
         case when planned.operation = 'remove' then '{{}}'
             when planned.operation <> 'withdraw' or planned.previous is null then planned.payload
             else json_merge_patch(planned.previous, planned.payload) end,
-        planned.previous, $digest, $run, $partition, coalesce(settled.told_id, planned.record_id), $now
-        from {planned} as planned join settled on settled.ordinal = planned.ordinal
-        where settled.status = 'delivered'""",
+        planned.previous, coalesce(reasons.told_id, planned.record_id)
+        from {planned} as planned
+        left join reasons on reasons.row_ordinal = planned.ordinal
+        where planned.ordinal not in (select ordinal from undelivered)""",
     """create or replace temporary table refused as
         select settled.*, coalesce(known.attempts, 0) + 1 as attempts, coalesce(known.first_at, $now) as first_at
         from settled left join cdp.rejected_rows as known
@@ -46,7 +58,8 @@ _FOLD = (
             and known.fingerprint is not distinct from cast(settled.fingerprint as varchar)
         where settled.status = 'rejected'""",
     """delete from cdp.rejected_rows where ledger_id = $ledger and primary_key in (
-        select cast("key" as varchar) from settled where status in ('delivered', 'rejected'))""",
+        select cast("key" as varchar) from settled where status in ('delivered', 'rejected')
+            and cast("key" as varchar) in (select primary_key from cdp.rejected_rows where ledger_id = $ledger))""",
     # Retried after 15 minutes, then four times as late each time, daily at last; after seven days by hand only.
     """insert into cdp.rejected_rows select $ledger, $sync, cast("key" as varchar), operation,
         cast(fingerprint as varchar), code, parameters, attempts, first_at, $now,
@@ -139,7 +152,7 @@ def _fold(
     record: RunRecord,
     retry_until: datetime | None,
 ) -> None:
-    _register_told(session, word)
+    _register_told(session, word, plan.to_send)
     operations = session.parquet(plan_path(engine.home, plan.sync, plan.digest))
     session.execute(
         f"""create or replace temporary table settled as
@@ -150,7 +163,10 @@ def _fold(
             {_GONE} as is_gone
         from {operations} as planned
         join told on told.ordinal = planned.ordinal and told.status <> ''
-        left join reasons on reasons.ordinal = planned.ordinal"""
+        left join reasons on reasons.row_ordinal = planned.ordinal"""
+    )
+    session.execute(
+        "create or replace temporary table undelivered as select ordinal from told where status <> 'delivered'"
     )
     values = {
         "ledger": ledger.ledger_id,
@@ -163,36 +179,39 @@ def _fold(
         "now": record.ended_at,
         "retry": retry_until,
     }
-    for statement in _FOLD:
+    [doubtful] = session.rows(f"select count(*) as row_count from {ledger.diff_table} where fingerprint is null")
+    for statement in (*(_CREATED_AGAIN if doubtful["row_count"] else ()), *_FOLD):
         sql = statement.format(diff=ledger.diff_table, side=ledger.side_table, planned=operations)
         session.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
     if plan.at_most_once:
         keep_unknown(engine.journal, session, plan, word, operations, values)
 
 
-def _register_told(session: Session, word: LastWord) -> None:
-    """Let SQL read the last word: `told` (ordinal, status, uncertain) and `reasons` (ordinal, code, parameters, id)."""
-    names = pa.array(["", *Status], pa.string())
-    told = {
-        "ordinal": pa.array(range(len(word.statuses)), pa.int64()),
-        "status": names.take(_bytes(word.statuses)),
-        "uncertain": _bytes(word.uncertain),
-    }
-    session.register("told", pa.table(told))
+def _register_told(session: Session, word: LastWord, rows: int) -> None:
+    """Let SQL read the last word: `told` (ordinal, status, uncertain), a row for each of `rows`, and, of single rows,
+    `reasons` (row_ordinal, code, parameters, told_id).
+    """
+    missing = bytes(rows - len(word.statuses))
+    told = [text_column(["", *Status]).take(_bytes(word.statuses + missing)), _bytes(word.uncertain + missing)]
+    session.register("told", pa.Table.from_arrays(told, names=["status", "uncertain"]))
     special = sorted(word.reasons.keys() | word.record_ids.keys())
     notes = [word.reasons.get(ordinal) for ordinal in special]
     parameters = [json.dumps(dict(note.parameters)) if note and note.parameters else None for note in notes]
-    columns = {
-        "ordinal": pa.array(special, pa.int64()),
-        "code": pa.array([note.code if note else None for note in notes], pa.string()),
-        "parameters": pa.array(parameters, pa.string()),
-        "told_id": pa.array([word.record_ids.get(ordinal) for ordinal in special], pa.string()),
-    }
-    session.register("reasons", pa.table(columns))
+    columns = [
+        _integers(special),
+        text_column(note.code if note else None for note in notes),
+        text_column(parameters),
+        text_column(word.record_ids.get(ordinal) for ordinal in special),
+    ]
+    session.register("reasons", pa.Table.from_arrays(columns, names=["row_ordinal", "code", "parameters", "told_id"]))
 
 
 def _bytes(values: bytearray) -> pa.Array:
     return pa.Array.from_buffers(pa.uint8(), len(values), [None, pa.py_buffer(bytes(values))])
+
+
+def _integers(values: Sequence[int]) -> pa.Array:
+    return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(array("q", values).tobytes())])
 
 
 def _close_books(session: Session, ledger: Ledger, plan: Plan, record: RunRecord, settle_id: str) -> None:

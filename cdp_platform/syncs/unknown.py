@@ -40,7 +40,7 @@ _KEEP = (
             null, null, null
         from settled
         join {{planned}} as planned on planned.ordinal = settled.ordinal
-        join attempts on attempts.ordinal = settled.ordinal
+        join attempts on attempts.row_ordinal = settled.ordinal
         left join known_doubt on known_doubt.primary_key = cast(settled."key" as varchar)
         where {_DOUBTFUL}""",
 )
@@ -135,7 +135,7 @@ def unknown_rows(session: Session, spec: SyncSpec, *, key: str | None = None) ->
 
 
 def _attempts(journal: Journal, plan: Plan, word: LastWord) -> pa.Table:
-    """The newest request of each row in doubt: ordinal, batch, request_id (nullable), noted_at."""
+    """The newest request of each row in doubt: row_ordinal, batch, request_id (nullable), noted_at."""
     doubtful = word.ordinals(Status.UNKNOWN, Status.UNANSWERED)
     found: dict[int, tuple[int, str | None, datetime]] = {}
     with journal.transaction() as connection:
@@ -150,7 +150,7 @@ def _attempts(journal: Journal, plan: Plan, word: LastWord) -> pa.Table:
             found |= dict.fromkeys(doubtful.intersection(range(first, last + 1)), told)
     return pa.table(
         {
-            "ordinal": pa.array(list(found), pa.int64()),
+            "row_ordinal": pa.array(list(found), pa.int64()),
             "batch": pa.array([batch for batch, _, _ in found.values()], pa.int64()),
             "request_id": pa.array([request_id for _, request_id, _ in found.values()], pa.string()),
             "noted_at": pa.array([noted_at for _, _, noted_at in found.values()], pa.timestamp("us", tz="UTC")),

@@ -3,7 +3,7 @@
 A session is opened late and closed early; none is held while a destination is being talked to.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,11 +28,15 @@ class Dialect(Protocol):
         """Quote `schema.table`, part by part."""
         ...
 
-    def encoded(self, expression: str, field_type: FieldType) -> str:
-        """Cast to the declared type and to what JSON can hold exactly: text in NFC, decimals and times as text.
+    def exact(self, expression: str, column_type: str, field_type: FieldType) -> str:
+        """Cast to the declared type, text to NFC, times to UTC: what is compared and fingerprinted.
 
         Values that cannot be said in the type do not fail: `misfit` finds them.
         """
+        ...
+
+    def encoded(self, exact: str, field_type: FieldType) -> str:
+        """Turn an `exact` value into what JSON can hold without loss: decimals and times become text."""
         ...
 
     def misfit(self, expression: str, column_type: str, field_type: FieldType) -> str | None:
@@ -47,8 +51,8 @@ class Dialect(Protocol):
         """Extract one member of a JSON document as text; SQL NULL where it is absent or null."""
         ...
 
-    def json_has(self, document: str, member: str) -> str:
-        """Say whether a JSON document names a member, be it null."""
+    def json_changes(self, new: str, old: str, members: Sequence[str]) -> str:
+        """List the members that `new` names and `old` does not name with the same value. Both are JSON documents."""
         ...
 
     def fingerprint(self, expressions: Sequence[str]) -> str:
@@ -71,8 +75,8 @@ class Session(Protocol):
         """Run a query with a small answer."""
         ...
 
-    def arrow(self, sql: str, parameters: Parameters = ()) -> pa.Table:
-        """Run a query and keep its answer in Arrow."""
+    def batches(self, sql: str, parameters: Parameters = ()) -> Iterator[pa.RecordBatch]:
+        """Run a query and read its answer bit by bit, in Arrow."""
         ...
 
     def write_parquet(self, sql: str, path: Path) -> None:
@@ -80,11 +84,11 @@ class Session(Protocol):
         ...
 
     def register(self, name: str, table: pa.Table) -> None:
-        """Let SQL of this session read an Arrow table by `name`."""
+        """Let SQL of this session read an Arrow table by `name`; a column `ordinal` counts its rows from 0."""
         ...
 
     def parquet(self, path: Path) -> str:
-        """Name a Parquet file in SQL."""
+        """Name a Parquet file in SQL; a column `ordinal` counts its rows from 0."""
         ...
 
     def columns(self, relation: str) -> dict[str, str]:
@@ -111,3 +115,11 @@ class Warehouse(Protocol):
     def exclusive(self, purpose: str) -> AbstractContextManager[None]:
         """Keep other processes of the platform out while a tool (dbt, dlt) opens the warehouse itself."""
         ...
+
+
+def text_column(values: Iterable[str | None]) -> pa.StringArray:
+    """Make an Arrow column of texts; `pa.array` would import pandas, which takes a second."""
+    column = pa.lib.StringBuilder()
+    for value in values:
+        column.append(value)
+    return column.finish()

@@ -8,21 +8,25 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from cdp_platform.domain.syncs import FieldKind, FieldType
 from cdp_platform.errors import WarehouseError, WarehouseLocked
 from cdp_platform.warehouse.base import Parameters, Row
+from cdp_platform.warehouse.literals import literal, quoted, with_literals
 
 _WAIT_STEP_SECONDS = 0.05
+_BATCH_ROWS = 100_000
 _DUCKDB_HOLDER = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
-_LAST_MOMENT = {FieldKind.DATE: "9999-12-31", FieldKind.TIMESTAMP: "9999-12-31 23:59:59.999999+00"}
+_LAST_MOMENT = {FieldKind.DATE: "9999-12-31", FieldKind.TIMESTAMP: "9999-12-31 23:59:59.999999"}
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT"}
 
 
@@ -35,45 +39,59 @@ class DuckDbDialect:
     def relation(self, name: str) -> str:
         return ".".join(self.quote(part) for part in name.split("."))
 
-    def encoded(self, expression: str, field_type: FieldType) -> str:
+    def exact(self, expression: str, column_type: str, field_type: FieldType) -> str:
         match field_type.kind:
             case FieldKind.TEXT:
                 return f"nfc_normalize(cast({expression} as varchar))"
             case FieldKind.INTEGER:
                 return f"try_cast({expression} as hugeint)"
             case FieldKind.DECIMAL:
-                return f"cast(try_cast({expression} as decimal({field_type.precision},{field_type.scale})) as varchar)"
-            case FieldKind.BOOLEAN:
-                return f"try_cast({expression} as boolean)"
-            case FieldKind.DATE:
-                return f"strftime(try_cast({expression} as date), '%Y-%m-%d')"
+                return f"try_cast({expression} as decimal({field_type.precision},{field_type.scale}))"
+            case FieldKind.TIMESTAMP if column_type.upper() == "TIMESTAMP":
+                return expression
             case FieldKind.TIMESTAMP:
-                return f"strftime(try_cast({expression} as timestamptz) at time zone 'UTC', '%Y-%m-%dT%H:%M:%S.%fZ')"
+                # `at time zone` would take four times as long.
+                return f"make_timestamp(epoch_us(try_cast({expression} as timestamptz)))"
+            case kind:
+                return f"try_cast({expression} as {kind})"
+
+    def encoded(self, exact: str, field_type: FieldType) -> str:
+        match field_type.kind:
+            case FieldKind.DECIMAL:
+                return f"cast({exact} as varchar)"
+            case FieldKind.DATE:
+                return f"strftime({exact}, '%Y-%m-%d')"
+            case FieldKind.TIMESTAMP:
+                return f"strftime({exact}, '%Y-%m-%dT%H:%M:%S.%fZ')"
+        return exact
 
     def misfit(self, expression: str, column_type: str, field_type: FieldType) -> str | None:
         match field_type.kind:
             case FieldKind.TEXT:
                 # nfc_normalize would cut the text at the NUL without a word.
-                fits = f"not contains(cast({expression} as varchar), chr(0))"
+                return f"contains(cast({expression} as varchar), chr(0))"
             case FieldKind.DATE | FieldKind.TIMESTAMP as kind:
-                name = "date" if kind is FieldKind.DATE else "timestamptz"
-                bounds = f"{name} '0001-01-01' and {name} '{_LAST_MOMENT[kind]}'"
-                fits = f"coalesce(try_cast({expression} as {name}) between {bounds}, false)"
+                bounds = f"{kind} '0001-01-01' and {kind} '{_LAST_MOMENT[kind]}'"
+                fits = f"coalesce({self.exact(expression, column_type, field_type)} between {bounds}, false)"
             case _ if self.field_type(column_type) == field_type:
                 return None
             case _:
-                fits = f"{self.encoded(expression, field_type)} is not null"
+                fits = f"{self.exact(expression, column_type, field_type)} is not null"
         return f"({expression} is not null and not ({fits}))"
 
     def json_object(self, members: Mapping[str, str]) -> str:
-        pairs = ", ".join(f"{_literal(name)}, {expression}" for name, expression in members.items())
+        pairs = ", ".join(f"{literal(name)}, {expression}" for name, expression in members.items())
         return f"cast(json_object({pairs}) as varchar)"
 
     def json_text(self, document: str, member: str) -> str:
         return f"json_extract_string({document}, {_path(member)})"
 
-    def json_has(self, document: str, member: str) -> str:
-        return f"coalesce(json_exists({document}, {_path(member)}), false)"
+    def json_changes(self, new: str, old: str, members: Sequence[str]) -> str:
+        # One look at each document: an extraction for each member would parse it as often.
+        names, paths = _list(map(literal, members)), _list(map(_path, members))
+        values = f"list_zip({names}, json_extract({new}, {paths}), json_extract({old}, {paths}))"
+        differs = "lambda member: member[2] is not null and member[2] is distinct from member[3]"
+        return f"list_transform(list_filter({values}, {differs}), lambda member: member[1])"
 
     def fingerprint(self, expressions: Sequence[str]) -> str:
         return f"hash({', '.join(expressions)})"
@@ -99,31 +117,46 @@ class DuckDbDialect:
 class DuckDbSession:
     """A session on one DuckDB connection."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+        """Use `connection`; what is registered lies in `folder`, which goes with the session."""
         self._connection = connection
+        self._folder = folder
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
         with _translated():
-            self._connection.execute(sql, _bound(parameters))
+            self._run(sql, parameters)
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         with _translated():
-            cursor = self._connection.execute(sql, _bound(parameters))
+            cursor = self._run(sql, parameters)
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def arrow(self, sql: str, parameters: Parameters = ()) -> pa.Table:
+    def batches(self, sql: str, parameters: Parameters = ()) -> Iterator[pa.RecordBatch]:
         with _translated():
-            return self._connection.execute(sql, _bound(parameters)).to_arrow_table()
+            yield from self._run(sql, parameters).to_arrow_reader(_BATCH_ROWS)
 
     def write_parquet(self, sql: str, path: Path) -> None:
-        self.execute(f"copy ({sql}) to {_literal(str(path))} (format parquet)")
+        # Documents differ from row to row: a dictionary of them would only cost time.
+        self.execute(f"copy ({sql}) to {literal(str(path))} (format parquet, dictionary_size_limit 1)")
 
     def register(self, name: str, table: pa.Table) -> None:
-        self._connection.register(name, table)
+        path = self._folder / f"{name}.parquet"
+        pq.write_table(table, path)
+        self.execute(f"create or replace temporary view {quoted(name)} as select * from {self.parquet(path)}")
 
     def parquet(self, path: Path) -> str:
-        return f"read_parquet({_literal(str(path))})"
+        rows = f"read_parquet({literal(str(path))}, file_row_number = true)"
+        return f"(select file_row_number as ordinal, * exclude (file_row_number) from {rows})"
+
+    def _run(self, sql: str, parameters: Parameters) -> duckdb.DuckDBPyConnection:
+        if not parameters:
+            return self._connection.execute(sql)
+        # DuckDB's client imports pandas, which takes a second, for the first value that it binds.
+        written = with_literals(sql, parameters)
+        return (
+            self._connection.execute(sql, _bound(parameters)) if written is None else self._connection.execute(written)
+        )
 
     def columns(self, relation: str) -> dict[str, str]:
         name = ".".join(quoted(part) for part in relation.split("."))
@@ -170,12 +203,12 @@ class DuckDbWarehouse:
 
     @contextmanager
     def session(self, purpose: str) -> Iterator[DuckDbSession]:
-        with self.exclusive(purpose):
-            connection = self._connect()
-            try:
-                yield DuckDbSession(connection)
-            finally:
-                connection.close()
+        with (
+            self.exclusive(purpose),
+            TemporaryDirectory(prefix="cdp-") as folder,
+            closing(self._connect()) as connection,
+        ):
+            yield DuckDbSession(connection, Path(folder))
 
     @contextmanager
     def exclusive(self, purpose: str) -> Iterator[None]:
@@ -212,9 +245,9 @@ class DuckDbWarehouse:
                 connection = duckdb.connect(str(self.path))
                 connection.execute("set TimeZone = 'UTC'")
                 for name, value in self._settings.items():
-                    connection.execute(f"set {name} = {_literal(value)}")
+                    connection.execute(f"set {name} = {literal(value)}")
                 for name, path in self._attached.items():
-                    connection.execute(f"attach {_literal(str(path))} as {self.dialect.quote(name)} (read_only)")
+                    connection.execute(f"attach {literal(str(path))} as {self.dialect.quote(name)} (read_only)")
                 return connection
             except duckdb.IOException as error:
                 holder = _DUCKDB_HOLDER.search(str(error))
@@ -252,15 +285,10 @@ def _first_line(error: Exception) -> str:
     return re.sub(r"'[^']*'", "'…'", str(error).splitlines()[0])[:300]
 
 
-def quoted(identifier: str) -> str:
-    """Quote one identifier."""
-    return '"' + identifier.replace('"', '""') + '"'
+def _list(expressions: Iterable[str]) -> str:
+    return f"[{', '.join(expressions)}]"
 
 
 def _path(member: str) -> str:
     """SQL of the path to one member of a JSON document."""
-    return _literal('$."' + member.replace('"', '\\"') + '"')
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    return literal('$."' + member.replace('"', '\\"') + '"')

@@ -192,7 +192,7 @@ def test_a_former_address_without_permission_is_not_written(shop: Shop) -> None:
 def test_a_value_that_is_not_known_is_not_reverted(shop: Shop) -> None:
     shop.people([person_of(1)])
     shop.run()
-    shop.sql("update cdp.sync_log set previous = null, operation = 'update'")
+    shop.sql("update cdp.delivered_rows set previous = null, operation = 'update'")
     assert revert(shop, "run-1").skipped == {"not_revertible": 1}
 
 
