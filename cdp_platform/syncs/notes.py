@@ -1,6 +1,6 @@
 """What the journal says: one line a request, and the last word on each row that the lines add up to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -58,7 +58,7 @@ class RequestNote:
 
 _NUMBERED = (None, *Status)
 """A status as one byte: its place here; 0 for rows that were never noted."""
-_DOUBTFUL = (Status.INTENT, Status.UNANSWERED, Status.SUBMITTED)
+_OPEN = (Status.INTENT, Status.UNANSWERED, Status.SUBMITTED)
 _DELIVERED = _NUMBERED.index(Status.DELIVERED)
 
 
@@ -83,20 +83,26 @@ class LastWord:
         """The status of one row."""
         return _NUMBERED[self.statuses[ordinal]] if ordinal < len(self.statuses) else None
 
-    def ordinals(self, *statuses: Status) -> set[int]:
-        """The rows that have one of these statuses."""
-        bytes_of = {_NUMBERED.index(status) for status in statuses}
-        return {ordinal for ordinal, byte in enumerate(self.statuses) if byte in bytes_of}
+    def in_doubt(self) -> set[int]:
+        """The rows that may have been processed without a word of it that can be believed."""
+        open_bytes = {_NUMBERED.index(status) for status in (*_OPEN, Status.UNKNOWN)}
+        found = {ordinal for ordinal, byte in enumerate(self.statuses) if byte in open_bytes}
+        return found | set(self._refused_in_doubt())
 
-    def doubt_as(self, status: Status) -> None:
-        """Give every row in doubt this status, also rows that were refused after a request without an answer."""
-        byte = _NUMBERED.index(status)
-        for doubtful in _DOUBTFUL:
-            self.statuses = self.statuses.replace(bytes([_NUMBERED.index(doubtful)]), bytes([byte]))
+    def give_up(self) -> None:
+        """Call every row in doubt unknown."""
+        unknown = _NUMBERED.index(Status.UNKNOWN)
+        for status in _OPEN:
+            self.statuses = self.statuses.replace(bytes([_NUMBERED.index(status)]), bytes([unknown]))
+        for ordinal in self._refused_in_doubt():
+            self.statuses[ordinal] = unknown
+
+    def _refused_in_doubt(self) -> Iterator[int]:
+        """Rows that are not delivered although a request without an answer may have been processed."""
         ordinal = self.uncertain.find(1)
         while ordinal >= 0:
             if self.statuses[ordinal] != _DELIVERED:
-                self.statuses[ordinal] = byte
+                yield ordinal
             ordinal = self.uncertain.find(1, ordinal + 1)
 
     def read(self, number: int, status: Status, spans: list[list[int]], details: dict[str, Any]) -> None:

@@ -22,7 +22,7 @@ def resolve(engine: Engine, spec: SyncSpec, *, is_delivered: bool, resolved_by: 
         values = {"ledger": ledger.ledger_id, "key": key}
         [found] = session.rows(f"select count(*) as row_count from cdp.unknown_rows where {_CHOSEN}", values)
         if not found["row_count"]:
-            which = "no row with this key" if key else "no row"
+            which = "no row" if key is None else "no row with this key"
             raise CdpError(
                 f"{which} of sync {spec.name} has an unknown outcome.", remedy=f"See: cdp resolve {spec.name}."
             )

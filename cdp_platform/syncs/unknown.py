@@ -17,10 +17,14 @@ from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.syncs.answer_rules import KEY_MARGIN_SECONDS
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.ledger import Ledger, ensure_tables
-from cdp_platform.syncs.notes import LastWord, Status
+from cdp_platform.syncs.notes import LastWord
 from cdp_platform.warehouse.base import Session, Warehouse
 
-_DOUBTFUL = "settled.status in ('unknown', 'intent', 'unanswered', 'submitted')"
+# What was refused and is touched was refused only after a request without an answer.
+_DOUBTFUL = (
+    "(settled.status in ('unknown', 'intent', 'unanswered', 'submitted')"
+    " or settled.status = 'rejected' and settled.is_touched)"
+)
 _OPEN = "ledger_id = $ledger and resolved_at is null and primary_key in"
 _KEEP = (
     # What was known of the same delivery before: since when, and until when its key may be repeated.
@@ -75,7 +79,8 @@ def retry_until(plan: Plan, begun_at: datetime | None) -> datetime | None:
 def read_doubt(journal: Journal, plan: Plan, word: LastWord) -> datetime | None:
     """Let the last word say what doubt means where a row may be sent once; the answer is `retry_until`.
 
-    Rows in doubt are unknown; while their keys are remembered they are pending, and the next run repeats them.
+    Rows in doubt are unknown; while their keys are remembered they are pending, or refused for the time being, and a
+    later run repeats them.
     """
     with journal.transaction() as connection:
         (begun,) = connection.execute(
@@ -83,8 +88,10 @@ def read_doubt(journal: Journal, plan: Plan, word: LastWord) -> datetime | None:
         ).fetchone()
     until = retry_until(plan, datetime.fromisoformat(begun) if begun else None)
     is_repeatable = until is not None and until > datetime.now(UTC)
-    word.doubt_as(Status.UNANSWERED if is_repeatable else Status.UNKNOWN)
-    return until if is_repeatable else None
+    if is_repeatable:
+        return until
+    word.give_up()
+    return None
 
 
 def keep_unknown(
@@ -136,7 +143,7 @@ def unknown_rows(session: Session, spec: SyncSpec, *, key: str | None = None) ->
 
 def _attempts(journal: Journal, plan: Plan, word: LastWord) -> pa.Table:
     """The newest request of each row in doubt: row_ordinal, batch, request_id (nullable), noted_at."""
-    doubtful = word.ordinals(Status.UNKNOWN, Status.UNANSWERED)
+    doubtful = word.in_doubt()
     found: dict[int, tuple[int, str | None, datetime]] = {}
     with journal.transaction() as connection:
         lines = connection.execute(

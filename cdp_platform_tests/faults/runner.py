@@ -1,8 +1,8 @@
 """One process of the platform, made to be killed: `python -m cdp_platform_tests.faults.runner HOME BASE_URL`.
 
-Plans and sends the sync of the scenario until a plan has nothing to send. The environment's CDP_KILL_AT,
-`place:hit`, names the faultpoint and the pass at which the process kills itself. An undisturbed process prints a line
-of JSON: how often it passed each place, and how many runs it made.
+Plans and sends the sync of the scenario, or with `--events OBJECT` that of events, until a plan has nothing to send.
+The environment's CDP_KILL_AT, `place:hit`, names the faultpoint and the pass at which the process kills itself. An
+undisturbed process prints a line of JSON: how often it passed each place, and how many runs it made.
 """
 
 import argparse
@@ -15,12 +15,14 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
-from cdp_platform.syncs import faultpoints, lease
+from cdp_platform.syncs import faultpoints, job_watch, lease
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.exchange import Timing
 from cdp_platform.syncs.plan import make_plan
 from cdp_platform.syncs.send import send_plan
+from cdp_platform_tests.faults import event_scenario
 from cdp_platform_tests.faults.scenario import engine_of, spec_of
 
 MOST_RUNS = 6
@@ -35,7 +37,7 @@ def main() -> int:
     if options.lease_seconds:
         lease.LEASE_SECONDS = options.lease_seconds
     try:
-        runs = _run_until_quiet(engine_of(options.home), options.base_url, most=options.most_runs)
+        runs = _run_until_quiet(*_scenario(options), most=options.most_runs)
     except CdpError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 3
@@ -43,8 +45,14 @@ def main() -> int:
     return 0
 
 
-def _run_until_quiet(engine: Engine, base_url: str, *, most: int) -> int:
-    spec = spec_of(base_url)
+def _scenario(options: argparse.Namespace) -> tuple[Engine, SyncSpec]:
+    if options.events:
+        job_watch.FIRST_PAUSE_SECONDS = 0.05
+        return event_scenario.engine_of(options.home), event_scenario.spec_of(options.base_url, options.events)
+    return engine_of(options.home), spec_of(options.base_url)
+
+
+def _run_until_quiet(engine: Engine, spec: SyncSpec, *, most: int) -> int:
     for number in range(most):
         run_id = f"run-{uuid.uuid4().hex[:12]}"
         plan = make_plan(engine, spec, run_id=run_id)
@@ -74,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     parser.add_argument("home", type=Path)
     parser.add_argument("base_url")
+    parser.add_argument("--events", choices=event_scenario.OBJECTS, default=None)
     parser.add_argument("--lease-seconds", type=float, default=None)
     parser.add_argument("--most-runs", type=int, default=MOST_RUNS)
     return parser

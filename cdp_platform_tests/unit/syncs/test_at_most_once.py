@@ -191,13 +191,19 @@ def test_an_intent_that_a_dead_run_left_is_unknown(shop: Shop, moment: str) -> N
     assert unknown_keys(shop) == [f"p-{number:03}" for number in range(10, 20)]
 
 
-def test_a_row_in_doubt_and_then_refused_is_unknown_and_not_rejected(shop: Shop) -> None:
+def test_a_row_in_doubt_and_then_refused_is_not_tried_again_once_its_key_is_forgotten(shop: Shop) -> None:
     events_of(shop, key_seconds=DAY_SECONDS)
     write_events(shop, range(1))
     shop.session.fail_next(TemporarilyDown("timeout"), is_processed=True)
     shop.session.fail_next(Refused("gone", status=404))
-    assert shop.run().counts == Counts(planned=1, pending=1)
+    assert shop.run().counts == Counts(planned=1, rejected=1)
     assert unknown_keys(shop) == ["p-000"]
+    assert shop.run().skipped_reasons == {"held": 1}
+    shop.sql("update cdp.rejected_rows set next_at = current_timestamp")
+    shop.sql("update cdp.unknown_rows set retry_until = current_timestamp - interval 1 second")
+    shop.account.forget_keys()
+    assert shop.run().skipped_reasons == {"unresolved": 1}
+    assert processed_twice(shop) == set()
 
 
 def test_a_row_that_is_harmless_twice_is_tried_again_until_it_is_known(shop: Shop) -> None:
