@@ -10,6 +10,7 @@ from cdp_platform.domain.syncs import Connection
 from cdp_platform.errors import AuthenticationFailed
 
 _HOME_VARIABLE: Final = "CDP_HOME"
+_PLANS_VARIABLE: Final = "CDP_PLANS_URL"
 
 
 @final
@@ -68,6 +69,9 @@ def resolve_base_url(connection: Connection, default: str) -> str:
 
 
 def cdp_home() -> Home:
-    """Tell where the platform keeps its state: CDP_HOME, else `.cdp` under the current directory; absolute."""
-    text = os.environ.get(_HOME_VARIABLE, "").strip()
-    return Home(root=Path(text or ".cdp").expanduser().absolute())
+    """Tell where the platform keeps its state: CDP_HOME, else `.cdp` under the current directory; absolute.
+
+    CDP_PLANS_URL, where set, is the folder in which plan files are shared.
+    """
+    root, plans_url = (os.environ.get(name, "").strip() for name in (_HOME_VARIABLE, _PLANS_VARIABLE))
+    return Home(root=Path(root or ".cdp").expanduser().absolute(), plans_url=plans_url or None)

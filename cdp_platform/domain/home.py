@@ -9,6 +9,8 @@ class Home:
     """The paths under `CDP_HOME`. Nothing is created by asking for one."""
 
     root: Path
+    plans_url: str | None = None
+    """Where plan files are shared, as an fsspec URL; None: they lie in `plans` only."""
 
     @property
     def warehouse(self) -> Path:

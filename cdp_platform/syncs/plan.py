@@ -5,7 +5,6 @@ sent is counted by reason. The operations are written once to a file named by th
 verdict goes to the journal. A plan changes nothing at the destination, and asks it nothing where nothing is to be sent.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, ledger_id, open_ledger
 from cdp_platform.syncs.operations import count_operations, create_operations, digest_of, planned_rows
-from cdp_platform.syncs.plan_files import expire, keep, plan_path
+from cdp_platform.syncs.plan_files import draft_path, expire, keep
 from cdp_platform.syncs.records import create_desired, encoded_fields, register_keys
 from cdp_platform.syncs.settle import recover
 from cdp_platform.syncs.unknown import hold_unresolved
@@ -117,8 +116,7 @@ def _judged_by_destination(engine: Engine, spec: SyncSpec, plan: Plan) -> Plan:
 
 def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> Plan:
     """Compute and store a plan against the ledger of one account."""
-    folder = engine.home.plans / spec.name
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = draft_path(engine.home, spec.name)
     name = ledger_id(identity(spec, account_id))
     with held_lease(engine.journal, name) as lease:
         finish_jobs(engine, spec, lease)
@@ -127,13 +125,11 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
             if is_at_most_once(engine, spec):
                 require_current(engine.journal, spec, ledger)
             ledger = recover(engine, session, ledger)
-            expire(folder, {digest for digest, _ in engine.journal.open_digests(name)})
+            expire(engine.home, spec.name, {digest for digest, _ in engine.journal.open_digests(name)})
             with session.transaction():
                 plan, rows = build(session, ledger)
-                path = plan_path(engine.home, spec.name, plan.digest)
-                draft = folder / f"draft-{os.getpid()}"
                 session.write_parquet(rows, draft)
-            keep(draft, path)
+            keep(draft, engine.home, spec.name, plan.digest)
     return _under_rule(engine, spec, plan)
 
 

@@ -25,6 +25,7 @@ from cdp_platform.warehouse.literals import literal, quoted, with_literals
 
 _WAIT_STEP_SECONDS = 0.05
 _BATCH_ROWS = 100_000
+_ROW_GROUP_ROWS = 20_480
 _DUCKDB_HOLDER = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
 _LAST_MOMENT = {FieldKind.DATE: "9999-12-31", FieldKind.TIMESTAMP: "9999-12-31 23:59:59.999999"}
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT"}
@@ -137,8 +138,9 @@ class DuckDbSession:
             yield from self._run(sql, parameters).to_arrow_reader(_BATCH_ROWS)
 
     def write_parquet(self, sql: str, path: Path) -> None:
-        # Documents differ from row to row: a dictionary of them would only cost time.
-        self.execute(f"copy ({sql}) to {literal(str(path))} (format parquet, dictionary_size_limit 1)")
+        # Documents differ from row to row: a dictionary of them would only cost time. A group of rows lies in memory.
+        options = f"format parquet, dictionary_size_limit 1, row_group_size {_ROW_GROUP_ROWS}"
+        self.execute(f"copy ({sql}) to {literal(str(path))} ({options})")
 
     def register(self, name: str, table: pa.Table) -> None:
         path = self._folder / f"{name}.parquet"
@@ -181,6 +183,7 @@ class DuckDbWarehouse:
     """A DuckDB file. `wait_seconds` bounds the wait for another process; `clock` and `sleep` are for tests.
 
     `attached` are further DuckDB files by the name under which models in them are read: `name.schema.table`.
+    `memory` is what a session may hold before it goes on on disk: DuckDB would take four fifths of the machine.
     """
 
     def __init__(
@@ -189,7 +192,7 @@ class DuckDbWarehouse:
         *,
         wait_seconds: float = 60.0,
         attached: Mapping[str, Path] | None = None,
-        settings: Mapping[str, str] | None = None,
+        memory: str = "1GB",
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -197,7 +200,7 @@ class DuckDbWarehouse:
         self.path = path
         self._wait_seconds = wait_seconds
         self._attached = dict(attached or {})
-        self._settings = dict(settings or {})
+        self._memory = memory
         self._clock = clock
         self._sleep = sleep
 
@@ -244,8 +247,7 @@ class DuckDbWarehouse:
             try:
                 connection = duckdb.connect(str(self.path))
                 connection.execute("set TimeZone = 'UTC'")
-                for name, value in self._settings.items():
-                    connection.execute(f"set {name} = {literal(value)}")
+                connection.execute(f"set memory_limit = {literal(self._memory)}")
                 for name, path in self._attached.items():
                     connection.execute(f"attach {literal(str(path))} as {self.dialect.quote(name)} (read_only)")
                 return connection

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from cdp_platform.domain.home import Home
 from cdp_platform.errors import LeaseLost, Refused, TemporarilyDown
 from cdp_platform.syncs import plan as plan_module
 from cdp_platform.syncs import plan_files
@@ -76,12 +77,12 @@ def test_a_plan_is_put_in_its_place_before_another_may_sweep_the_folder(
     shop.people([person_of(1)])
     kept = []
 
-    def keep_under_the_lease(draft: Path, path: Path) -> None:
+    def keep_under_the_lease(draft: Path, home: Home, sync: str, digest: str) -> None:
         (ledger,) = [name for (name,) in _ledgers(shop)]
         with pytest.raises(LeaseLost), held_lease(shop.engine.journal, ledger):
             raise AssertionError("the lease was free")
-        plan_files.keep(draft, path)
-        kept.append(path)
+        plan_files.keep(draft, home, sync, digest)
+        kept.append(digest)
 
     monkeypatch.setattr(plan_module, "keep", keep_under_the_lease)
     shop.plan()
