@@ -156,7 +156,10 @@ def _usage(parameter: Any) -> str:
     name = _name(parameter)
     if parameter.param_type_name == "argument":
         return name
-    return f"[{name}]" if parameter.is_flag else f"[{name} {_KINDS[parameter.type.name]}]"
+    if parameter.is_flag:
+        return f"[{name}]"
+    choices = getattr(parameter.type, "choices", ())
+    return f"[{name} {'|'.join(map(str, choices)) or _KINDS[parameter.type.name]}]"
 
 
 def _name(parameter: Any) -> str:
