@@ -198,8 +198,7 @@ class Exchange:
                 raise
             self._count_doubt(failure)
         else:
-            self.doubts = 0
-            self.note(rows, Status.DELIVERED, batch=batch, attempt=attempt, outcomes=told)
+            self._answered(rows, told, batch=batch, attempt=attempt)
 
     def _found(self, rows: Batch) -> Batch:
         """Look up the record ids that a removal needs; a record that does not exist is gone already."""
@@ -246,18 +245,22 @@ class Exchange:
                 if isinstance(reading, Job):
                     self._submitted(rows, attempts, reading, answer.request_id)
                     return
-                self.doubts = 0
-                self.note(
-                    rows,
-                    Status.DELIVERED,
-                    batch=batch,
-                    attempt=attempts.number,
-                    outcomes=told,
-                    request_id=answer.request_id,
-                )
-                faultpoint("outcome.committed")
+                self._answered(rows, told, batch=batch, attempt=attempts.number, request_id=answer.request_id)
                 return
             self.timing.sleep(pause)
+
+    def _answered(
+        self,
+        rows: Batch,
+        told: Mapping[int, RowOutcome],
+        *,
+        batch: int,
+        attempt: int,
+        request_id: str | None = None,
+    ) -> None:
+        self.doubts = 0
+        self.note(rows, Status.DELIVERED, batch=batch, attempt=attempt, outcomes=told, request_id=request_id)
+        faultpoint("outcome.committed")
 
     def _keyed(self, rows: Batch, batch: int) -> Batch:
         """Give the rows their idempotency keys; those whose key was forgotten since they were planned are unknown."""
