@@ -3,7 +3,8 @@
     CdpError
     ├── ConfigError            the person who wrote the YAML, at load
     ├── ConnectionFailed       credentials or network; nothing was sent
-    │   └── AuthenticationFailed
+    │   ├── AuthenticationFailed
+    │   └── CircuitOpen        failed too often in a row: nobody asks until a while has passed
     ├── DestinationError       the destination answered, or should have
     │   ├── RateLimited        wait, then go on
     │   ├── TemporarilyDown    wait, then go on; the outcome of the request is not known
@@ -19,6 +20,7 @@ Trouble with one row is a value (`domain.outcomes.RowOutcome`), never an excepti
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 
 class CdpError(Exception):
@@ -45,7 +47,19 @@ class ConnectionFailed(CdpError):
 
 
 class AuthenticationFailed(ConnectionFailed):
-    """The credential is missing or was not accepted; rows are not at fault."""
+    """The credential is missing or was not accepted; rows are not at fault. `status` is None without an answer."""
+
+    def __init__(self, what: str, *, remedy: str = "", status: int | None = None) -> None:
+        super().__init__(what, remedy=remedy)
+        self.status = status
+
+
+class CircuitOpen(ConnectionFailed):
+    """The destination failed so often in a row that it is left alone; `until` is aware, in UTC."""
+
+    def __init__(self, what: str, *, until: datetime, remedy: str = "") -> None:
+        super().__init__(what, remedy=remedy)
+        self.until = until
 
 
 class DestinationError(CdpError):

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from cdp_platform import components
 from cdp_platform.components.nearest import nearest_of
 from cdp_platform.errors import ConfigError
+from cdp_platform.privacy.masking import masked
 
 _FIELDS = ("type", "attributes")
 _PREFIX = "cdp_platform.components."
@@ -142,7 +143,8 @@ class DefinitionFile:
         message = problem["msg"].removeprefix("Value error, ")
         allowed = problem.get("ctx", {}).get("expected")
         remedy = f"Allowed: {allowed}." if allowed and str(allowed) not in message else ""
-        return ConfigError(f"{problem['input']!r} cannot be taken: {message}.", place=place, field=field, remedy=remedy)
+        what = f"{_shown(problem['input'])} cannot be taken: {message}."
+        return ConfigError(what, place=place, field=field, remedy=remedy)
 
     def _is_there(self, before: tuple[str | int, ...], step: str | int) -> bool:
         node: yaml.Node = self.root
@@ -150,6 +152,13 @@ class DefinitionFile:
             found = _step_into(node, part)
             node = found[0] if found else node
         return _step_into(node, step) is not None
+
+
+def _shown(value: Any) -> str:
+    """Write a wrong value; of an address that may hold a password no more than its beginning and end."""
+    if isinstance(value, Mapping):
+        return "this block"
+    return masked(value) if isinstance(value, str) and "://" in value and "@" in value else repr(value)
 
 
 def _step_into(node: yaml.Node, step: str | int) -> tuple[yaml.Node, int] | None:

@@ -110,7 +110,8 @@ def _has_same_object(first: SyncSpec, second: SyncSpec) -> bool:
     """Whether two syncs write to one account's object, as far as their connections tell."""
     one, other = first.connection, second.connection
     is_same_token = one.token_env is not None and one.token_env == other.token_env
-    is_same_account = one.vendor == other.vendor and (one.name == other.name or is_same_token)
+    is_same_client = one.oauth is not None and one.oauth == other.oauth
+    is_same_account = one.vendor == other.vendor and (one.name == other.name or is_same_token or is_same_client)
     return is_same_account and first.object == second.object
 
 

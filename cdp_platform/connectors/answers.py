@@ -40,9 +40,11 @@ def error_of(
     if status >= 500 or status in _LATER:
         return TemporarilyDown(what, status=status)
     if status == 401:
-        return AuthenticationFailed(what, remedy="The credential was not accepted: renew it and run again.")
+        remedy = "The credential was not accepted: renew it and run again."
+        return AuthenticationFailed(what, remedy=remedy, status=status)
     if status == 403:
-        return AuthenticationFailed(what, remedy="The credential lacks a permission: grant it at the vendor.")
+        remedy = "The credential lacks a permission: grant it at the vendor."
+        return AuthenticationFailed(what, remedy=remedy, status=status)
     if status < 400:
         return ConfigError(what, remedy="Redirects are not followed: correct the base URL.", field="base_url")
     return Refused(what, status=status, code="row_too_large" if status == 413 else reason or "refused")

@@ -62,6 +62,21 @@ def read_secret(env_name: str) -> Secret:
     return Secret(value)
 
 
+def credential_of(connection: Connection) -> Secret | None:
+    """Say which credential the connection uses, the same through all renewals of its tokens; None where it has none.
+
+    A static token names itself; OAuth is named by its client and by where its secrets come from, so that a new access
+    token, or a rotated secret, keeps the pace, the circuit breaker and the account that belong to it. Never sent.
+    Raises AuthenticationFailed where a variable is not set.
+    """
+    oauth = connection.oauth
+    if oauth is None:
+        return read_secret(connection.token_env) if connection.token_env else None
+    references = (oauth.client_id_env, oauth.client_secret_env, oauth.refresh_token_env or "", oauth.scope or "")
+    client = read_secret(oauth.client_id_env).reveal()
+    return Secret("\0".join(["oauth", oauth.token_url, oauth.grant, client, *references]))
+
+
 def resolve_base_url(connection: Connection, default: str) -> str:
     """Tell where the connection's account is: `base_url_env` where set, else `base_url`, else the vendor's default."""
     override = os.environ.get(connection.base_url_env, "").strip() if connection.base_url_env else ""

@@ -1,50 +1,44 @@
 """The session that destinations and vendor sources share: authenticated, paced, bounded in time and size.
 
-It is the only place of the platform that speaks HTTP to a vendor. Every trouble leaves it as one of the errors that
-`protocol.Session` names; a 2xx leaves it only when its whole body was read and parsed.
+It is the only place of the platform that speaks HTTP to a vendor's API. Every trouble leaves it as one of the errors
+that `protocol.Session` names; a 2xx leaves it only when its whole body was read and parsed.
 """
 
-import http.client
-import ipaddress
 import json
 import re
-import zlib
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NoReturn
-from urllib.parse import urlsplit
-
-import requests
-import urllib3.exceptions
-from requests.cookies import RequestsCookieJar
-from requests.structures import CaseInsensitiveDict
+from urllib.parse import urlencode, urlsplit
 
 from cdp_platform.connectors.answers import error_of, remaining_requests, request_id_of, retry_after_seconds
-from cdp_platform.connectors.credentials import Secret, read_secret, resolve_base_url
-from cdp_platform.connectors.deadline import Deadline, WatchedAdapter
+from cdp_platform.connectors.credentials import Secret, credential_of, read_secret, resolve_base_url
+from cdp_platform.connectors.oauth import AccessTokens
 from cdp_platform.connectors.protocol import Answer, Destination, Json, Request
 from cdp_platform.connectors.rate_limit import Bucket, name_bucket
+from cdp_platform.connectors.tally import Tallies
+from cdp_platform.connectors.token_endpoint import TokenEndpoint
+from cdp_platform.connectors.transport import CONNECT_SECONDS, RawAnswer, Transport, check_base_url
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.syncs import Connection
+from cdp_platform.domain.traffic import Traffic
 from cdp_platform.errors import (
     AuthenticationFailed,
     CdpError,
     ConfigError,
     ConnectionFailed,
-    ContractBroken,
     RateLimited,
     Refused,
     TemporarilyDown,
 )
 
-_CONNECT_SECONDS: Final = 10.0
-_CHUNK_BYTES: Final = 65_536
 _SHORTEST_PENALTY_SECONDS: Final = 1.0
+_GRACE_SECONDS: Final = 1.0
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+/?")
-_GZIP: Final = 31
-_READ_TIMEOUTS: Final = (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError)
 _NO_BODY: Final = frozenset({202, 204, 205})
+_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "cdp-platform"}
 
 
 class HttpSession:
@@ -57,6 +51,7 @@ class HttpSession:
         vendor: str,
         bucket: Bucket,
         read_token: Callable[[], Secret] | None = None,
+        renew_token: Callable[[Secret], Secret] | None = None,
         deadline_seconds: float = 30.0,
         pace_seconds: float = 15.0,
         body_limit_bytes: int = 32 * 1024 * 1024,
@@ -64,131 +59,105 @@ class HttpSession:
     ) -> None:
         """Check `base_url` and prepare; nothing is sent yet.
 
-        `read_token` is called for every request, so that a renewed secret is used. A request waits `pace_seconds` at
+        `read_token` is called for every request, so that a renewed secret is used. After a 401 `renew_token` is given
+        the token that was refused; where there is none, `read_token` is asked again. A request waits `pace_seconds` at
         most for its slot, then has `deadline_seconds` from the first byte sent to the last byte read.
         """
-        self._base_url = check_base_url(base_url)
+        self._base_path = urlsplit(check_base_url(base_url)).path
         self._vendor = vendor
         self._bucket = bucket
         self._read_token = read_token
-        self._deadline_seconds = deadline_seconds
+        self._renew_token = renew_token
         self._pace_seconds = pace_seconds
-        self._body_limit_bytes = body_limit_bytes
-        self._http = requests.Session()
-        # No proxy, netrc or certificate file from the environment.
-        self._http.trust_env = False
-        self._http.verify = str(ca_file) if ca_file else True
-        for scheme in ("http://", "https://"):
-            self._http.mount(scheme, WatchedAdapter())
+        self._attempt_seconds = pace_seconds + CONNECT_SECONDS + deadline_seconds
+        self._tallies = Tallies()
+        self._transport = Transport(
+            base_url,
+            vendor=vendor,
+            deadline_seconds=deadline_seconds,
+            body_limit_bytes=body_limit_bytes,
+            ca_file=ca_file,
+        )
 
     @property
     def longest_send_seconds(self) -> float:
-        """The longest time that one `send` can take, its wait for a slot included."""
-        attempts = 2 if self._read_token else 1
-        return attempts * (self._pace_seconds + _CONNECT_SECONDS + self._deadline_seconds)
+        """The longest time that one `send` can take, its wait for a slot and a token included."""
+        return (2 if self._read_token else 1) * self._attempt_seconds
+
+    @property
+    def traffic(self) -> Traffic:
+        """What this session has done so far."""
+        return self._tallies.traffic
 
     def send(self, request: Request) -> Answer:
         """Send `request` and read its answer; see `protocol.Session.send` for the errors.
 
-        Raises ConfigError for a redirect. A token that was renewed since it was read is tried once after a 401.
+        Raises ConfigError for a redirect. After a 401 it is tried once more, where there is another token by then.
         """
+        latest_at = time.monotonic() + self.longest_send_seconds - self._attempt_seconds
+        target, body = self._target(request), _encode_body(request, self._vendor)
         token = self._read_token() if self._read_token else None
         try:
-            return self._attempt(request, token)
-        except AuthenticationFailed:
-            renewed = self._read_token() if self._read_token else None
-            if renewed == token:
+            return self._attempt(request, target, body, token, latest_at)
+        except AuthenticationFailed as refusal:
+            renewed = self._renewed(token) if refusal.status == 401 else None
+            if renewed is None or renewed == token:
                 raise
-            return self._attempt(request, renewed)
+        return self._attempt(request, target, body, renewed, latest_at)
 
     def close(self) -> None:
-        self._http.close()
+        self._transport.close()
         self._bucket.close()
 
-    def _attempt(self, request: Request, token: Secret | None) -> Answer:
-        url, body = self._url(request), _encode_body(request, self._vendor)
-        self._bucket.acquire(self._pace_seconds)
-        status, headers, raw = self._exchange(request, url, body, _headers(token, has_body=body is not None))
-        is_accepted = 200 <= status < 300
-        error = None if is_accepted else error_of(status, headers, _parse_leniently(raw), vendor=self._vendor)
-        self._heed(error, headers)
+    def _renewed(self, refused: Secret | None) -> Secret | None:
+        if self._renew_token and refused:
+            return self._renew_token(refused)
+        return self._read_token() if self._read_token else None
+
+    def _attempt(
+        self, request: Request, target: str, body: bytes | None, token: Secret | None, latest_at: float
+    ) -> Answer:
+        if time.monotonic() > latest_at + _GRACE_SECONDS:
+            # A lease is renewed for the time of one send; a new token that took longer must not outlast it.
+            raise ConnectionFailed(
+                f"Renewing the access token for {self._vendor} took too long; nothing was sent.", remedy="Run again."
+            )
+        slot = self._bucket.acquire(self._pace_seconds)
+        self._tallies.of_this_thread().paced_seconds += slot.waited_seconds
+        try:
+            answer = self._exchange(request.method, target, body, _headers(token, has_body=body is not None))
+        except CdpError as error:
+            self._bucket.report(slot.admission, error)
+            raise
+        self._bucket.report(slot.admission, None)
+        return answer
+
+    def _exchange(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        raw = self._counted(method, target, body, headers)
+        # They are gone through several times, and a plain dict is quicker at that.
+        told = dict(raw.headers.items())
+        error = None
+        if not 200 <= raw.status < 300:
+            error = error_of(raw.status, told, _parse_leniently(raw.content), vendor=self._vendor)
+        self._heed(error, told)
         if error:
             raise error
-        parsed = None if status in _NO_BODY and not raw else self._parse(status, raw)
-        return Answer(status=status, headers=headers, body=parsed, request_id=request_id_of(headers))
+        parsed = None if raw.status in _NO_BODY and not raw.content else self._parse(raw)
+        return Answer(status=raw.status, headers=raw.headers, body=parsed, request_id=request_id_of(told))
 
-    def _exchange(
-        self, request: Request, url: str, body: bytes | None, headers: dict[str, str]
-    ) -> tuple[int, CaseInsensitiveDict[str], bytes]:
-        """Return status, headers and the decoded body, whole."""
-        response: requests.Response | None = None
-        with Deadline(self._deadline_seconds) as deadline:
-            try:
-                response = self._http.request(
-                    request.method,
-                    url,
-                    params=dict(request.query),
-                    data=body,
-                    headers=headers,
-                    cookies=RequestsCookieJar(),
-                    timeout=(min(_CONNECT_SECONDS, self._deadline_seconds), self._deadline_seconds),
-                    allow_redirects=False,
-                    stream=True,
-                )
-                raw = self._read(response)
-                if deadline.has_expired:
-                    raise self._late()
-                return response.status_code, response.headers, raw
-            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-                self._explain(error, deadline, response)
-            finally:
-                # Cookies would make one request depend on another.
-                self._http.cookies.clear()
-                if response is not None:
-                    response.close()
-
-    def _read(self, response: requests.Response) -> bytes:
-        """Read the body, decompressed; the limit holds for what came and for what it unfolds to."""
-        encoding = response.headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in ("identity", "gzip", "x-gzip"):
-            raise self._broken(response.status_code, "came in an encoding that was not asked for")
-        chunks, size = [], 0
-        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=False):
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > self._body_limit_bytes:
-                raise self._broken(response.status_code, f"is larger than {self._body_limit_bytes} bytes")
-        raw = b"".join(chunks)
-        return raw if encoding == "identity" or not raw else self._unfold(raw, response.status_code)
-
-    def _unfold(self, raw: bytes, status: int) -> bytes:
-        unfolding = zlib.decompressobj(_GZIP)
+    def _counted(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> RawAnswer:
+        tally, began_at = self._tallies.of_this_thread(), time.perf_counter()
+        tally.sent_bytes += len(body or b"")
+        status = None
         try:
-            text = unfolding.decompress(raw, self._body_limit_bytes + 1)
-        except zlib.error:
-            raise self._broken(status, "is not the gzip that it claims to be") from None
-        if len(text) > self._body_limit_bytes:
-            raise self._broken(status, f"unfolds to more than {self._body_limit_bytes} bytes")
-        if not unfolding.eof:
-            raise self._broken(status, "was cut")
-        return text
+            raw = self._transport.exchange(method, target, body, headers)
+            status = raw.status
+            tally.received_bytes += raw.received_bytes
+            return raw
+        finally:
+            tally.note(status, time.perf_counter() - began_at)
 
-    def _explain(self, error: Exception, deadline: Deadline, response: requests.Response | None) -> NoReturn:
-        """Raise what `error` means. Its own text stays out: it can quote the URL or the headers."""
-        kind = type(error).__name__
-        is_late = deadline.has_expired or isinstance(error, _READ_TIMEOUTS)
-        if is_late and deadline.has_begun:
-            raise self._late() from None
-        if response is None and (not deadline.has_begun or _is_before_sending(error)):
-            raise ConnectionFailed(
-                f"{self._vendor} could not be reached ({kind}); nothing was sent.",
-                remedy="Check the base URL, the network and the certificate.",
-            ) from None
-        if response is not None and response.ok and _is_cut(error):
-            raise self._broken(response.status_code, "was cut") from None
-        raise TemporarilyDown(f"The connection to {self._vendor} ended before its answer did ({kind}).") from None
-
-    def _heed(self, error: CdpError | None, headers: CaseInsensitiveDict[str]) -> None:
+    def _heed(self, error: CdpError | None, headers: Mapping[str, str]) -> None:
         """Let the bucket know what the destination says of its limit."""
         if isinstance(error, RateLimited):
             told = error.retry_after_seconds or 0.0
@@ -198,24 +167,19 @@ class HttpSession:
         elif limits := remaining_requests(headers):
             self._bucket.observe(*limits)
 
-    def _parse(self, status: int, raw: bytes) -> Json:
+    def _parse(self, raw: RawAnswer) -> Json:
         try:
-            return json.loads(raw, parse_constant=_refuse_constant)
+            return _STRICT.decode(raw.content.decode("utf-8-sig"))
         except (ValueError, RecursionError):
-            raise self._broken(status, "is not JSON" if raw else "is empty") from None
+            raise self._transport.broken(raw.status, "is not JSON" if raw.content else "is empty") from None
 
-    def _late(self) -> TemporarilyDown:
-        return TemporarilyDown(f"{self._vendor} gave no whole answer in {self._deadline_seconds:g} seconds.")
-
-    def _broken(self, status: int, what: str) -> ContractBroken:
-        return ContractBroken(f"{self._vendor} answered {status}, but the body {what}.", status=status)
-
-    def _url(self, request: Request) -> str:
-        """Join base URL and path; raise ConfigError for a path that could lead elsewhere."""
+    def _target(self, request: Request) -> str:
+        """Join the base URL's path, the request's, and its query; raise ConfigError for what could lead elsewhere."""
         segments = request.path.split("/")
         if not _PATH.fullmatch(request.path) or ".." in segments or "." in segments:
             raise ConfigError(f"{self._vendor}: a request's path is not a plain path under the base URL.")
-        return self._base_url + request.path
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        return self._base_path + request.path + query
 
 
 def open_session(
@@ -229,61 +193,44 @@ def open_session(
 ) -> HttpSession:
     """Open a session on the connection's account, paced by the bucket that its credential shares; see HttpSession.
 
-    Raises AuthenticationFailed where the token's variable is not set, ConfigError for a base URL that is not allowed.
+    Raises AuthenticationFailed where a variable of the credential is not set, ConfigError for a URL that is not
+    allowed.
     """
     base_url = check_base_url(resolve_base_url(connection, destination.default_base_url))
     limits = destination.capabilities(object_name)
-    token_env = connection.token_env
-    token = read_secret(token_env) if token_env else None
     bucket = Bucket(
         home.rate_limits,
-        name_bucket(urlsplit(base_url).netloc, token),
+        name_bucket(urlsplit(base_url).netloc, credential_of(connection)),
         requests_per_second=limits.requests_per_second,
         burst_requests=limits.burst_requests,
+        destination=connection.vendor,
     )
-    read_token = (lambda: read_secret(token_env)) if token_env else None
+    read_token, renew_token = _token_ways(connection, home, bucket)
     return HttpSession(
         base_url,
         vendor=connection.vendor,
         bucket=bucket,
         read_token=read_token,
+        renew_token=renew_token,
         deadline_seconds=deadline_seconds,
         pace_seconds=pace_seconds,
     )
 
 
-def check_base_url(base_url: str) -> str:
-    """Return `base_url` without a slash at its end.
-
-    Raises ConfigError unless it is https, or http to this machine, without user, query and fragment.
-    """
-    try:
-        parts = urlsplit(base_url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise _bad_base_url("is not a URL") from None
-    if parts.username is not None or parts.password is not None:
-        raise _bad_base_url("holds a user or password, which belongs into the token's variable")
-    if not host or parts.query or parts.fragment or port == 0 or not (base_url.isascii() and base_url.isprintable()):
-        raise _bad_base_url("must be scheme, host and path alone")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
-        raise _bad_base_url("must begin with https:// (http:// is for 127.0.0.1 only)")
-    return base_url.rstrip("/")
-
-
-def _bad_base_url(why: str) -> ConfigError:
-    return ConfigError(f"The base URL {why}.", field="base_url")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _token_ways(
+    connection: Connection, home: Home, bucket: Bucket
+) -> tuple[Callable[[], Secret] | None, Callable[[Secret], Secret] | None]:
+    """How a token is read, and how it is renewed after a 401."""
+    if connection.oauth:
+        endpoint = TokenEndpoint(connection.oauth.token_url, vendor=connection.vendor)
+        tokens = AccessTokens(connection, connection.oauth, home, bucket=bucket, endpoint=endpoint)
+        return tokens.read, tokens.renew
+    token_env = connection.token_env
+    return (lambda: read_secret(token_env)) if token_env else None, None
 
 
 def _headers(token: Secret | None, *, has_body: bool) -> dict[str, str]:
-    headers = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "cdp-platform"}
+    headers = dict(_HEADERS)
     if has_body:
         headers["Content-Type"] = "application/json"
     if token:
@@ -311,16 +258,4 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
-def _is_before_sending(error: Exception) -> bool:
-    return isinstance(error, requests.ConnectTimeout) or _cause(error, urllib3.exceptions.NewConnectionError)
-
-
-def _is_cut(error: Exception) -> bool:
-    return _cause(error, urllib3.exceptions.IncompleteRead) or _cause(error, http.client.IncompleteRead)
-
-
-def _cause(error: Exception, kind: type[Exception]) -> bool:
-    """Whether `error`, or what it was made from, is a `kind`."""
-    reasons = [error, *error.args, *(getattr(argument, "reason", None) for argument in error.args)]
-    reasons += [inner for reason in error.args if isinstance(reason, Exception) for inner in reason.args]
-    return any(isinstance(reason, kind) for reason in reasons)
+_STRICT: Final = json.JSONDecoder(parse_constant=_refuse_constant)

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Protocol, overload, runtime
 
 from cdp_platform.domain.outcomes import Operation, RowOutcome
 from cdp_platform.domain.syncs import FieldKind, Mode, Removal
+from cdp_platform.domain.traffic import Traffic
 
 Json = Any
 """Anything that JSON can say."""
@@ -184,6 +185,11 @@ class Session(Protocol):
     ConnectionFailed, AuthenticationFailed, RateLimited, TemporarilyDown, Refused, ContractBroken, and ConfigError for a
     redirect.
     """
+
+    @property
+    def traffic(self) -> Traffic:
+        """What went over the wire in this session so far."""
+        ...
 
     def send(self, request: Request) -> Answer: ...
 

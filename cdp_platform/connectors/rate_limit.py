@@ -3,29 +3,34 @@
 A bucket of `burst` requests and a pace per second is the window "at most `burst` requests in any `burst / pace`
 seconds", and it is kept exactly so: a request's slot lies one window behind the `burst`-th slot before it. Vendors that
 count by window see their full rate used and never more; a token bucket of the same two numbers would let nearly twice
-the rate through in its first window. The slots lie in one SQLite file, so that they hold across processes.
+the rate through in its first window. The slots lie in one SQLite file, so that they hold across processes, and beside
+them the credential's circuit breaker.
 """
 
 import hashlib
-import os
+import random
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+from cdp_platform.connectors.circuit import Admission, Circuit, weight_of
 from cdp_platform.connectors.credentials import Secret
-from cdp_platform.errors import ConnectionFailed, RateLimited
+from cdp_platform.connectors.pace_file import PaceFile
+from cdp_platform.errors import CdpError, ConnectionFailed, RateLimited
 
 LONGEST_PENALTY_SECONDS: Final = 900.0
-_BUSY_SECONDS: Final = 10.0
-_SCHEMA: Final = """
-    create table if not exists buckets (bucket text primary key, blocked_until real not null) without rowid;
-    create table if not exists slots (bucket text not null, slot_at real not null);
-    create index if not exists slots_in_order on slots (bucket, slot_at);
-"""
+
+
+class Slot(NamedTuple):
+    """The right to make one request now."""
+
+    at: float
+    """When it may be made, on the bucket's clock."""
+    waited_seconds: float
+    admission: Admission
 
 
 def name_bucket(host: str, credential: Secret | None) -> str:
@@ -37,7 +42,8 @@ def name_bucket(host: str, credential: Secret | None) -> str:
 class Bucket:
     """The shared pace of one credential. Safe across threads and processes.
 
-    `clock` gives seconds of a clock that all processes share; `sleep` takes seconds.
+    `clock` gives seconds of a clock that all processes of the host share and that nobody sets; `sleep` takes seconds;
+    `jitter` is 0 to 1; `destination` names it in errors.
     """
 
     def __init__(
@@ -47,39 +53,63 @@ class Bucket:
         *,
         requests_per_second: float,
         burst_requests: int,
-        clock: Callable[[], float] = time.time,
+        destination: str = "",
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._path = path
+        self._file = PaceFile(path)
         self._name = name
         self._burst = max(1, burst_requests)
         self._window_seconds = self._burst / requests_per_second
+        self._circuit = Circuit(name, destination, jitter)
         self._clock = clock
         self._sleep = sleep
-        self._lock = threading.Lock()
-        self._database: sqlite3.Connection | None = None
-        self._owner = 0
 
-    def acquire(self, timeout_seconds: float) -> float:
-        """Reserve the next free slot, sleep until it, and return its time on `clock`.
+    def acquire(self, timeout_seconds: float) -> Slot:
+        """Reserve the next free slot and sleep until it.
 
-        Raises RateLimited at once, and reserves nothing, where the slot is further away than `timeout_seconds`.
+        Raises CircuitOpen while the destination is left alone, and RateLimited where the slot is further away than
+        `timeout_seconds`; at once, and with nothing reserved.
         """
-        give_up_at = self._clock() + timeout_seconds
+        began_at = self._clock()
+        admission: Admission | None = None
         while True:
-            slot_at = self._reserve(give_up_at)
+            slot_at, admission = self._reserve(began_at + timeout_seconds, admission)
             wait_seconds = slot_at - self._clock()
             if wait_seconds <= 0:
-                return slot_at
+                return Slot(slot_at, max(slot_at - began_at, 0.0), admission)
             self._sleep(wait_seconds)
-            # Another worker may have been told to wait meanwhile: that holds for sleepers too.
-            with self._transaction() as database:
-                if self._blocked_until(database, self._clock()) <= self._clock():
-                    return slot_at
+            # Another worker may have been told to wait meanwhile, or found it down: that holds for sleepers too.
+            with self._file.transaction() as database:
+                now = self._clock()
+                if not admission.is_probe:
+                    admission = self._circuit.admit(database, now)
+                if self._blocked_until(database, now) <= now:
+                    return Slot(slot_at, now - began_at, admission)
+
+    def require_closed(self) -> Admission:
+        """Raise CircuitOpen while the destination is left alone; for requests that belong to one that comes after."""
+        with self._file.reading() as database:
+            return self._circuit.admit(database, self._clock(), may_probe=False)
+
+    def report(self, admission: Admission, error: CdpError | None) -> None:
+        """Tell the circuit breaker how a request ended.
+
+        Never raises: what became of the request counts for more than the pace of the next one.
+        """
+        weight = weight_of(error)
+        if not (weight or admission.has_failures) or (weight is None and not admission.is_probe):
+            return
+        with suppress(ConnectionFailed), self._file.transaction() as database:
+            if weight:
+                self._circuit.fail(database, admission, self._clock(), weight)
+            else:
+                self._circuit.succeed(database, admission)
 
     def penalise(self, seconds: float) -> None:
-        """Let nobody send for `seconds` from now (at most 900), as the destination asked."""
-        with self._transaction() as database:
+        """Let nobody send for `seconds` from now (at most 900), as the destination asked. Never raises."""
+        with suppress(ConnectionFailed), self._file.transaction() as database:
             now = self._clock()
             until = now + min(max(seconds, 0.0), LONGEST_PENALTY_SECONDS)
             database.execute(
@@ -88,29 +118,29 @@ class Bucket:
             )
 
     def observe(self, remaining: int, window_seconds: float) -> None:
-        """Believe the destination when it says that fewer requests remain in its window than we know of.
+        """Believe the destination when it says that fewer requests remain in its window than we know of. Never raises.
 
         Requests that we did not make (another program with this credential, a smaller plan) take slots as ours do.
         """
-        with self._transaction() as database:
-            now = self._clock()
-            self._forget(database, now)
-            (taken,) = database.execute("select count(*) from slots where bucket = ?", (self._name,)).fetchone()
-            unknown = self._burst - taken - max(remaining, 0)
-            if unknown > 0:
+        with suppress(ConnectionFailed):
+            with self._file.reading() as database:
+                if self._unknown(database, self._clock(), remaining) <= 0:
+                    return
+            with self._file.transaction() as database:
+                now = self._clock()
                 lead_seconds = min(window_seconds, LONGEST_PENALTY_SECONDS) - self._window_seconds
-                database.executemany("insert into slots values (?, ?)", [(self._name, now + lead_seconds)] * unknown)
+                unknown = [(self._name, now + lead_seconds)] * self._unknown(database, now, remaining)
+                database.executemany("insert into slots values (?, ?)", unknown)
 
     def close(self) -> None:
         """Close the file; the next call opens it again."""
-        with self._lock:
-            if self._database and self._owner == os.getpid():
-                self._database.close()
-            self._database = None
+        self._file.close()
 
-    def _reserve(self, give_up_at: float) -> float:
-        with self._transaction() as database:
+    def _reserve(self, give_up_at: float, admission: Admission | None) -> tuple[float, Admission]:
+        with self._file.transaction() as database:
             now = self._clock()
+            if admission is None or not admission.is_probe:
+                admission = self._circuit.admit(database, now)
             self._forget(database, now)
             row = database.execute(
                 "select slot_at from slots where bucket = ? order by slot_at desc limit 1 offset ?",
@@ -124,59 +154,26 @@ class Bucket:
                     retry_after_seconds=slot_at - now,
                 )
             database.execute("insert into slots values (?, ?)", (self._name, slot_at))
-            return slot_at
+            return slot_at, admission
+
+    def _unknown(self, database: sqlite3.Connection, now: float, remaining: int) -> int:
+        """How many requests of others the destination must have counted."""
+        (taken,) = database.execute(
+            "select count(*) from slots where bucket = ? and slot_at > ? and slot_at <= ?",
+            (self._name, now - self._window_seconds, self._furthest(now)),
+        ).fetchone()
+        return self._burst - int(taken) - max(remaining, 0)
 
     def _forget(self, database: sqlite3.Connection, now: float) -> None:
-        # A slot further ahead than any wait can reach comes from a clock that was set back since.
-        ahead = now + LONGEST_PENALTY_SECONDS + self._window_seconds
         database.execute(
             "delete from slots where bucket = ? and (slot_at <= ? or slot_at > ?)",
-            (self._name, now - self._window_seconds, ahead),
+            (self._name, now - self._window_seconds, self._furthest(now)),
         )
+
+    def _furthest(self, now: float) -> float:
+        """A slot further ahead than any wait can reach comes from a clock that began anew, as after a restart."""
+        return now + LONGEST_PENALTY_SECONDS + self._window_seconds
 
     def _blocked_until(self, database: sqlite3.Connection, now: float) -> float:
         row = database.execute("select blocked_until from buckets where bucket = ?", (self._name,)).fetchone()
         return float(row[0]) if row and row[0] <= now + LONGEST_PENALTY_SECONDS else 0.0
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Hold the file's write lock; commit at the end, roll back on an error."""
-        with self._lock:
-            try:
-                database = self._open()
-                with database:
-                    database.execute("begin immediate")
-                    yield database
-            except sqlite3.Error as error:
-                self._database = None
-                raise ConnectionFailed(
-                    f"The file of the shared rate limits cannot be used ({type(error).__name__}).",
-                    remedy=f"Check the disk, or delete {self._path.name} under CDP_HOME: it holds no more than a pace.",
-                ) from error
-
-    def _open(self) -> sqlite3.Connection:
-        if self._database and self._owner == os.getpid():
-            return self._database
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise sqlite3.OperationalError(str(error)) from error
-        database = sqlite3.connect(self._path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        _prepare(database)
-        self._database, self._owner = database, os.getpid()
-        return database
-
-
-def _prepare(database: sqlite3.Connection) -> None:
-    give_up_at = time.monotonic() + _BUSY_SECONDS
-    while True:
-        try:
-            # The change to WAL does not wait for a lock as statements do.
-            database.execute("pragma journal_mode = wal")
-            database.execute("pragma synchronous = off")
-            database.executescript(_SCHEMA)
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > give_up_at:
-                raise
-            time.sleep(0.01)

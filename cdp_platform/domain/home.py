@@ -29,8 +29,13 @@ class Home:
 
     @property
     def rate_limits(self) -> Path:
-        """The SQLite file of the buckets that processes share."""
+        """The SQLite file of the buckets and circuit breakers that processes share."""
         return self.root / "rate_limits.sqlite"
+
+    @property
+    def tokens(self) -> Path:
+        """Access tokens that are still good, a file each, named by a hash; readable by their owner only."""
+        return self.root / "tokens"
 
     @property
     def dagster(self) -> Path:

@@ -87,6 +87,28 @@ class FieldMapping:
     """Masked wherever people look at plans; False for values that tell nobody who somebody is."""
 
 
+class Grant(StrEnum):
+    """How a token endpoint is asked for an access token."""
+
+    REFRESH_TOKEN = "refresh_token"  # noqa: S105
+    CLIENT_CREDENTIALS = "client_credentials"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OAuth:
+    """Access by OAuth 2 tokens. Its secrets are names of environment variables, read when a token is asked for."""
+
+    token_url: str
+    """The vendor's token endpoint: https, or http on this machine."""
+    grant: Grant
+    client_id_env: str
+    client_secret_env: str
+    refresh_token_env: str | None = None
+    """Set for the grant `refresh_token` and for no other."""
+    scope: str | None = None
+    """Words of permissions, separated by spaces; None: what the client was given."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Connection:
     """One account of a destination: its credentials by reference, its base URL, its entity."""
@@ -96,6 +118,8 @@ class Connection:
     """The destination's name in the registry."""
     token_env: str | None = None
     """Name of the environment variable that holds the token; read when a request is made."""
+    oauth: OAuth | None = None
+    """Tokens that are fetched and renewed, in place of `token_env`."""
     base_url: str | None = None
     """None: the vendor's own address."""
     base_url_env: str | None = None

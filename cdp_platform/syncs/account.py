@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from cdp_platform.connectors.credentials import read_secret, resolve_base_url
+from cdp_platform.connectors.credentials import credential_of, resolve_base_url
 from cdp_platform.connectors.protocol import Destination, Session
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.plans import LedgerIdentity
@@ -41,12 +41,14 @@ def session_to(engine: Engine, spec: SyncSpec) -> Iterator[Session]:
 def connection_id(engine: Engine, spec: SyncSpec) -> str:
     """Name where a connection leads to, by name, address and credential, without telling the credential.
 
-    Raises AuthenticationFailed for a token that is not there.
+    It stays the same when a token is renewed. Raises AuthenticationFailed for a credential that is not there.
     """
     connection = spec.connection
-    token = read_secret(connection.token_env).reveal() if connection.token_env else ""
+    credential = credential_of(connection)
     address = resolve_base_url(connection, engine.destination.default_base_url)
-    return hashlib.sha256("\n".join([connection.name, address, token]).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        "\n".join([connection.name, address, credential.reveal() if credential else ""]).encode()
+    ).hexdigest()[:16]
 
 
 def is_at_most_once(engine: Engine, spec: SyncSpec) -> bool:

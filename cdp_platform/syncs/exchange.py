@@ -18,6 +18,7 @@ from cdp_platform.domain.syncs import Removal, SyncSpec
 from cdp_platform.errors import (
     AuthenticationFailed,
     CdpError,
+    CircuitOpen,
     ConfigError,
     ConnectionFailed,
     ContractBroken,
@@ -27,9 +28,9 @@ from cdp_platform.errors import (
     Refused,
     TemporarilyDown,
 )
+from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.answer_rules import AnswerRule, complete
-from cdp_platform.syncs.faultpoints import faultpoint
 from cdp_platform.syncs.idempotency import IdempotencyKeys
 from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
@@ -298,7 +299,7 @@ class Exchange:
         """Note that nothing was processed now; raise the failure, or say how long to wait before the next attempt."""
         left = Status.UNANSWERED if attempts.is_uncertain else Status.NOT_SENT
         self.note(rows, left, batch=attempts.batch, attempt=attempts.number)
-        if isinstance(failure, (Refused, AuthenticationFailed, ConfigError)):
+        if isinstance(failure, (Refused, AuthenticationFailed, CircuitOpen, ConfigError)):
             raise failure
         pause = self._pause(failure, attempts.number)
         attempts.waited_seconds += pause

@@ -9,6 +9,7 @@ from cdp_platform.domain.outcomes import RowOutcome
 from cdp_platform.errors import (
     AuthenticationFailed,
     CdpError,
+    CircuitOpen,
     ConnectionFailed,
     ContractBroken,
     JobFailed,
@@ -53,7 +54,7 @@ class JobWatch:
             try:
                 told = self._ask(rows, job)
                 troubles = 0
-            except AuthenticationFailed:
+            except (AuthenticationFailed, CircuitOpen):
                 raise
             except (RateLimited, ConnectionFailed, TemporarilyDown, ContractBroken) as trouble:
                 told, troubles = None, troubles + 1

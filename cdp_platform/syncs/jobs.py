@@ -11,9 +11,9 @@ from pathlib import Path
 from cdp_platform.connectors.protocol import Batch, Job
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError, JobFailed, Refused
+from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.account import Engine, session_to
 from cdp_platform.syncs.exchange import Exchange, Timing
-from cdp_platform.syncs.faultpoints import faultpoint
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.lease import Lease
 from cdp_platform.syncs.plan_files import plan_path, read_batches

@@ -17,7 +17,7 @@ from typing import Any
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.errors import CdpError, LeaseLost
-from cdp_platform.syncs.faultpoints import faultpoint
+from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.notes import LastWord, RequestNote, Status
 
 SCHEMA_VERSION = 1

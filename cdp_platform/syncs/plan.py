@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import FirstRun, SyncSpec
 from cdp_platform.errors import GuardTripped
+from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import controls, guards
 from cdp_platform.syncs.account import Engine, connection_id, identity, is_at_most_once, session_to
 from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.current_ledger import require_current
-from cdp_platform.syncs.faultpoints import faultpoint
 from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, ledger_id, open_ledger

@@ -15,9 +15,9 @@ import pyarrow as pa
 from cdp_platform.domain.outcomes import Counts, RunRecord, RunStatus
 from cdp_platform.domain.plans import Plan
 from cdp_platform.errors import CdpError
+from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.current_ledger import remember
-from cdp_platform.syncs.faultpoints import faultpoint
 from cdp_platform.syncs.ledger import Ledger, read_header
 from cdp_platform.syncs.notes import LastWord, Status
 from cdp_platform.syncs.plan_files import plan_path

@@ -24,7 +24,6 @@ from typing import Any, Final
 
 import pytest
 
-from cdp_platform.connectors.http import check_base_url
 from cdp_platform.connectors.protocol import (
     AllDelivered,
     Answer,
@@ -38,8 +37,10 @@ from cdp_platform.connectors.protocol import (
     RunsJobs,
     StillRunning,
 )
+from cdp_platform.connectors.transport import check_base_url
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import Mode
+from cdp_platform.domain.traffic import Traffic
 from cdp_platform.errors import CdpError, ConfigError, ContractBroken
 from cdp_platform.syncs.answer_rules import KEY_MARGIN_SECONDS
 from cdp_platform.testing.rows import outgoing_row
@@ -144,6 +145,10 @@ class OneAnswerSession:
     def __init__(self, body: Json, *, status: int = 200) -> None:
         self.requests: list[Request] = []
         self._answer = Answer(status=status, headers={}, body=body)
+
+    @property
+    def traffic(self) -> Traffic:
+        return Traffic(request_count=len(self.requests))
 
     def send(self, request: Request) -> Answer:
         self.requests.append(request)

@@ -27,6 +27,7 @@ from cdp_platform.connectors.protocol import (
 )
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import FieldKind, Mode
+from cdp_platform.domain.traffic import Traffic
 from cdp_platform.errors import CdpError, ConfigError, ContractBroken, Refused
 
 _WRITE = "/contacts/batch"
@@ -165,6 +166,11 @@ class FakeSession:
     def limit_rows(self, rows: int | None) -> None:
         """Answer 413 to requests of more rows than this."""
         self._rows_at_most = rows
+
+    @property
+    def traffic(self) -> Traffic:
+        """Its requests; nothing went over a wire, so there is no more to tell."""
+        return Traffic(request_count=len(self.requests))
 
     def send(self, request: Request) -> Answer:
         if self.is_closed:

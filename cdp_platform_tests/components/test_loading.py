@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from cdp_platform.components.loading import load_definitions, load_syncs
+from cdp_platform.domain.syncs import Grant, OAuth
 from cdp_platform.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
@@ -121,6 +122,52 @@ def test_two_syncs_of_two_accounts_may_write_one_field(folder: Path) -> None:
     other = ("name: hubspot", "name: hubspot\n    connection: hubspot_other")
     second_sync(folder, mapped, other, ("token_env: HUBSPOT_TOKEN", "token_env: HUBSPOT_OTHER_TOKEN"))
     assert len(load_syncs(folder, ROOT)) == 2
+
+
+OAUTH = """oauth: {token_url: "https://api.example.com/oauth/token", grant: refresh_token,
+      client_id_env: CRM_CLIENT_ID, client_secret_env: CRM_CLIENT_SECRET, refresh_token_env: CRM_REFRESH_TOKEN}"""
+
+
+def test_oauth_stands_in_place_of_a_token(folder: Path) -> None:
+    spoil(folder / SYNC, "token_env: HUBSPOT_TOKEN", OAUTH)
+    connection = load_syncs(folder, ROOT)["crm_contacts"].connection
+    assert connection.token_env is None
+    assert connection.oauth == OAuth(
+        token_url="https://api.example.com/oauth/token",
+        grant=Grant.REFRESH_TOKEN,
+        client_id_env="CRM_CLIENT_ID",
+        client_secret_env="CRM_CLIENT_SECRET",
+        refresh_token_env="CRM_REFRESH_TOKEN",
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "says"),
+    [
+        ("oauth:", "token_env: HUBSPOT_TOKEN, oauth:", "destination.oauth", "not both"),
+        ("grant: refresh_token", "grant: password", "destination.oauth.grant", "refresh_token"),
+        ("grant: refresh_token", "grant: client_credentials", "destination.oauth.refresh_token_env", "no other grant"),
+        (", refresh_token_env: CRM_REFRESH_TOKEN", "", "destination.oauth", "needs the name of a variable"),
+        ("https://api.example.com", "http://api.example.com", "destination.oauth.token_url", "must begin with https"),
+        ("https://api.example.com", "https://user:canary@example.com", "destination.oauth.token_url", "user or pass"),
+        ("client_id_env:", "client_id_emv:", "destination.oauth.client_id_emv", "Did you mean `client_id_env`?"),
+    ],
+)
+def test_a_wrong_credential_is_told_apart(folder: Path, old: str, new: str, field: str, says: str) -> None:
+    spoil(folder / SYNC, "token_env: HUBSPOT_TOKEN", OAUTH)
+    spoil(folder / SYNC, old, new)
+    error = problem(folder)
+    assert error.field == field
+    assert says in str(error)
+    assert error.place
+    assert "canary" not in str(error)
+
+
+def test_two_syncs_of_one_oauth_client_may_not_write_one_field(folder: Path) -> None:
+    spoil(folder / SYNC, "token_env: HUBSPOT_TOKEN", OAUTH)
+    mapped = ("  mapping:\n", "  mapping:\n  - column: email\n    field: email\n")
+    second_sync(folder, mapped, ("name: hubspot", "name: hubspot\n    connection: another_name"))
+    assert "the field `email`" in str(problem(folder))
 
 
 def test_two_mirrors_of_one_object_are_refused_naming_both_files(folder: Path) -> None:

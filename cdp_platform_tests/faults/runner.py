@@ -15,9 +15,10 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from cdp_platform import faultpoints
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
-from cdp_platform.syncs import faultpoints, job_watch, lease
+from cdp_platform.syncs import job_watch, lease
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.exchange import Timing
 from cdp_platform.syncs.plan import make_plan
@@ -49,7 +50,7 @@ def _scenario(options: argparse.Namespace) -> tuple[Engine, SyncSpec]:
     if options.events:
         job_watch.FIRST_PAUSE_SECONDS = 0.05
         return event_scenario.engine_of(options.home), event_scenario.spec_of(options.base_url, options.events)
-    return engine_of(options.home), spec_of(options.base_url)
+    return engine_of(options.home), spec_of(options.base_url, options.token_url)
 
 
 def _run_until_quiet(engine: Engine, spec: SyncSpec, *, most: int) -> int:
@@ -83,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("home", type=Path)
     parser.add_argument("base_url")
     parser.add_argument("--events", choices=event_scenario.OBJECTS, default=None)
+    parser.add_argument("--token-url", default="")
     parser.add_argument("--lease-seconds", type=float, default=None)
     parser.add_argument("--most-runs", type=int, default=MOST_RUNS)
     return parser

@@ -4,13 +4,24 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from cdp_platform.connectors.http import open_session
 from cdp_platform.destinations.hubspot import HubSpot
 from cdp_platform.domain.home import Home
-from cdp_platform.domain.syncs import Connection, Consent, FieldKind, FieldMapping, FieldType, Mode, SyncSpec
+from cdp_platform.domain.syncs import (
+    Connection,
+    Consent,
+    FieldKind,
+    FieldMapping,
+    FieldType,
+    Grant,
+    Mode,
+    OAuth,
+    SyncSpec,
+)
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.controls import switch
 from cdp_platform.syncs.journal import Journal
@@ -26,14 +37,15 @@ Person = tuple[str, str, str | None, str | None, Decimal | None, date | None]
 """person_id, email, permission (None: never asked), segment, lifetime value, day of the last order."""
 
 
-def spec_of(base_url: str) -> SyncSpec:
-    """The sync, with its connection leading to `base_url`."""
+def spec_of(base_url: str, token_url: str = "") -> SyncSpec:
+    """The sync, with its connection leading to `base_url`; with a `token_url` its token comes from there."""
+    credential: dict[str, Any] = {"oauth": _oauth(token_url)} if token_url else {"token_env": TOKEN_ENV}
     return SyncSpec(
         name=SYNC,
         source_model="people",
         relation="activation.people",
         primary_key="person_id",
-        connection=Connection(name="hubspot", vendor="hubspot", token_env=TOKEN_ENV, base_url=base_url, entity="shop"),
+        connection=Connection(name="hubspot", vendor="hubspot", base_url=base_url, entity="shop", **credential),
         object="contacts",
         mode=Mode.UPSERT,
         mapping=(
@@ -56,6 +68,12 @@ def spec_of(base_url: str) -> SyncSpec:
             identifier_column="email",
             relation="marts.consents",
         ),
+    )
+
+
+def _oauth(token_url: str) -> OAuth:
+    return OAuth(
+        token_url=token_url, grant=Grant.CLIENT_CREDENTIALS, client_id_env=TOKEN_ENV, client_secret_env=TOKEN_ENV
     )
 
 

@@ -36,6 +36,7 @@ _REPLIES = (
     Reply(fault=Fault.CLOSE_AFTER_READING),
     Reply(body={"results": ["x" * 100]}, fault=Fault.CUT),
 )
+_PLACES = sorted(name for name, case in CASES.items() if not case.is_by_oauth)
 _DEFINITE = (401, 413, 429)
 """Who answers so has not processed the request; one that had would be believed, and lie."""
 
@@ -67,6 +68,7 @@ def _soak(stage: Stage, chance: random.Random, until: float) -> int:
             write_people(stage.root, people)
             seen[_disturb(stage, chance)] += 1
         stage.gateway.trouble = lambda write, rows: None
+        stage.pass_the_time()
         rested = stage.run()
         faults = [rested.error] if rested.code else stage.faults()
         seen["rounds"] += 1
@@ -90,7 +92,7 @@ def _disturb(stage: Stage, chance: random.Random) -> str:
         Trouble(reply=reply, is_processed=is_processed) if draws.random() < share else None
     )
     if chance.random() < 0.5:
-        ended = stage.run(kill_at=f"{chance.choice(sorted(CASES))}:{chance.randint(1, 12)}")
+        ended = stage.run(kill_at=f"{chance.choice(_PLACES)}:{chance.randint(1, 12)}")
     else:
         process = stage.start()
         # The moment is chance by itself: somewhere between the first import and the end of the run.

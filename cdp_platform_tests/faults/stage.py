@@ -3,10 +3,11 @@
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,12 @@ class Stage:
     def run(self, *options: str, kill_at: str = "") -> Ended:
         """Run one process to its end."""
         return end_of(self.start(*options, kill_at=kill_at))
+
+    def pass_the_time(self) -> None:
+        """Let every penalty be over, and every open circuit be tried again."""
+        with closing(sqlite3.connect(self.root / "rate_limits.sqlite")) as paces, paces:
+            paces.execute("delete from buckets")
+            paces.execute("update circuits set open_until = min(open_until, 0), probe_until = null")
 
     def faults(self) -> list[str]:
         """What the independent checker finds wrong."""

@@ -13,10 +13,14 @@ from typing import Any
 import duckdb
 import pytest
 
+from cdp_platform.connectors.circuit import FAILURES_IN_A_ROW
+from cdp_platform.connectors.credentials import Secret
 from cdp_platform.connectors.http import open_session
+from cdp_platform.connectors.rate_limit import Bucket, name_bucket
 from cdp_platform.errors import (
     AuthenticationFailed,
     CdpError,
+    CircuitOpen,
     ConfigError,
     ContractBroken,
     RateLimited,
@@ -40,7 +44,7 @@ class Case:
 
     trouble: Trouble
     times: int = 1
-    ends_with: type[CdpError] | None = None
+    ends_with: type[CdpError] | tuple[type[CdpError], ...] | None = None
     is_sent_again: bool = False
     """Whether rows may be sent twice, because nobody could know that they were processed."""
 
@@ -95,11 +99,11 @@ ENDS = {
     "401 for ever": Case(trouble=answered(401), times=EVER, ends_with=AuthenticationFailed),
     "403": Case(trouble=answered(403), ends_with=AuthenticationFailed),
     "429 for ever": Case(trouble=answered(429, Retry_After="400"), times=EVER, ends_with=RateLimited),
-    "503 for ever": Case(trouble=answered(503), times=EVER, ends_with=TemporarilyDown),
+    "503 for ever": Case(trouble=answered(503), times=EVER, ends_with=(TemporarilyDown, CircuitOpen)),
     "HTML for ever": Case(
         trouble=answered(200, is_processed=True, body="<html>"),
         times=EVER,
-        ends_with=ContractBroken,
+        ends_with=(ContractBroken, CircuitOpen),
         is_sent_again=True,
     ),
     "a redirect": Case(trouble=answered(301, Location="http://127.0.0.1:9/"), ends_with=ConfigError),
@@ -161,8 +165,7 @@ def test_trouble_with_a_write_makes_nothing_false_and_loses_nothing(name: str, s
             run(stage)
         require_balance_and_no_false_delivered(stage)
         stage.gateway.trouble = lambda write, rows: None
-        with closing(sqlite3.connect(stage.root / "rate_limits.sqlite")) as paces, paces:
-            paces.execute("delete from buckets")
+        stage.pass_the_time()
     assert run(stage) > 0
     assert stage.gateway.honest_count > 1
     require_balance_and_no_false_delivered(stage)
@@ -189,3 +192,50 @@ def test_an_account_that_cannot_be_asked_ends_the_plan_before_anything_is_sent(s
     assert run(stage) > 0
     assert run(stage) == 0
     assert stage.faults() == []
+
+
+def last_run(stage: Stage) -> tuple[object, ...]:
+    with duckdb.connect(str(stage.root / "warehouse.duckdb"), read_only=True) as warehouse:
+        row = warehouse.execute(
+            "select status, planned, delivered, rejected, pending from cdp.sync_runs order by ended_at desc limit 1"
+        ).fetchone()
+    assert row
+    return row
+
+
+def test_a_destination_that_stays_down_is_left_alone_until_its_time_is_over(stage: Stage) -> None:
+    stage.gateway.trouble = lambda write, rows: answered(503) if write > 1 else None
+    with pytest.raises((TemporarilyDown, CircuitOpen)):
+        run(stage)
+    status, planned, delivered, rejected, pending = last_run(stage)
+    assert (status, rejected) == ("deferred", 0)
+    assert planned > pending > 0 and delivered > 0, "some work had happened"
+    before = (stage.gateway.write_count, stage.gateway.read_count)
+    stage.gateway.trouble = lambda write, rows: None
+    with pytest.raises(CircuitOpen, match=r"until \d{4}-.* UTC; nothing was sent.*Run again after that time"):
+        run(stage)
+    assert (stage.gateway.write_count, stage.gateway.read_count) == before, "it must not be asked while it is open"
+    stage.pass_the_time()
+    assert run(stage) > 0
+    assert run(stage) == 0
+    assert stage.faults() == []
+
+
+def test_a_plan_that_is_sent_while_the_circuit_is_open_is_deferred_without_a_request(stage: Stage) -> None:
+    engine, spec = engine_of(stage.root), spec_of(stage.gateway.url)
+    plan = make_plan(engine, spec, run_id="run-1")
+    asked = stage.gateway.read_count
+    bucket = Bucket(
+        engine.home.rate_limits,
+        name_bucket(stage.gateway.url.removeprefix("http://"), Secret(TOKEN)),
+        requests_per_second=1000.0,
+        burst_requests=1000,
+    )
+    for _ in range(FAILURES_IN_A_ROW):
+        bucket.report(bucket.acquire(1).admission, TemporarilyDown("503"))
+    with pytest.raises(CircuitOpen):
+        send_plan(engine, spec, plan, run_id="run-1")
+    status, planned, delivered, rejected, pending = last_run(stage)
+    assert (status, planned - pending, delivered, rejected) == ("deferred", sum(plan.skipped.values()), 0, 0)
+    assert pending == plan.to_send > 0
+    assert (stage.gateway.write_count, stage.gateway.read_count) == (0, asked)

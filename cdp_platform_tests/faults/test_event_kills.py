@@ -45,7 +45,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Und
 def places() -> list[str]:
     """Every place for events without a key; for the others those that stand between a request and its last word."""
     late = [name for name in CASES if name.startswith(("intent", "answer", "outcome", "settle", "recover"))]
-    names = [f"events {name}" for name in CASES]
+    names = [f"events {name}" for name, case in CASES.items() if not case.is_by_oauth]
     names += [f"keyed_events {name}" for name in late]
     return names + [f"event_jobs {name}" for name in [*late, *JOB_CASES]]
 

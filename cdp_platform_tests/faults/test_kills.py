@@ -3,6 +3,7 @@
 import ast
 import os
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 import cdp_platform
+from cdp_platform.testing.fault_server import FaultServer, Reply
 from cdp_platform_tests.faults.checker import rows_in_flight
 from cdp_platform_tests.faults.runner import MOST_RUNS
+from cdp_platform_tests.faults.scenario import TOKEN
 from cdp_platform_tests.faults.stage import staged
 
 
@@ -21,6 +24,8 @@ class Case:
 
     after_kill_at: str = ""
     """A process is killed here first, so that the next one has something to recover."""
+    is_by_oauth: bool = False
+    """Whether the account's token comes from a token endpoint, and expires before the next request."""
 
 
 CASES = {
@@ -38,6 +43,9 @@ CASES = {
     "settle.committed": Case(),
     "settle.emptied": Case(),
     "recover.begun": Case(after_kill_at="answer.unrecorded:2"),
+    "token.asking": Case(is_by_oauth=True),
+    "token.answered": Case(is_by_oauth=True),
+    "token.kept": Case(is_by_oauth=True),
 }
 JOB_CASES = {
     "job.submitted": Case(),
@@ -70,11 +78,18 @@ def in_turn(names: list[str]) -> list[object]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, int], int]:
+def token_url() -> Iterator[str]:
+    """A token endpoint that gives the sandbox's token, for a moment."""
+    with FaultServer([Reply(body={"access_token": TOKEN, "token_type": "bearer", "expires_in": 1e-6})]) as server:
+        yield f"{server.url}/oauth/token"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(template: Path, token_url: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, int], int]:
     """How often each place is passed, and how many rows are accepted, when nothing goes wrong."""
     print(f"faults: turn {TURN} of {TURNS}; another one with CDP_FAULTS_TURN")
     with staged(tmp_path_factory.mktemp("undisturbed"), template) as stage:
-        ended = stage.run()
+        ended = stage.run("--token-url", token_url)
         assert ended.code == 0, ended.error
         assert stage.faults() == []
         return ended.hits, stage.gateway.accepted_count
@@ -86,20 +101,21 @@ def test_every_place_in_the_code_has_a_case_and_stands_there_once() -> None:
 
 @pytest.mark.parametrize("place", in_turn(list(CASES)))
 def test_a_process_killed_at_any_pass_of_a_place_loses_nothing(
-    place: str, undisturbed: tuple[dict[str, int], int], template: Path, tmp_path: Path
+    place: str, undisturbed: tuple[dict[str, int], int], template: Path, token_url: str, tmp_path: Path
 ) -> None:
     case, (hits, accepted) = CASES[place], undisturbed
+    options = ("--token-url", token_url) if case.is_by_oauth else ()
     count = hits.get(place, 1)
     for hit in sorted({1, (count + 1) // 2, count}):
         with staged(tmp_path / str(hit), template) as stage:
             if case.after_kill_at:
-                assert stage.run(kill_at=case.after_kill_at).code == -signal.SIGKILL
-            killed = stage.run(kill_at=f"{place}:{hit}")
+                assert stage.run(*options, kill_at=case.after_kill_at).code == -signal.SIGKILL
+            killed = stage.run(*options, kill_at=f"{place}:{hit}")
             assert killed.code == -signal.SIGKILL, f"pass {hit} of {count} was not reached: {killed.error}"
             if hit == count > 1 or place.startswith("settle"):
                 assert stage.gateway.accepted_count > 0, "no work had happened"
             in_flight = rows_in_flight(stage.root)
-            resumed = stage.run()
+            resumed = stage.run(*options)
             assert resumed.code == 0, resumed.error
             assert stage.faults() == [], f"after pass {hit} of {count}"
             sent_again = stage.gateway.accepted_count - accepted

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from cdp_platform.connectors.credentials import Secret
-from cdp_platform.connectors.http import HttpSession, check_base_url, open_session
+from cdp_platform.connectors.http import HttpSession, open_session
 from cdp_platform.connectors.protocol import Request
 from cdp_platform.connectors.rate_limit import Bucket
+from cdp_platform.connectors.transport import check_base_url
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.syncs import Connection
 from cdp_platform.errors import (

@@ -2,26 +2,15 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from cdp_platform.connectors.credentials import Secret
 from cdp_platform.connectors.rate_limit import Bucket, name_bucket
-from cdp_platform.errors import ConnectionFailed, RateLimited
-
-
-class FakeClock:
-    """Seconds that pass only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
+from cdp_platform.errors import ConnectionFailed, RateLimited, TemporarilyDown
+from cdp_platform_tests.unit.connectors.clocks import FakeClock
 
 
 @pytest.fixture
@@ -120,12 +109,62 @@ def test_an_answer_that_agrees_changes_nothing(tmp_path: Path, clock: FakeClock)
     assert acquire_times(bucket, clock, 4) == [0.0] * 4
 
 
-def test_a_clock_that_is_set_back_does_not_stop_the_sync(tmp_path: Path, clock: FakeClock) -> None:
+@pytest.mark.parametrize("hours", [-24, -1, 1, 24])
+def test_a_clock_that_jumps_stalls_nobody_and_lets_one_more_burst_through_at_most(
+    tmp_path: Path, clock: FakeClock, hours: int
+) -> None:
+    bucket = make_bucket(tmp_path, clock)
+    acquire_times(bucket, clock, 7)
+    clock.now += hours * 3600
+    jumped_at = clock.now
+    for _ in range(20):
+        bucket.acquire(60)
+    assert clock.now - jumped_at == pytest.approx(1.5), "five at once, then five every half second"
+
+
+def test_a_small_step_back_holds_nobody_longer_than_a_penalty_may(tmp_path: Path, clock: FakeClock) -> None:
     bucket = make_bucket(tmp_path, clock)
     acquire_times(bucket, clock, 5)
+    clock.now -= 600
+    with pytest.raises(RateLimited) as caught:
+        bucket.acquire(15)
+    assert caught.value.retry_after_seconds is not None
+    assert caught.value.retry_after_seconds <= 900
+
+
+@pytest.mark.parametrize("hours", [-24, -1, 1, 24])
+def test_a_penalty_does_not_outlive_a_clock_that_jumps(tmp_path: Path, clock: FakeClock, hours: int) -> None:
+    bucket = make_bucket(tmp_path, clock)
     bucket.penalise(900)
-    clock.now -= 86_400
-    assert bucket.acquire(0) == clock.now
+    clock.now += hours * 3600
+    assert bucket.acquire(0).at == clock.now
+
+
+def test_what_was_kept_by_the_clock_of_another_time_is_forgotten(tmp_path: Path, clock: FakeClock) -> None:
+    written = FakeClock(1_760_000_000.0)
+    acquire_times(make_bucket(tmp_path, written), written, 5)
+    make_bucket(tmp_path, written).penalise(900)
+    assert make_bucket(tmp_path, clock).acquire(0).at == clock.now
+
+
+def test_the_usual_clock_is_one_that_nobody_sets(tmp_path: Path) -> None:
+    before = time.monotonic()
+    slot = Bucket(tmp_path / "limits.sqlite", "a", requests_per_second=10.0, burst_requests=5).acquire(1)
+    assert before <= slot.at <= time.monotonic()
+
+
+def test_a_file_that_fails_after_the_answer_does_not_hide_the_answer(tmp_path: Path, clock: FakeClock) -> None:
+    bucket = make_bucket(tmp_path, clock)
+    slot = bucket.acquire(1)
+    bucket.close()
+    for file in tmp_path.iterdir():
+        file.unlink()
+    (tmp_path / "limits.sqlite").write_text("not a database, and long enough to be sure of it" * 30)
+    bucket.report(slot.admission, TemporarilyDown("down"))
+    bucket.penalise(5)
+    bucket.observe(0, 10)
+    with pytest.raises(ConnectionFailed):
+        bucket.acquire(1)
 
 
 def test_the_file_tells_no_credential(tmp_path: Path, clock: FakeClock) -> None:
@@ -154,9 +193,9 @@ import sys, time
 from pathlib import Path
 from cdp_platform.connectors.rate_limit import Bucket
 bucket = Bucket(Path(sys.argv[1]), "shared", requests_per_second=100.0, burst_requests=20)
-until = time.time() + 1.0
-while time.time() < until:
-    print(bucket.acquire(10))
+until = time.monotonic() + 1.0
+while time.monotonic() < until:
+    print(bucket.acquire(10).at)
 """
 
 

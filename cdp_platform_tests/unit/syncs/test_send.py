@@ -10,6 +10,7 @@ from cdp_platform.domain.outcomes import Counts
 from cdp_platform.errors import (
     AuthenticationFailed,
     CdpError,
+    CircuitOpen,
     ConnectionFailed,
     ContractBroken,
     GuardTripped,
@@ -137,6 +138,18 @@ def test_a_rate_limit_without_end_defers_the_run(shop: Shop) -> None:
         shop.run()
     (run,) = shop.sql("select * from cdp.sync_runs")
     assert (run["status"], run["pending"]) == ("deferred", 1)
+
+
+def test_an_open_circuit_ends_the_run_at_once_with_its_rows_pending(shop: Shop) -> None:
+    shop.people([person_of(number) for number in range(30)])
+    left_alone = CircuitOpen("It is left alone.", until=datetime.now(UTC))
+    shop.session.after_send = lambda request, answer: shop.session.fail_next(left_alone)
+    with pytest.raises(CircuitOpen):
+        shop.run()
+    (run,) = shop.sql("select status, delivered, pending, rejected, unknown from cdp.sync_runs")
+    assert run == {"status": "deferred", "delivered": 10, "pending": 20, "rejected": 0, "unknown": 0}
+    assert len(shop.session.writes) == 2, "it must not be tried again in a loop"
+    assert shop.sleeps == []
 
 
 def test_a_destination_that_goes_down_in_the_middle_loses_nothing(shop: Shop) -> None:
