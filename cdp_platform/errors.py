@@ -9,7 +9,8 @@
     │   ├── RateLimited        wait, then go on
     │   ├── TemporarilyDown    wait, then go on; the outcome of the request is not known
     │   ├── Refused            a whole request was refused without saying which row is at fault
-    │   └── ContractBroken     an answer that cannot be believed
+    │   ├── ContractBroken     an answer that cannot be believed
+    │   └── JobFailed          a job that ended without telling what became of its rows
     ├── GuardTripped           we stopped ourselves; carries counts
     ├── LeaseLost              another run holds this account's object
     └── WarehouseError
@@ -93,6 +94,10 @@ class Refused(DestinationError):
 
 class ContractBroken(DestinationError):
     """A 2xx that cannot be read, or whose results do not match the rows. Never an acknowledgement."""
+
+
+class JobFailed(DestinationError):
+    """A job failed, expired, or did not end in time; its rows may or may not have been processed."""
 
 
 class GuardTripped(CdpError):

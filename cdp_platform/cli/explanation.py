@@ -8,6 +8,7 @@ from rich.markup import escape
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.privacy.masking import masked
 from cdp_platform.syncs.explain import Delivery, Explanation
+from cdp_platform.syncs.unknown import UnknownRow
 from cdp_platform.texts.catalogue import rejected_text, text
 
 _EMPTY = "∅"
@@ -68,9 +69,19 @@ def _says(spec: SyncSpec, known: Explanation) -> list[str]:
     if known.rejected:
         refused = known.rejected
         says += [rejected_text(refused.code, 1, "en", destination=spec.connection.name, parameters=refused.parameters)]
+    if known.unknown:
+        says.append(attempt_line(known.unknown))
     if not known.is_content_known:
         says.append(text("explain.content_unknown", "en"))
     return says
+
+
+def attempt_line(row: UnknownRow) -> str:
+    """Tell when, by what and until when a row of unknown outcome was sent, so that it can be found there."""
+    by = f"plan {row.digest[:12]}, run {row.run_id}, batch {row.batch}, request {row.request_id or '–'}"
+    said = f", answered {row.code}" if row.code else ""
+    again = f"; repeated by the next run until {row.retry_until:%Y-%m-%d %H:%M} UTC" if row.retry_until else ""
+    return f"{row.operation} sent {row.last_at:%Y-%m-%d %H:%M} UTC ({by}){said}{again}"
 
 
 def _delivery(delivery: Delivery, field: str | None, hidden: frozenset[str]) -> dict[str, Any]:

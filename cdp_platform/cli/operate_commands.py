@@ -1,7 +1,8 @@
-"""`cdp pause`, `resume`, `rejected`, `replay`, `explain`, `resync`, `reset`, `baseline`: stop and mend a sync."""
+"""`cdp pause`, `resume`, `rejected`, `replay`, `resolve`, `explain`, `resync`, `reset`, `baseline`: to mend a sync."""
 
 import json
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cdp_platform.cli import declared_syncs
-from cdp_platform.cli.explanation import explanation_document, show_explanation
+from cdp_platform.cli.explanation import attempt_line, explanation_document, show_explanation
 from cdp_platform.cli.sync_commands import SyncName
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.errors import CdpError
@@ -21,6 +22,8 @@ from cdp_platform.syncs.rejected import replay as replay_rows
 from cdp_platform.syncs.reset import adopt
 from cdp_platform.syncs.reset import reset as reset_ledger
 from cdp_platform.syncs.reset import resync as resync_ledger
+from cdp_platform.syncs.resolve import resolve as resolve_rows
+from cdp_platform.syncs.unknown import UnknownRow, read_unknown
 from cdp_platform.texts.catalogue import rejected_text
 
 app = typer.Typer()
@@ -30,7 +33,15 @@ ConnectionName = Annotated[str | None, typer.Option("--connection", help="Every 
 Everything = Annotated[bool, typer.Option("--all", help="Every sync.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+OneKey = Annotated[str | None, typer.Option("--key", help="This row only.")]
 Key = Annotated[str, typer.Argument(help="The row's primary key.", metavar="KEY")]
+
+
+class Said(StrEnum):
+    """What a person says of rows whose outcome nobody knew."""
+
+    DELIVERED = "delivered"
+    NOT_DELIVERED = "not-delivered"
 
 
 @app.command()
@@ -76,11 +87,34 @@ def rejected(sync: SyncName, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def replay(sync: SyncName, key: Annotated[str | None, typer.Option(help="This row only.")] = None) -> None:
+def replay(sync: SyncName, key: OneKey = None) -> None:
     """Let the next run try rejected rows again, with the values that they have then."""
     engine, _ = declared_syncs.open_sync(sync)
     count = replay_rows(engine.warehouse, sync, key=key)
     print(f"{count} rejected row(s) of {sync} will be tried by the next run.")
+
+
+@app.command()
+def resolve(
+    sync: SyncName,
+    said: Annotated[Said | None, typer.Option("--unknown", help="What became of them; left out: list them.")] = None,
+    key: OneKey = None,
+    by: Annotated[str | None, typer.Option(help="Who says so; left out: the user of this machine.")] = None,
+    is_sure: Yes = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the rows of which nobody knows whether they arrived, or say it: --unknown delivered or not-delivered."""
+    engine, spec = declared_syncs.open_sync(sync)
+    rows = read_unknown(engine.warehouse, spec, key=key)
+    if said is None:
+        _tell_unknown(sync, rows, as_json=as_json)
+        return
+    then = "stand as delivered" if said is Said.DELIVERED else "may be sent again"
+    if not is_sure:
+        typer.confirm(f"{len(rows):,} row(s) of {sync} were {said.replace('-', ' ')} and {then}?", abort=True)
+    who = (by or "").strip() or declared_syncs.person()
+    count = resolve_rows(engine, spec, is_delivered=said is Said.DELIVERED, resolved_by=who, key=key)
+    print(f"{count:,} row(s) of {sync} {then}, as {who} says.")
 
 
 @app.command()
@@ -157,6 +191,18 @@ def _require_known(journal: Journal, scope: str, name: str) -> None:
 
 def _words(scope: str, name: str) -> str:
     return "everything" if scope == controls.ALL else f"{scope} {name}"
+
+
+def _tell_unknown(sync: str, rows: list[UnknownRow], *, as_json: bool) -> None:
+    if as_json:
+        document = {"sync": sync, "unknown": [asdict(row) for row in rows]}
+        print(json.dumps(document, default=str, indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False)
+    for row in rows:
+        console.print(f"[bold]{escape(row.key)}[/]: {escape(attempt_line(row))}")
+    if not rows:
+        print(f"Of every row of {sync} it is known what became of it.")
 
 
 def _reason(row: RejectedRow, destination: str) -> str:

@@ -13,6 +13,7 @@ from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.syncs import controls
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.status import SyncStatus, read_status
+from cdp_platform.texts.catalogue import text
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 app = typer.Typer()
@@ -71,6 +72,10 @@ def _show(console: Console, journal: Journal, sync: SyncStatus) -> None:
         f"  planned {sync.planned:,} = delivered {sync.delivered:,} + rejected {sync.rejected:,}"
         f" + unknown {sync.unknown:,} + skipped {sync.skipped:,} + pending {sync.pending:,}"
     )
+    if sync.unresolved:
+        told = text("unknown_rows.failed", "en", count=sync.unresolved)
+        remedy = text("unknown_rows.remedy", "en", sync=sync.name)
+        console.print(f"  [yellow]{escape(told)}[/]\n  {escape(remedy)}")
 
 
 def _json(value: Any) -> str:

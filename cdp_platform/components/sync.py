@@ -102,7 +102,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def _plan(self, spec: SyncSpec, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
         key = dg.AssetKey(["plans", spec.name])
-        guards = shown.guards_of(spec)
+        guards = shown.guards_of(spec, find_destination(spec.connection.vendor).capabilities(spec.object))
 
         @dg.asset(
             key=key,
@@ -164,6 +164,9 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             check_specs=[
                 dg.AssetCheckSpec(name="books_balance", asset=key, description="Every planned row has one outcome."),
                 dg.AssetCheckSpec(name="rejected_share", asset=key, description="Rows that the destination rejected."),
+                dg.AssetCheckSpec(
+                    name="unknown_rows", asset=key, description="Rows of which nobody knows the outcome."
+                ),
             ],
             can_subset=True,
             op_tags={"room": "syncs"},

@@ -5,35 +5,30 @@ from typing import Any
 
 import dagster as dg
 
+from cdp_platform.connectors.protocol import Capabilities
 from cdp_platform.domain.outcomes import RunRecord
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import Mode, SyncSpec
-from cdp_platform.syncs.continuity import GUARDED_MODES
 from cdp_platform.syncs.controls import Approval, Pause, approval_text, pause_text
 from cdp_platform.syncs.preview import Change
-from cdp_platform.texts.catalogue import resend_text, verdict_text
+from cdp_platform.texts.catalogue import resend_text, text, verdict_text
 
-GUARDS = (
-    "model_not_empty",
-    "model_not_shrunk",
-    "keys_present",
-    "keys_unique",
-    "match_keys_unique",
-    "account_known",
-    "mapping_fits",
-)
+GUARDS = ("keys_present", "keys_unique", "match_keys_unique", "account_known", "mapping_fits")
 """Guards of every sync; `guards_of` adds those that not every sync has."""
 
 
-def guards_of(spec: SyncSpec) -> list[str]:
+def guards_of(spec: SyncSpec, capabilities: Capabilities) -> list[str]:
     """Name the guards whose verdict is shown as a check of the sync's plan."""
+    sends_once = spec.mode is Mode.APPEND or spec.mode in capabilities.at_most_once
     more = {
+        "model_not_empty": spec.mode is not Mode.APPEND,
+        "model_not_shrunk": spec.mode is not Mode.APPEND,
         "consent_present": spec.consent is not None,
-        "ledger_current": spec.mode in GUARDED_MODES,
+        "ledger_current": spec.mode is Mode.MIRROR or sends_once,
         "removals_within_limit": spec.mode is Mode.MIRROR,
         "approved": spec.needs_approval,
     }
-    return [*GUARDS, *(guard for guard, is_needed in more.items() if is_needed)]
+    return [*(guard for guard, is_needed in more.items() if is_needed), *GUARDS]
 
 
 def plan_metadata(plan: Plan, changes: Sequence[Change], held: Pause | None = None) -> dict[str, Any]:
@@ -106,7 +101,7 @@ def approved_result(asset: dg.AssetKey, verdict: Verdict, given: Approval) -> dg
 
 
 def run_checks(asset: dg.AssetKey, spec: SyncSpec, record: RunRecord) -> list[dg.AssetCheckResult]:
-    """Judge a run: whether its books balance, and how many of the rows that were tried the destination rejected."""
+    """Judge a run: whether its books balance, how many rows the destination rejected, and of how many nobody knows."""
     counts = record.counts
     tried = counts.delivered + counts.rejected + counts.unknown
     share = counts.rejected / tried if tried else 0.0
@@ -121,7 +116,23 @@ def run_checks(asset: dg.AssetKey, spec: SyncSpec, record: RunRecord) -> list[dg
             severity=dg.AssetCheckSeverity.ERROR if share > spec.limits.rejected_share else dg.AssetCheckSeverity.WARN,
             metadata={"rejected": counts.rejected, "tried": tried, "share": share, "limit": spec.limits.rejected_share},
         ),
+        unknown_result(asset, record),
     ]
+
+
+def unknown_result(asset: dg.AssetKey, record: RunRecord) -> dg.AssetCheckResult:
+    """Warn of rows whose outcome nobody knows, of this run and of those before it."""
+    earlier = record.skipped_reasons.get("unresolved", 0)
+    count = record.counts.unknown + earlier
+    parts = ("failed", "remedy") if count else ("passed",)
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name="unknown_rows",
+        passed=count == 0,
+        severity=dg.AssetCheckSeverity.WARN,
+        description="\n".join(text(f"unknown_rows.{part}", "en", count=count, sync=record.sync) for part in parts),
+        metadata={"unknown": record.counts.unknown, "unresolved": earlier},
+    )
 
 
 def column_lineage(spec: SyncSpec, model: dg.AssetKey) -> dg.TableColumnLineage:

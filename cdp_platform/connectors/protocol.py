@@ -28,6 +28,8 @@ class OutgoingRow(NamedTuple):
     """All fields that may be written, as JSON text: for destinations that take a row as it is."""
     names: Sequence[str] | None = None
     """The fields to be written; None for all of the document."""
+    idempotency_key: str | None = None
+    """Names this very delivery, in every attempt alike; None where the object honours no such key."""
 
     @property
     def fields(self) -> Mapping[str, Json]:
@@ -51,6 +53,8 @@ class Batch(Sequence[OutgoingRow]):
     record_ids: Sequence[str | None]
     documents: Sequence[str]
     names: Sequence[Sequence[str] | None]
+    idempotency_keys: Sequence[str | None] | None = None
+    """None where the object honours no such keys."""
 
     @classmethod
     def of(cls, rows: Iterable[OutgoingRow]) -> "Batch":
@@ -84,7 +88,8 @@ class Batch(Sequence[OutgoingRow]):
         return Batch(*columns)
 
     def _columns(self) -> tuple[Sequence[Any], ...]:
-        return self.ordinals, self.operations, self.match_values, self.record_ids, self.documents, self.names
+        told = (self.ordinals, self.operations, self.match_values, self.record_ids, self.documents, self.names)
+        return (*told, [None] * len(self) if self.idempotency_keys is None else self.idempotency_keys)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,6 +123,24 @@ ALL_DELIVERED: Final = AllDelivered()
 
 
 @dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a destination says that took a request as a job: the rows' outcomes are told later."""
+
+    id: str
+    """The vendor's name of the job; with it alone a later process asks on."""
+
+
+class StillRunning:
+    """What a destination says of a job that has not ended."""
+
+
+STILL_RUNNING: Final = StillRunning()
+
+Reading = Sequence[RowOutcome] | AllDelivered
+"""What became of the rows of a request."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DestinationField:
     """A field of the destination's object, as the destination declares it."""
 
@@ -147,6 +170,12 @@ class Capabilities:
     """Requests that may go at once before the pace applies."""
     requests_at_once: int = 1
     """Requests under way at the same time; at least rate × latency, or the pace is not reached."""
+    at_most_once: frozenset[Mode] = frozenset()
+    """The modes in which sending a row twice does harm: an outcome that nobody knows is not tried again by itself."""
+    idempotency_seconds: float = 0.0
+    """How long the object remembers a row's idempotency key, from the vendor's page; 0: it takes none."""
+    job_seconds: float = 3600.0
+    """How long a job may take, from its request on; after that its rows count as unanswered."""
 
 
 class Session(Protocol):
@@ -189,10 +218,11 @@ class Destination(Protocol):
         """Turn a batch into one request."""
         ...
 
-    def read(self, rows: Batch, answer: Answer) -> Sequence[RowOutcome] | AllDelivered:
+    def read(self, rows: Batch, answer: Answer) -> Reading | Job:
         """Say what became of each row, in any order, one outcome a row; raise ContractBroken for nonsense.
 
-        ALL_DELIVERED is for destinations that accept a request as a whole and tell no ids.
+        ALL_DELIVERED is for destinations that accept a request as a whole and tell no ids. A Job is for those that
+        RunsJobs describes.
         """
         ...
 
@@ -205,4 +235,17 @@ class FindsRecords(Protocol):
         self, session: Session, object_name: str, match_field: str, match_values: Sequence[str]
     ) -> Mapping[str, str]:
         """Look up record ids by match value, at most `batch_rows` at once; what does not exist is left out."""
+        ...
+
+
+@runtime_checkable
+class RunsJobs(Protocol):
+    """A destination that takes requests as jobs, whose outcomes are asked for until they are told."""
+
+    def poll(self, session: Session, object_name: str, job: Job, rows: Batch) -> Reading | StillRunning:
+        """Ask for the outcome of a job's rows, which may be asked again without harm.
+
+        Raises JobFailed for a job that ended without telling it, Refused for one that was refused before any row of it
+        was processed, ContractBroken for nonsense.
+        """
         ...

@@ -53,6 +53,10 @@ class Plan:
     verdicts: tuple[Verdict, ...]
     is_partial: bool = False
     """Whether the plan was narrowed to chosen rows."""
+    at_most_once: bool = False
+    """Whether sending a row twice does harm at the destination."""
+    idempotency_seconds: float = 0.0
+    """How long the destination remembers a row's idempotency key; 0: it takes none."""
     reverts: str | None = None
     """The run whose changes the plan takes back; None for every other plan."""
     resend_reason: str | None = None

@@ -9,7 +9,7 @@ from cdp_platform.connectors.credentials import credential_of, resolve_base_url
 from cdp_platform.connectors.protocol import Destination, Session
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.plans import LedgerIdentity
-from cdp_platform.domain.syncs import Connection, SyncSpec
+from cdp_platform.domain.syncs import Connection, Mode, SyncSpec
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.warehouse.base import Warehouse
 
@@ -52,6 +52,16 @@ def connection_id(engine: Engine, spec: SyncSpec) -> str:
     return hashlib.sha256(
         "\n".join([connection.name, address, credential.reveal() if credential else ""]).encode()
     ).hexdigest()[:16]
+
+
+def is_at_most_once(engine: Engine, spec: SyncSpec) -> bool:
+    """Whether sending a row of this sync twice does harm at its destination."""
+    return spec.mode in engine.destination.capabilities(spec.object).at_most_once
+
+
+def sends_once(engine: Engine, spec: SyncSpec) -> bool:
+    """Whether this sync sends a row no more than once, be it that a second time does harm or that its mode says so."""
+    return spec.mode is Mode.APPEND or is_at_most_once(engine, spec)
 
 
 def identity(spec: SyncSpec, account_id: str) -> LedgerIdentity:

@@ -10,14 +10,13 @@ from enum import StrEnum
 
 from cdp_platform.domain.plans import Verdict
 from cdp_platform.domain.syncs import Mode, SyncSpec
+from cdp_platform.syncs.account import Engine, sends_once
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.warehouse.base import Session
 
 ASKED = "asked"
 """The reason of a person who wants everything sent again."""
-GUARDED_MODES = (Mode.MIRROR, Mode.APPEND)
-"""Modes for which a ledger that may have forgotten deliveries is no ledger to act on."""
 
 
 class Continuity(StrEnum):
@@ -77,15 +76,15 @@ def compare(journal: Journal, ledger: Ledger) -> Continuity:
     return Continuity.JOURNAL_BEHIND if ledger.version > known.version else Continuity.LEDGER_BEHIND
 
 
-def reconcile(journal: Journal, session: Session, spec: SyncSpec, ledger: Ledger) -> Ledger:
+def reconcile(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger) -> Ledger:
     """Where ledger and journal differ and the mode allows it, take all content as unknown; return the header then.
 
     Whatever differs is sent again by the next plans, and `resend_reason` says why until one of them is complete.
     """
-    state = compare(journal, ledger)
-    if state is Continuity.WHOLE or is_stopped(spec, state):
+    state = compare(engine.journal, ledger)
+    if state is Continuity.WHOLE or _is_stopped(engine, spec, state):
         return ledger
-    return take_as_unknown(journal, session, ledger, reason=state)
+    return take_as_unknown(engine.journal, session, ledger, reason=state)
 
 
 def take_as_unknown(journal: Journal, session: Session, ledger: Ledger, *, reason: str) -> Ledger:
@@ -106,20 +105,20 @@ def is_forgetful(journal: Journal, ledger: Ledger) -> bool:
     return known is not None and known.resend_reason == Continuity.LEDGER_BEHIND
 
 
-def is_stopped(spec: SyncSpec, state: Continuity) -> bool:
+def _is_stopped(engine: Engine, spec: SyncSpec, state: Continuity) -> bool:
     """Whether a person must look first. A mirror whose journal was lost still knows what it may remove."""
-    return spec.mode is Mode.APPEND or (spec.mode is Mode.MIRROR and state is Continuity.LEDGER_BEHIND)
+    return sends_once(engine, spec) or (spec.mode is Mode.MIRROR and state is Continuity.LEDGER_BEHIND)
 
 
-def judge(journal: Journal, spec: SyncSpec, ledger: Ledger) -> list[Verdict]:
+def judge(engine: Engine, spec: SyncSpec, ledger: Ledger) -> list[Verdict]:
     """Judge whether the ledger may have forgotten deliveries, for the modes in which that does harm."""
-    if spec.mode not in GUARDED_MODES:
+    if spec.mode is not Mode.MIRROR and not sends_once(engine, spec):
         return []
-    known = recall(journal, ledger.ledger_id)
+    known = recall(engine.journal, ledger.ledger_id)
     return [
         Verdict(
             code="ledger_current",
-            passed=compare(journal, ledger) is Continuity.WHOLE,
+            passed=compare(engine.journal, ledger) is Continuity.WHOLE,
             parameters={
                 "sync": spec.name,
                 "object": spec.object,

@@ -1,49 +1,72 @@
 """One batch and the destination: intent before the request, outcome after it, until every row has its last word.
 
 Retries with full jitter, waits when told to, and halves a batch that was refused without saying which row is at fault.
+What becomes of rows whose outcome nobody knows is the plan's rule: they are sent again, or stand as unknown.
 """
 
 import itertools
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cdp_platform.connectors.protocol import AllDelivered, Batch, Capabilities, FindsRecords, Session
+from cdp_platform.connectors.protocol import Batch, Capabilities, FindsRecords, Job, Session
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import Removal, SyncSpec
 from cdp_platform.errors import (
     AuthenticationFailed,
+    CdpError,
     CircuitOpen,
     ConfigError,
     ConnectionFailed,
     ContractBroken,
+    DestinationError,
+    JobFailed,
     RateLimited,
     Refused,
     TemporarilyDown,
 )
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.account import Engine
-from cdp_platform.syncs.journal import RequestNote, RowNote, Status
+from cdp_platform.syncs.answer_rules import AnswerRule, complete
+from cdp_platform.syncs.idempotency import IdempotencyKeys
+from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
+from cdp_platform.syncs.notes import RequestNote, RowNote, Status
 
 MAX_ATTEMPTS = 5
 MAX_WAITING_SECONDS = 900.0
 """How long one request may be put off by rate limits before the run ends as deferred."""
 BACKOFF_SECONDS = 0.5
+MAX_DOUBTS_IN_A_ROW = 3
+"""So many requests whose rows became unknown, one after the other, end the run: the rest is not put at risk."""
 _TOO_LARGE = 413
-_STATUSES = {Outcome.DELIVERED: Status.DELIVERED, Outcome.REJECTED: Status.REJECTED}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Clock, sleep and chance, so that tests need not wait. Seconds; `jitter` is 0 to 1."""
+    """Clocks, sleep and chance, so that tests need not wait. Seconds; `wall` is POSIX time, `jitter` is 0 to 1."""
 
     clock: Callable[[], float] = time.monotonic
+    wall: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
+
+
+@dataclass(kw_only=True)
+class _Attempts:
+    """The attempts at one request so far."""
+
+    batch: int
+    repeatable_until: float
+    """POSIX seconds; later the rows are unknown rather than sent again."""
+    is_uncertain: bool
+    """Whether an earlier request without an answer may have been processed, whatever a later one says of itself."""
+    number: int = 1
+    waited_seconds: float = 0.0
+    last_failure: Exception | None = None
 
 
 @dataclass(kw_only=True)
@@ -58,6 +81,10 @@ class Exchange:
     session: Session
     capabilities: Capabilities
     timing: Timing
+    keys: IdempotencyKeys | None = None
+    """None where the object honours no idempotency keys."""
+    before_poll: Callable[[], None] = lambda: None
+    """Called before each question for a job; what it raises ends the run, and the next one asks on."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the run is to end: requests under way are finished, no other is begun."""
     batches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -65,6 +92,13 @@ class Exchange:
     """Whether a request was found too large in this run."""
     rows_at_most: int = 0
     """The most rows that were accepted since; 0 while that is not known."""
+    doubts: int = 0
+    """Requests since the last answer whose rows became unknown."""
+
+    @property
+    def rule(self) -> AnswerRule:
+        """How doubt is read under this plan."""
+        return AnswerRule.of(self.plan)
 
     def send(self, rows: Batch) -> None:
         """Send rows; halve them where they are refused together, until the row at fault stands alone.
@@ -99,9 +133,14 @@ class Exchange:
         code: str | None = None,
         outcomes: Mapping[int, RowOutcome] | None = None,
         request_id: str | None = None,
+        job: Job | None = None,
     ) -> None:
         """Write to the journal what is known of `rows`; `outcomes` are those of an answer."""
         told = outcomes or {}
+        record_ids = [told[ordinal].record_id for ordinal in rows.ordinals] if told else []
+        if job and rows.operations[0] is Operation.REMOVE:
+            # A job of removals may tell its outcomes by record, also to a process that has not looked them up.
+            record_ids = list(rows.record_ids)
         self.engine.journal.write(
             RequestNote(
                 ledger_id=self.plan.ledger_id,
@@ -115,17 +154,52 @@ class Exchange:
                 code=code,
                 exceptions={
                     ordinal: RowNote(
-                        status=_STATUSES.get(outcome.outcome, Status.UNANSWERED),
+                        status=self.rule.status(outcome.outcome),
                         code=outcome.code,
                         parameters=outcome.parameters,
                     )
                     for ordinal, outcome in told.items()
                     if outcome.outcome is not Outcome.DELIVERED
                 },
-                record_ids=[told[ordinal].record_id for ordinal in rows.ordinals] if told else (),
+                record_ids=record_ids,
                 request_id=request_id,
+                job_id=job.id if job else None,
             )
         )
+
+    def follow(
+        self, rows: Batch, job: Job, *, batch: int, submitted_at: float, attempt: int = 1, is_uncertain: bool = False
+    ) -> None:
+        """Ask for the outcome of a job's rows until it is told, and note it; `rows` as they were sent.
+
+        Raises Refused where none of them was processed, JobFailed where nobody knows and they may be sent again, other
+        CdpErrors where the run ends while the job goes on.
+        """
+        watch = JobWatch(
+            destination=self.engine.destination,
+            session=self.session,
+            object_name=self.spec.object,
+            longest_seconds=self.capabilities.job_seconds,
+            wall=self.timing.wall,
+            sleep=self.timing.sleep,
+            lease=self.lease,
+            stopping=self.stopping,
+            before_poll=self.before_poll,
+        )
+        try:
+            told = watch.outcomes(rows, job, submitted_at=submitted_at)
+            faultpoint("job.answered")
+        except Refused:
+            self.note(rows, Status.UNANSWERED if is_uncertain else Status.NOT_SENT, batch=batch, attempt=attempt)
+            raise
+        except JobFailed as failure:
+            is_lost = self.timing.wall() >= self.rule.repeatable_until(submitted_at)
+            self.note(rows, Status.UNKNOWN if is_lost else Status.UNANSWERED, batch=batch, attempt=attempt)
+            if not is_lost:
+                raise
+            self._count_doubt(failure)
+        else:
+            self._answered(rows, told, batch=batch, attempt=attempt)
 
     def _found(self, rows: Batch) -> Batch:
         """Look up the record ids that a removal needs, and an opt-out of people whom a lost ledger has forgotten.
@@ -151,61 +225,120 @@ class Exchange:
             self.note(unmet, Status.SKIPPED, code="withdrawn")
         return Batch.of(row for row in found if row not in missing)
 
-    def _request(self, rows: Batch, batch: int) -> None:
+    def as_sent(self, rows: Batch) -> Batch:
+        """The rows as a request carries them: with every field where the object wants that, cleared by an update."""
         if not self.capabilities.writes_changed_fields_only:
             rows = rows.with_all_fields()
         if self.spec.removal is Removal.CLEAR and rows.operations[0] is Operation.REMOVE:
             rows = rows.as_operation(Operation.UPDATE)
-        rows = self._found(rows)
-        if not rows:
+        return rows
+
+    def _request(self, rows: Batch, batch: int) -> None:
+        if not (rows := self._keyed(rows, batch)) or not (rows := self._found(self.as_sent(rows))):
             return
         request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
-        # An earlier request without an answer may have been processed, whatever a later one says of itself.
-        is_uncertain, waited, attempt = False, 0.0, 1
-        while True:
+        attempts = self._begin(rows, batch)
+        while not self._is_lost(rows, attempts):
             self.lease.renew_if_due()
-            self.note(rows, Status.INTENT, batch=batch, attempt=attempt)
+            self.note(rows, Status.INTENT, batch=batch, attempt=attempts.number)
             faultpoint("intent.committed")
             try:
                 answer = self.session.send(request)
-                told = _complete(rows, self.engine.destination.read(rows, answer))
+                reading = self.engine.destination.read(rows, answer)
+                told = {} if isinstance(reading, Job) else complete(rows, reading)
                 faultpoint("answer.unrecorded")
             except (RateLimited, ConnectionFailed, Refused, ConfigError) as failure:
-                left = Status.UNANSWERED if is_uncertain else Status.NOT_SENT
-                self.note(rows, left, batch=batch, attempt=attempt)
-                if isinstance(failure, (Refused, AuthenticationFailed, CircuitOpen, ConfigError)):
-                    raise
-                pause = self._pause(failure, attempt)
-                waited += pause
-                attempt += int(isinstance(failure, ConnectionFailed))
-                if attempt > MAX_ATTEMPTS or waited > MAX_WAITING_SECONDS or self.stopping.is_set():
-                    raise
+                pause = self._after_definite_failure(rows, attempts, failure)
             except (TemporarilyDown, ContractBroken) as failure:
-                is_uncertain = True
-                self.note(rows, Status.UNANSWERED, batch=batch, attempt=attempt)
-                pause = self._pause(failure, attempt)
-                attempt += 1
-                if attempt > MAX_ATTEMPTS or self.stopping.is_set():
-                    raise
+                pause = self._after_doubt(rows, attempts, failure)
             else:
-                self.note(
-                    rows, Status.DELIVERED, batch=batch, attempt=attempt, outcomes=told, request_id=answer.request_id
-                )
-                faultpoint("outcome.committed")
+                if isinstance(reading, Job):
+                    self._submitted(rows, attempts, reading, answer.request_id)
+                    return
+                self._answered(rows, told, batch=batch, attempt=attempts.number, request_id=answer.request_id)
                 return
             self.timing.sleep(pause)
+
+    def _answered(
+        self,
+        rows: Batch,
+        told: Mapping[int, RowOutcome],
+        *,
+        batch: int,
+        attempt: int,
+        request_id: str | None = None,
+    ) -> None:
+        self.doubts = 0
+        self.note(rows, Status.DELIVERED, batch=batch, attempt=attempt, outcomes=told, request_id=request_id)
+        faultpoint("outcome.committed")
+
+    def _keyed(self, rows: Batch, batch: int) -> Batch:
+        """Give the rows their idempotency keys; those whose key was forgotten since they were planned are unknown."""
+        if self.keys is None:
+            return rows
+        late = self.keys.forgotten(rows, self.timing.wall()) if self.rule.is_at_most_once else frozenset()
+        if late:
+            self.note(Batch.of(row for row in rows if row.ordinal in late), Status.UNKNOWN, batch=batch)
+            rows = Batch.of(row for row in rows if row.ordinal not in late)
+        return self.keys.given_to(rows)
+
+    def _begin(self, rows: Batch, batch: int) -> _Attempts:
+        until = self.rule.repeatable_until(self.timing.wall())
+        earlier = self.keys.repeatable_until(rows) if self.keys and self.rule.is_at_most_once else None
+        return _Attempts(
+            batch=batch,
+            repeatable_until=until if earlier is None else min(until, earlier),
+            is_uncertain=earlier is not None,
+        )
+
+    def _is_lost(self, rows: Batch, attempts: _Attempts) -> bool:
+        """Whether nobody knows what became of the rows and they must not be sent again; they are noted as unknown."""
+        if not attempts.is_uncertain or self.timing.wall() < attempts.repeatable_until:
+            return False
+        self.note(rows, Status.UNKNOWN, batch=attempts.batch, attempt=attempts.number)
+        self._count_doubt(attempts.last_failure)
+        return True
+
+    def _count_doubt(self, failure: Exception | None) -> None:
+        self.doubts += 1
+        if failure and self.doubts >= MAX_DOUBTS_IN_A_ROW:
+            raise failure
+
+    def _after_definite_failure(self, rows: Batch, attempts: _Attempts, failure: CdpError) -> float:
+        """Note that nothing was processed now; raise the failure, or say how long to wait before the next attempt."""
+        left = Status.UNANSWERED if attempts.is_uncertain else Status.NOT_SENT
+        self.note(rows, left, batch=attempts.batch, attempt=attempts.number)
+        if isinstance(failure, (Refused, AuthenticationFailed, CircuitOpen, ConfigError)):
+            raise failure
+        pause = self._pause(failure, attempts.number)
+        attempts.waited_seconds += pause
+        attempts.number += int(isinstance(failure, ConnectionFailed))
+        if attempts.number > MAX_ATTEMPTS or attempts.waited_seconds > MAX_WAITING_SECONDS or self.stopping.is_set():
+            raise failure
+        return pause
+
+    def _after_doubt(self, rows: Batch, attempts: _Attempts, failure: DestinationError) -> float:
+        """Note that nobody knows; raise the failure, or say how long to wait before the rule is asked again."""
+        attempts.is_uncertain, attempts.last_failure = True, failure
+        self.note(rows, Status.UNANSWERED, batch=attempts.batch, attempt=attempts.number)
+        pause = self._pause(failure, attempts.number)
+        attempts.number += 1
+        is_repeatable = self.timing.wall() < attempts.repeatable_until
+        if is_repeatable and (attempts.number > MAX_ATTEMPTS or self.stopping.is_set()):
+            raise failure
+        return pause
+
+    def _submitted(self, rows: Batch, attempts: _Attempts, job: Job, request_id: str | None) -> None:
+        """Make the job's name durable before it is asked for, then follow it."""
+        batch, attempt = attempts.batch, attempts.number
+        submitted_at = self.timing.wall()
+        self.note(rows, Status.SUBMITTED, batch=batch, attempt=attempt, request_id=request_id, job=job)
+        faultpoint("job.submitted")
+        self.follow(
+            rows, job, batch=batch, attempt=attempt, submitted_at=submitted_at, is_uncertain=attempts.is_uncertain
+        )
 
     def _pause(self, failure: Exception, attempt: int) -> float:
         """Seconds to wait: what the destination asked for, else exponential backoff with full jitter."""
         told = failure.retry_after_seconds if isinstance(failure, RateLimited) else None
         return BACKOFF_SECONDS * 2.0**attempt * self.timing.jitter() if told is None else told
-
-
-def _complete(rows: Batch, outcomes: Sequence[RowOutcome] | AllDelivered) -> Mapping[int, RowOutcome]:
-    """Hold the outcomes against the rows: exactly one each, or the answer is not believed (G1)."""
-    if isinstance(outcomes, AllDelivered):
-        return {}
-    told = {outcome.ordinal: outcome for outcome in outcomes}
-    if len(told) != len(outcomes) or told.keys() != set(rows.ordinals):
-        raise ContractBroken(f"{len(outcomes)} results were told of {len(rows)} rows, or of other rows.")
-    return told

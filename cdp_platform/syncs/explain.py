@@ -10,6 +10,7 @@ from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.syncs.ledger import ensure_tables
 from cdp_platform.syncs.records import create_desired, encoded_fields
 from cdp_platform.syncs.rejected import RejectedRow, rejected_rows
+from cdp_platform.syncs.unknown import UnknownRow, unknown_rows
 from cdp_platform.warehouse.base import Row, Session, Warehouse
 
 
@@ -59,6 +60,8 @@ class Explanation:
     """Oldest first."""
     fields: Sequence[FieldStory]
     rejected: RejectedRow | None
+    unknown: UnknownRow | None
+    """The delivery of which nobody knows whether it arrived."""
 
 
 def explain(warehouse: Warehouse, spec: SyncSpec, key: str) -> Explanation:
@@ -72,15 +75,17 @@ def explain(warehouse: Warehouse, spec: SyncSpec, key: str) -> Explanation:
         deliveries = [_delivery(row) for row in _log(session, spec, key)]
         fingerprints = _fingerprints(session, spec, key)
         rejected = next(iter(rejected_rows(session, warehouse, spec, key=key)), None)
+        doubtful = next(iter(unknown_rows(session, spec, key=key)), None)
     payload = json.loads(present["payload"]) if present else {}
     return Explanation(
         key=key,
-        reason=_reason(present, rejected, is_there=bool(fingerprints)),
+        reason="unknown" if doubtful else _reason(present, rejected, is_there=bool(fingerprints)),
         is_record_there=bool(fingerprints),
-        is_content_known=None not in fingerprints,
+        is_content_known=None not in fingerprints or doubtful is not None,
         deliveries=deliveries,
         fields=_stories(spec, deliveries, payload),
         rejected=rejected,
+        unknown=doubtful,
     )
 
 

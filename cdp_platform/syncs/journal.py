@@ -8,17 +8,17 @@ data, hashed or not. It also keeps what a send must obey after a restart: plans 
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.errors import CdpError, LeaseLost
 from cdp_platform.faultpoints import faultpoint
+from cdp_platform.syncs.notes import LastWord, RequestNote, Status
 
 SCHEMA_VERSION = 1
 _SCHEMA = """
@@ -46,110 +46,6 @@ create table if not exists requests (
     spans text not null, details text, request_id text, noted_at text not null);
 create index if not exists requests_of_ledger on requests (ledger_id, digest, number);
 """
-
-
-class Status(StrEnum):
-    """What is known of a request, or of one row of it."""
-
-    INTENT = "intent"
-    """Durable before the request; alone, it means: nobody knows."""
-    NOT_SENT = "not_sent"
-    """The request never left, or was definitely refused as a whole."""
-    DELIVERED = "delivered"
-    REJECTED = "rejected"
-    SKIPPED = "skipped"
-    UNANSWERED = "unanswered"
-    """Sent, and no answer that can be believed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RowNote:
-    """What is known of one row where it differs from its request."""
-
-    status: Status
-    code: str | None = None
-    parameters: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RequestNote:
-    """One line of the journal: what is known of a request's rows at this moment."""
-
-    ledger_id: str
-    digest: str
-    run_id: str
-    fence: int
-    batch: int
-    attempt: int
-    status: Status
-    ordinals: Sequence[int]
-    """The rows, in rising order."""
-    code: str | None = None
-    """The reason that holds for all rows, where there is one."""
-    exceptions: Mapping[int, RowNote] = field(default_factory=dict)
-    record_ids: Sequence[str | None] = ()
-    """The destination's ids, one a row, or empty."""
-    request_id: str | None = None
-
-
-_NUMBERED = (None, *Status)
-"""A status as one byte: its place here; 0 for rows that were never noted."""
-
-
-class LastWord:
-    """The newest note of each row of a plan, one byte a row, and what is special about single rows."""
-
-    def __init__(self) -> None:
-        self.number = 0
-        """The newest line that was read; 0 for none."""
-        self.statuses = bytearray()
-        self.uncertain = bytearray()
-        """1 for rows that a request without an answer may have changed, whatever a later refusal says of them."""
-        self.reasons: dict[int, RowNote] = {}
-        """By ordinal: rows that have a code."""
-        self.record_ids: dict[int, str] = {}
-
-    def count(self, status: Status) -> int:
-        """How many rows have this status."""
-        return self.statuses.count(_NUMBERED.index(status))
-
-    def status(self, ordinal: int) -> Status | None:
-        """The status of one row."""
-        return _NUMBERED[self.statuses[ordinal]] if ordinal < len(self.statuses) else None
-
-    def read(self, number: int, status: Status, spans: list[list[int]], details: dict[str, Any]) -> None:
-        """Take in the next line of the journal."""
-        self.number = number
-        self._grow(spans[-1][1] + 1 if spans else 0)
-        code, rows = details.get("code"), details.get("rows", {})
-        was_uncertain = {int(ordinal): self.uncertain[int(ordinal)] for ordinal in rows}
-        for first, last in spans:
-            size = last + 1 - first
-            self.statuses[first : last + 1] = bytes([_NUMBERED.index(status)]) * size
-            if status in (Status.UNANSWERED, Status.DELIVERED):
-                self.uncertain[first : last + 1] = bytes([status is Status.UNANSWERED]) * size
-            if self.reasons or code:
-                self._give_reason(range(first, last + 1), RowNote(status=status, code=code))
-        for text, (row_status, row_code, parameters) in rows.items():
-            ordinal, note = int(text), RowNote(status=Status(row_status), code=row_code, parameters=parameters)
-            self.statuses[ordinal] = _NUMBERED.index(note.status)
-            self.uncertain[ordinal] = note.status is Status.UNANSWERED or was_uncertain[ordinal]
-            self.reasons[ordinal] = note
-        if record_ids := details.get("ids"):
-            ordinals = [ordinal for first, last in spans for ordinal in range(first, last + 1)]
-            known = zip(ordinals, record_ids, strict=True)
-            self.record_ids.update({ordinal: record_id for ordinal, record_id in known if record_id is not None})
-
-    def _grow(self, rows: int) -> None:
-        for column in (self.statuses, self.uncertain):
-            column.extend(bytes(max(0, rows - len(column))))
-
-    def _give_reason(self, ordinals: range, note: RowNote) -> None:
-        for ordinal in ordinals:
-            if note.code:
-                self.reasons[ordinal] = note
-            else:
-                self.reasons.pop(ordinal, None)
 
 
 class Journal:
@@ -252,6 +148,8 @@ class Journal:
             }
         if note.record_ids:
             details["ids"] = list(note.record_ids)
+        if note.job_id:
+            details["job"] = note.job_id
         values = [
             *(note.ledger_id, note.digest, note.run_id, note.fence, note.batch, note.attempt, note.status),
             *(json.dumps(_spans(note.ordinals)), json.dumps(details) if details else None, note.request_id, now()),

@@ -28,7 +28,10 @@ def create_operations(
     withdrew is told of nobody whom the destination does not have; a ledger that `is_forgetful` cannot say so, and the
     send looks these people up.
     """
-    may_update = "true" if spec.mode not in (Mode.INSERT, Mode.APPEND) else "false"
+    creates_only = spec.mode in (Mode.INSERT, Mode.APPEND)
+    # Where nothing is ever updated, a row is sent again only while nobody knows whether it arrived.
+    may_update = "ledger.fingerprint is null" if creates_only else "true"
+    is_without_record = "true" if creates_only else "not is_in_ledger"
     unknown = "update" if spec.mode is Mode.UPDATE else "create"
     joined = "full join" if spec.mode is Mode.MIRROR else "left join"
     session.execute(
@@ -37,8 +40,9 @@ def create_operations(
             select
                 coalesce(desired."key", ledger."key") as "key",
                 case
-                    when desired."key" is null then 'remove' when permission = 'withdrawn' then 'withdraw'
-                    when ledger."key" is null then '{unknown}' else 'update'
+                    when desired."key" is null then 'remove' when {str(creates_only).lower()} then 'create'
+                    when permission = 'withdrawn' then 'withdraw' when ledger."key" is null then '{unknown}'
+                    else 'update'
                 end as operation,
                 desired.fingerprint, ledger.fingerprint as known, ledger."key" is not null as is_in_ledger,
                 permission, is_invalid
@@ -53,7 +57,7 @@ def create_operations(
         select compared."key", compared.operation, compared.fingerprint, known, is_in_ledger, permission,
             case
                 when permission = 'never_asked' then 'never_asked'
-                when permission = 'withdrawn' and not is_in_ledger and not {is_forgetful} then 'withdrawn'
+                when permission = 'withdrawn' and {is_without_record} and not {is_forgetful} then 'withdrawn'
                 when is_invalid then 'invalid_value'
                 when rejected.primary_key is not null then 'held'
             end as skipped

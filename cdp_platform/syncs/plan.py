@@ -15,8 +15,9 @@ from cdp_platform.domain.syncs import FirstRun, SyncSpec
 from cdp_platform.errors import GuardTripped
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import continuity, controls, guards
-from cdp_platform.syncs.account import NOT_ASKED, Engine, connection_id, identity, session_to
+from cdp_platform.syncs.account import NOT_ASKED, Engine, connection_id, identity, is_at_most_once, session_to
 from cdp_platform.syncs.baseline import take_baseline
+from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, follow_key_type, ledger_id, open_ledger
 from cdp_platform.syncs.operations import count_operations, create_operations, digest_of, planned_rows
@@ -24,6 +25,7 @@ from cdp_platform.syncs.plan_files import drafted, expire, keep
 from cdp_platform.syncs.records import create_desired, encoded_fields, register_keys
 from cdp_platform.syncs.resend import with_resend
 from cdp_platform.syncs.settle import recover
+from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.texts.catalogue import verdict_text
 from cdp_platform.warehouse.base import Dialect, Session
 
@@ -114,20 +116,28 @@ def _judged_by_destination(engine: Engine, spec: SyncSpec, plan: Plan) -> Plan:
 def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> Plan:
     """Compute and store a plan against the ledger of one account."""
     name = ledger_id(identity(spec, account_id))
-    with held_lease(engine.journal, name), engine.warehouse.session(f"plan {spec.name}") as session:
-        ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
-        follow_key_type(session, ledger, spec)
-        ledger = continuity.reconcile(engine.journal, session, spec, ledger)
-        expire(engine.home, spec.name, {digest for digest, _ in engine.journal.open_digests(name)})
-        with drafted(engine.home, spec.name) as draft:
-            with session.transaction():
-                plan, rows = build(session, ledger)
-                session.write_parquet(rows, draft)
-                if plan.reverts is None:
-                    written = session.parquet(draft)
-                    plan = with_resend(plan, written, session, engine.warehouse.dialect, engine.journal, spec, ledger)
-            file_hash = keep(draft, engine.home, spec.name, plan.digest)
-    return replace(plan, file_hash=file_hash)
+    with held_lease(engine.journal, name) as lease:
+        finish_jobs(engine, spec, lease)
+        with engine.warehouse.session(f"plan {spec.name}") as session:
+            ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
+            follow_key_type(session, ledger, spec)
+            ledger = continuity.reconcile(engine, session, spec, ledger)
+            expire(engine.home, spec.name, {digest for digest, _ in engine.journal.open_digests(name)})
+            with drafted(engine.home, spec.name) as draft:
+                with session.transaction():
+                    plan, rows = build(session, ledger)
+                    session.write_parquet(rows, draft)
+                    plan = with_resend(plan, session, engine, spec, ledger, draft)
+                file_hash = keep(draft, engine.home, spec.name, plan.digest)
+    return _under_rule(engine, spec, replace(plan, file_hash=file_hash))
+
+
+def _under_rule(engine: Engine, spec: SyncSpec, plan: Plan) -> Plan:
+    """Put into the plan what the destination says of sending a row twice."""
+    told = engine.destination.capabilities(spec.object)
+    return replace(
+        plan, at_most_once=is_at_most_once(engine, spec), idempotency_seconds=float(told.idempotency_seconds)
+    )
 
 
 def _plan(
@@ -151,11 +161,11 @@ def _plan(
     consent_rows = consent_row_count(session, dialect, spec)
     verdicts = guards.judge_model(session, spec, ledger, model_rows, is_partial=bool(keys))
     verdicts += guards.judge_consents(spec, ledger, consent_rows)
-    verdicts += continuity.judge(engine.journal, spec, ledger)
-    verdicts += guards.judge_account(session, ledger)
+    verdicts += [*continuity.judge(engine, spec, ledger), *guards.judge_account(session, ledger)]
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         ledger = take_baseline(session, dialect, spec, ledger, fields)
         create_operations(session, spec, ledger, only, is_forgetful=is_forgetful)
+    hold_unresolved(session, ledger)
     operations, skipped = count_operations(session)
     ledger_rows = row_count(session, ledger.diff_table)
     verdicts += guards.judge_operations(spec, ledger_rows, operations, needs_approval=spec.needs_approval)

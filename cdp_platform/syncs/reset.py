@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from cdp_platform.domain.syncs import Mode, SyncSpec
+from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError, GuardTripped
 from cdp_platform.syncs import continuity, controls, guards
-from cdp_platform.syncs.account import Engine, connection_id, identity
+from cdp_platform.syncs.account import Engine, connection_id, identity, sends_once
 from cdp_platform.syncs.baseline import take_baseline
+from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, follow_key_type, ledger_id
 from cdp_platform.syncs.plan import ask_account, consent_row_count, ledger_of, row_count
@@ -21,14 +22,15 @@ def resync(engine: Engine, spec: SyncSpec) -> int:
     """Let the next run send every row of the ledger again, all its fields; the answer is the number of rows.
 
     Plans that were made before are not sent any more. It is also a person's word that the ledger is to be worked with,
-    where it or the journal was lost. Raises LeaseLost where another run is at work, CdpError for a sync that appends.
+    where it or the journal was lost. Raises LeaseLost where another run is at work, CdpError for a sync whose rows must
+    not be sent twice.
     """
-    if spec.mode is Mode.APPEND:
+    if sends_once(engine, spec):
         raise CdpError(
-            f"sync {spec.name} sends each row once; none is sent again.",
-            remedy=f"Begin anew, knowingly: cdp reset {spec.name}.",
+            f"sync {spec.name} sends each row once; sending them again could do harm.",
+            remedy=f"Rows of unknown outcome: cdp resolve {spec.name}. All anew, knowingly: cdp reset {spec.name}.",
         )
-    with _ledger_at_rest(engine, spec) as (session, ledger):
+    with ledger_at_rest(engine, spec) as (session, ledger):
         continuity.take_as_unknown(engine.journal, session, ledger, reason=continuity.ASKED)
         return row_count(session, ledger.diff_table)
 
@@ -40,13 +42,18 @@ def reset(engine: Engine, spec: SyncSpec) -> int:
     LeaseLost where another run is at work.
     """
     controls.switch(engine.journal, spec.name, is_enabled=False)
-    with _ledger_at_rest(engine, spec) as (session, ledger), session.transaction():
+    with ledger_at_rest(engine, spec) as (session, ledger), session.transaction():
         continuity.forget(engine.journal, ledger.ledger_id)
         forgotten = row_count(session, ledger.diff_table)
         old_name = f"{ledger.ledger_id}-{_reset_count(session, ledger) + 1}"
         # A new ledger counts its versions from one: entries of the old one must not stand among them.
         for table in ("cdp.ledgers", "cdp.settles", "cdp.delivered_rows", "cdp.sync_runs"):
             session.execute(f"update {table} set ledger_id = ? where ledger_id = ?", [old_name, ledger.ledger_id])
+        session.execute(
+            "update cdp.unknown_rows set ledger_id = ?, resolved_as = 'forgotten', resolved_at = now()"
+            " where ledger_id = ? and resolved_at is null",
+            [old_name, ledger.ledger_id],
+        )
         session.execute("delete from cdp.rejected_rows where ledger_id = ?", [ledger.ledger_id])
         session.execute(f"drop table {ledger.diff_table}")
         session.execute(f"drop table {ledger.side_table}")
@@ -62,7 +69,7 @@ def adopt(engine: Engine, spec: SyncSpec) -> int:
     """
     dialect = engine.warehouse.dialect
     account_id = ask_account(engine, spec)
-    with _ledger_at_rest(engine, spec, account_id) as (session, ledger), session.transaction():
+    with ledger_at_rest(engine, spec, account_id) as (session, ledger), session.transaction():
         if ledger.version:
             raise CdpError(
                 f"sync {spec.name} has delivered to the account {ledger.identity.account_id} already.",
@@ -83,14 +90,16 @@ def adopt(engine: Engine, spec: SyncSpec) -> int:
 
 
 @contextmanager
-def _ledger_at_rest(engine: Engine, spec: SyncSpec, account_id: str | None = None) -> Iterator[tuple[Session, Ledger]]:
+def ledger_at_rest(engine: Engine, spec: SyncSpec, account_id: str | None = None) -> Iterator[tuple[Session, Ledger]]:
     """Hold the ledger of an account, by default the connection's, with everything settled that earlier runs left."""
     account_id = (
         account_id or controls.known_account(engine.journal, connection_id(engine, spec)) or ask_account(engine, spec)
     )
     name = ledger_id(identity(spec, account_id))
-    with held_lease(engine.journal, name), engine.warehouse.session(f"reset {spec.name}") as session:
-        yield session, recover(engine, session, ledger_of(engine, session, spec, account_id))
+    with held_lease(engine.journal, name) as lease:
+        finish_jobs(engine, spec, lease)
+        with engine.warehouse.session(f"reset {spec.name}") as session:
+            yield session, recover(engine, session, ledger_of(engine, session, spec, account_id))
 
 
 def _reset_count(session: Session, ledger: Ledger) -> int:

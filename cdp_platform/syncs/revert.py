@@ -16,6 +16,7 @@ from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.syncs.operations import cleared_fields, count_operations, digest_of, in_order
 from cdp_platform.syncs.plan import consent_row_count, row_count, store_plan
 from cdp_platform.syncs.records import create_desired, encoded_fields
+from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.warehouse.base import Dialect, Session
 from cdp_platform.warehouse.literals import literal
 
@@ -46,8 +47,9 @@ def _revert(
     consent_rows = consent_row_count(session, dialect, spec)
     _create_steps(session, dialect, spec, ledger, reverted)
     _create_operations(session, dialect, spec, ledger)
+    hold_unresolved(session, ledger)
     operations, skipped = count_operations(session)
-    verdicts = guards.judge_consents(spec, ledger, consent_rows) + continuity.judge(engine.journal, spec, ledger)
+    verdicts = guards.judge_consents(spec, ledger, consent_rows) + continuity.judge(engine, spec, ledger)
     ledger_rows = row_count(session, ledger.diff_table)
     verdicts += guards.judge_operations(spec, ledger_rows, operations, needs_approval=True)
     plan = Plan(

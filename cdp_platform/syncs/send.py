@@ -18,9 +18,11 @@ from cdp_platform.errors import CdpError
 from cdp_platform.syncs import controls
 from cdp_platform.syncs.account import Engine, identity, session_to
 from cdp_platform.syncs.exchange import Exchange, Timing
-from cdp_platform.syncs.journal import Status
+from cdp_platform.syncs.idempotency import read_keys
+from cdp_platform.syncs.jobs import open_jobs
 from cdp_platform.syncs.lease import Lease, held_lease
 from cdp_platform.syncs.ledger import ledger_id, read_header
+from cdp_platform.syncs.notes import Status
 from cdp_platform.syncs.plan import require_allowed
 from cdp_platform.syncs.plan_files import intact_plan, plan_path, read_batches
 from cdp_platform.syncs.settle import settle
@@ -66,8 +68,10 @@ def send_plan(
         finally:
             # Who lost the lease settles nothing: the other run has done it.
             lease.renew()
-            with engine.warehouse.session(f"settle {spec.name}") as session:
-                record = settle(engine, session, plan, run_id=run_id, status=status, started_at=started_at)
+            # With a job that goes on the journal stays as it is: the next run asks for the outcome, then settles.
+            if not open_jobs(engine.journal, plan.ledger_id):
+                with engine.warehouse.session(f"settle {spec.name}") as session:
+                    record = settle(engine, session, plan, run_id=run_id, status=status, started_at=started_at)
     return record
 
 
@@ -133,6 +137,8 @@ class _Send:
                 session=session,
                 capabilities=self.engine.destination.capabilities(self.spec.object),
                 timing=self.timing,
+                keys=read_keys(self.engine, self.plan) if self.plan.idempotency_seconds else None,
+                before_poll=self._require_unpaused,
             )
             self._send_all(exchange, on_progress, limit)
 
@@ -162,10 +168,13 @@ class _Send:
         for rows in read_batches(path, exchange.capabilities.batch_rows):
             if left <= 0:
                 return
-            if held := controls.pause_of(self.engine.journal, self.spec.name, self.spec.connection.name):
-                raise _paused(self.spec, held)
+            self._require_unpaused()
             yield self._permitted(exchange, rows[:left])
             left -= len(rows)
+
+    def _require_unpaused(self) -> None:
+        if held := controls.pause_of(self.engine.journal, self.spec.name, self.spec.connection.name):
+            raise _paused(self.spec, held)
 
     def _require_account(self, account_id: str) -> None:
         if ledger_id(identity(self.spec, account_id)) != self.plan.ledger_id:

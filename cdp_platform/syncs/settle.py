@@ -18,14 +18,21 @@ from cdp_platform.errors import CdpError
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import continuity
 from cdp_platform.syncs.account import Engine
-from cdp_platform.syncs.journal import LastWord, Status
 from cdp_platform.syncs.ledger import Ledger, read_header
+from cdp_platform.syncs.notes import LastWord, Status
 from cdp_platform.syncs.plan_files import intact_plan, is_intact
+from cdp_platform.syncs.unknown import keep_unknown, read_doubt
 from cdp_platform.warehouse.base import Session, text_column
 
 _GONE = "status = 'delivered' and operation = 'remove'"
+_CREATED_AGAIN = (
+    """create or replace temporary table created_again as select "key" from settled where is_touched
+        and operation = 'create' and "key" in (select "key" from {diff} where fingerprint is null)""",
+    'delete from {diff} where "key" in (select "key" from created_again)',
+    'delete from {side} where "key" in (select "key" from created_again)',
+)
 _FOLD = (
-    # What is created was in no table before.
+    # What is created was in no table before, or is struck out by `_CREATED_AGAIN`.
     """delete from {diff} where "key" in (select "key" from settled where is_touched and operation <> 'create')""",
     """insert into {diff} select "key", case when status = 'delivered' then fingerprint end
         from settled where is_touched and not is_gone""",
@@ -68,6 +75,7 @@ def settle(
 ) -> RunRecord:
     """Fold what the journal knows of a plan into the warehouse, then empty the journal of it."""
     word = engine.journal.last_word(plan.ledger_id, plan.digest)
+    retry_until = read_doubt(engine.journal, plan, word) if plan.at_most_once else None
     ledger = read_header(session, plan.ledger_id)
     record = _record(plan, ledger, word, run_id=run_id, status=status, started_at=started_at)
     settle_id = f"{_settle_prefix(run_id, plan)}{word.number}"
@@ -76,7 +84,7 @@ def settle(
         is_whole = continuity.compare(engine.journal, ledger) is continuity.Continuity.WHOLE
         with session.transaction():
             if word.number:
-                _fold(engine, session, ledger, plan, word, record)
+                _fold(engine, session, ledger, plan, word, record, retry_until)
             _close_books(session, ledger, plan, record, settle_id)
             faultpoint("settle.uncommitted")
     faultpoint("settle.committed")
@@ -130,13 +138,14 @@ def _record(
 ) -> RunRecord:
     left_out = Counter(dict(plan.skipped))
     left_out.update(note.code or "" for note in word.reasons.values() if note.status is Status.SKIPPED)
-    delivered, rejected = word.count(Status.DELIVERED), word.count(Status.REJECTED)
+    delivered, rejected, unknown = map(word.count, (Status.DELIVERED, Status.REJECTED, Status.UNKNOWN))
     counts = Counts(
         planned=plan.planned,
         delivered=delivered,
         rejected=rejected,
+        unknown=unknown,
         skipped=left_out.total(),
-        pending=plan.to_send - delivered - rejected - word.count(Status.SKIPPED),
+        pending=plan.to_send - delivered - rejected - unknown - word.count(Status.SKIPPED),
     )
     if not counts.is_balanced or counts.pending < 0:
         raise CdpError(
@@ -161,14 +170,23 @@ def _record(
     )
 
 
-def _fold(engine: Engine, session: Session, ledger: Ledger, plan: Plan, word: LastWord, record: RunRecord) -> None:
+def _fold(
+    engine: Engine,
+    session: Session,
+    ledger: Ledger,
+    plan: Plan,
+    word: LastWord,
+    record: RunRecord,
+    retry_until: datetime | None,
+) -> None:
     _register_told(session, word, plan.to_send)
     operations = session.parquet(intact_plan(engine.home, plan))
     session.execute(
         f"""create or replace temporary table settled as
         select planned.ordinal, planned."key", planned.operation, planned.match_value, planned.record_id,
             planned.fingerprint, told.status, reasons.code, reasons.parameters, reasons.told_id,
-            told.status in ('delivered', 'intent', 'unanswered') or told.uncertain = 1 as is_touched,
+            told.status in ('delivered', 'intent', 'unanswered', 'submitted', 'unknown') or told.uncertain = 1
+                as is_touched,
             {_GONE} as is_gone
         from {operations} as planned
         join told on told.ordinal = planned.ordinal and told.status <> ''
@@ -186,10 +204,14 @@ def _fold(engine: Engine, session: Session, ledger: Ledger, plan: Plan, word: La
         "run": record.run_id,
         "partition": plan.partition,
         "now": record.ended_at,
+        "retry": retry_until,
     }
-    for statement in _FOLD:
+    [doubtful] = session.rows(f"select count(*) as row_count from {ledger.diff_table} where fingerprint is null")
+    for statement in (*(_CREATED_AGAIN if doubtful["row_count"] else ()), *_FOLD):
         sql = statement.format(diff=ledger.diff_table, side=ledger.side_table, planned=operations)
         session.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
+    if plan.at_most_once:
+        keep_unknown(engine.journal, session, plan, word, operations, values)
 
 
 def _register_told(session: Session, word: LastWord, rows: int) -> None:

@@ -13,6 +13,7 @@ select sync, destination, "partition", digest, planned, delivered, rejected, unk
 from cdp.sync_runs
 qualify row_number() over (partition by sync order by ended_at desc) = 1
 order by sync"""
+_UNRESOLVED = "select sync, count(*) as row_count from cdp.unknown_rows where resolved_at is null group by sync"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,8 @@ class SyncStatus:
     unknown: int
     skipped: int
     pending: int
+    unresolved: int
+    """Rows of all runs of which nobody knows whether they arrived."""
     ended_at: datetime | None
 
 
@@ -37,12 +40,14 @@ def read_status(journal: Journal, warehouse: Warehouse) -> list[SyncStatus]:
     with warehouse.session("status") as session:
         ensure_tables(session)
         runs = {row["sync"]: row for row in session.rows(_LAST_RUNS)}
-    return [_status(name, runs.get(name), journal.plan(name)) for name in journal.syncs()]
+        doubts = {row["sync"]: row["row_count"] for row in session.rows(_UNRESOLVED)}
+    return [_status(name, runs.get(name), journal.plan(name), doubts.get(name, 0)) for name in journal.syncs()]
 
 
-def _status(name: str, run: Row | None, plan: Plan | None) -> SyncStatus:
+def _status(name: str, run: Row | None, plan: Plan | None, unresolved: int) -> SyncStatus:
     if run is not None and (plan is None or not plan.to_send or run["ended_at"] > plan.made_at):
-        return SyncStatus(name=name, **{column: value for column, value in run.items() if column != "sync"})
+        told = {column: value for column, value in run.items() if column != "sync"}
+        return SyncStatus(name=name, unresolved=unresolved, **told)
     if plan is None:
         raise LookupError(name)
     return SyncStatus(
@@ -56,5 +61,6 @@ def _status(name: str, run: Row | None, plan: Plan | None) -> SyncStatus:
         unknown=0,
         skipped=sum(plan.skipped.values()),
         pending=plan.to_send,
+        unresolved=unresolved,
         ended_at=None,
     )

@@ -7,7 +7,9 @@
 
 The fixture folder holds `rows.json` (object, match field, rows; what the account's and the fields' requests answer)
 and, under `answers/`, one file per answer: status, body, and either `outcomes` by ordinal or `"is_broken": true`.
-The rows must carry values of fictional persons: the suite looks for them in every error text.
+The rows must carry values of fictional persons: the suite looks for them in every error text. A destination that runs
+jobs has a `job.json` beside them (its answer to the request, the job's id, and what it says while the job runs); its
+`answers/` are then what it says of a job that has ended.
 """
 
 # A pytest suite that lies in the package, so that packages elsewhere can inherit it.
@@ -16,18 +18,31 @@ The rows must carry values of fictional persons: the suite looks for them in eve
 import copy
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from cdp_platform.connectors.protocol import AllDelivered, Answer, Batch, Destination, Json, OutgoingRow, Request
+from cdp_platform.connectors.protocol import (
+    AllDelivered,
+    Answer,
+    Batch,
+    Destination,
+    Job,
+    Json,
+    OutgoingRow,
+    Reading,
+    Request,
+    RunsJobs,
+    StillRunning,
+)
 from cdp_platform.connectors.transport import check_base_url
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import Mode
 from cdp_platform.domain.traffic import Traffic
 from cdp_platform.errors import CdpError, ConfigError, ContractBroken
+from cdp_platform.syncs.answer_rules import KEY_MARGIN_SECONDS
 from cdp_platform.testing.rows import outgoing_row
 
 _NONSENSE: Final[tuple[Json, ...]] = (None, [], {}, "accepted", 1, {"results": None}, {"results": ["x"]}, [None])
@@ -44,6 +59,16 @@ class AnswerCase:
 
 
 @dataclass(frozen=True, kw_only=True)
+class JobCase:
+    """How a destination that runs jobs says that it took the case's rows as one."""
+
+    submitted: Answer
+    id: str
+    running_body: Json
+    """What it says of a job that has not ended."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class DestinationCase:
     """Rows and answers to try a destination with."""
 
@@ -57,6 +82,9 @@ class DestinationCase:
     field_names: tuple[str, ...]
     """Fields that `describe` must know, at least."""
     answers: tuple[AnswerCase, ...]
+    """Answers to the request; of a destination that runs jobs: to the question for the job."""
+    job: JobCase | None = None
+    """None for a destination that answers at once."""
 
     @property
     def accepted(self) -> AnswerCase:
@@ -89,7 +117,16 @@ def load_case(destination: Destination, folder: Path) -> DestinationCase:
         describe_body=told["describe_body"],
         field_names=tuple(told["field_names"]),
         answers=tuple(answers),
+        job=_job_case(folder / "job.json"),
     )
+
+
+def _job_case(path: Path) -> JobCase | None:
+    if not path.exists():
+        return None
+    told = json.loads(path.read_text(encoding="utf-8"))
+    submitted = Answer(status=told["status"], headers={}, body=told["body"])
+    return JobCase(submitted=submitted, id=told["id"], running_body=told["running_body"])
 
 
 def _answer_case(path: Path) -> AnswerCase:
@@ -103,11 +140,11 @@ def _answer_case(path: Path) -> AnswerCase:
 
 
 class OneAnswerSession:
-    """A session that answers every request with the same body."""
+    """A session that answers every request alike."""
 
-    def __init__(self, body: Json) -> None:
+    def __init__(self, body: Json, *, status: int = 200) -> None:
         self.requests: list[Request] = []
-        self._body = body
+        self._answer = Answer(status=status, headers={}, body=body)
 
     @property
     def traffic(self) -> Traffic:
@@ -115,7 +152,7 @@ class OneAnswerSession:
 
     def send(self, request: Request) -> Answer:
         self.requests.append(request)
-        return Answer(status=200, headers={}, body=self._body)
+        return self._answer
 
     def close(self) -> None:
         return None
@@ -142,6 +179,12 @@ class DestinationContract:
         assert told.requests_per_second > 0
         assert check_base_url(case.destination.default_base_url)
 
+    def test_it_says_of_modes_that_it_has_whether_sending_twice_does_harm(self, case: DestinationCase) -> None:
+        told = case.destination.capabilities(case.object)
+        assert told.at_most_once <= told.modes
+        assert told.idempotency_seconds == 0 or told.idempotency_seconds > KEY_MARGIN_SECONDS
+        assert told.job_seconds > 0
+
     def test_the_account_tells_its_id(self, case: DestinationCase) -> None:
         assert case.destination.account_id(OneAnswerSession(case.account_body)) == case.account_id
 
@@ -166,6 +209,28 @@ class DestinationContract:
         rows = Batch.of(_copy_of(case.rows[0], ordinal) for ordinal in range(size))
         text = json.dumps(case.destination.encode(case.object, case.match_field, rows).body)
         assert all(row.match_value in text for row in rows)
+
+    def test_a_request_carries_the_idempotency_key_of_each_row(self, case: DestinationCase) -> None:
+        if case.destination.capabilities(case.object).idempotency_seconds:
+            keys = [f"key-of-row-{row.ordinal}" for row in case.rows]
+            request = case.destination.encode(case.object, case.match_field, replace(case.rows, idempotency_keys=keys))
+            assert all(key in repr(request) for key in keys)
+
+    def test_a_job_is_read_with_its_id_and_asked_for_without_a_value_of_a_person(self, case: DestinationCase) -> None:
+        assert (case.job is not None) == isinstance(case.destination, RunsJobs)
+        if case.job and isinstance(case.destination, RunsJobs):
+            job = case.destination.read(case.rows, case.job.submitted)
+            assert job == Job(id=case.job.id)
+            session = OneAnswerSession(case.job.running_body)
+            told = case.destination.poll(session, case.object, Job(id=case.job.id), case.rows)
+            assert isinstance(told, StillRunning)
+            assert session.requests
+            assert not _leaks(case, " ".join(f"{request.path} {dict(request.query)}" for request in session.requests))
+
+    def test_an_answer_that_names_no_job_is_a_broken_contract(self, case: DestinationCase) -> None:
+        for body in _NONSENSE if case.job else ():
+            with pytest.raises(ContractBroken):
+                case.destination.read(case.rows, Answer(status=202, headers={}, body=body))
 
     def test_a_path_holds_no_value_of_a_person(self, case: DestinationCase) -> None:
         request = case.destination.encode(case.object, case.match_field, case.rows)
@@ -192,7 +257,7 @@ class DestinationContract:
     def test_a_broken_answer_is_never_read_as_delivered(self, case: DestinationCase) -> None:
         for name, answer in _broken_answers(case):
             with pytest.raises(ContractBroken) as caught:
-                case.destination.read(case.rows, answer)
+                _read(case, answer)
             assert not _leaks(case, _text(caught.value)), name
 
     def test_results_in_another_order_mean_the_same(self, case: DestinationCase) -> None:
@@ -203,10 +268,22 @@ class DestinationContract:
 
 
 def _read(case: DestinationCase, answer: Answer) -> Sequence[RowOutcome]:
-    told = case.destination.read(case.rows, answer)
+    told = _reading(case, answer)
     if isinstance(told, AllDelivered):
         return [RowOutcome(ordinal=row.ordinal, outcome=Outcome.DELIVERED) for row in case.rows]
     return told
+
+
+def _reading(case: DestinationCase, answer: Answer) -> Reading:
+    """What the destination makes of an answer to its request, or to its question for the job."""
+    if case.job and isinstance(case.destination, RunsJobs):
+        session = OneAnswerSession(answer.body, status=answer.status)
+        told = case.destination.poll(session, case.object, Job(id=case.job.id), case.rows)
+        assert not isinstance(told, StillRunning), "the job was said to have ended"
+        return told
+    read = case.destination.read(case.rows, answer)
+    assert not isinstance(read, Job), "give the fixtures a job.json"
+    return read
 
 
 def _broken_answers(case: DestinationCase) -> Iterator[tuple[str, Answer]]:

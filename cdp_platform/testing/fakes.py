@@ -7,19 +7,32 @@ a crash. `FakeSession` is the scriptable way to it. `FakeDestination` speaks the
     session = FakeSession(account)
     session.fail_next(TemporarilyDown("timeout"), is_processed=True)
     session.reject("p-0000007", code="invalid_email", field="email")
+
+Requests to the account's jobs are processed at once and told of after `session.job_polls` questions: see fake_jobs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from cdp_platform.connectors.protocol import Answer, Capabilities, DestinationField, Json, OutgoingRow, Request, Session
+from cdp_platform.connectors.protocol import (
+    Answer,
+    Capabilities,
+    DestinationField,
+    Job,
+    Json,
+    OutgoingRow,
+    Request,
+    Session,
+)
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import FieldKind, Mode
 from cdp_platform.domain.traffic import Traffic
 from cdp_platform.errors import CdpError, ConfigError, ContractBroken, Refused
 
 _WRITE = "/contacts/batch"
+JOBS = "/contacts/jobs"
+"""Where a FakeAccount takes requests as jobs; each is asked for under its name."""
 
 
 @dataclass(kw_only=True)
@@ -39,10 +52,28 @@ class FakeAccount:
         self.records: dict[str, FakeRecord] = {}
         self.arrived: list[Request] = []
         """Write requests that were processed, also those whose answer never came back."""
+        self.processed: list[str] = []
+        """The match value of each row, each time that it was processed: not again under a known idempotency key."""
+        self.jobs: dict[str, FakeJob] = {}
         self._record_count = 0
+        self._known_keys: dict[str, str] = {}
 
     def apply(self, row: Mapping[str, Json]) -> str:
         """Write one row and return its record's id; removing what is already gone is accepted."""
+        key = row.get("idempotency_key")
+        if key in self._known_keys:
+            return self._known_keys[key]
+        self.processed.append(row["match_value"])
+        record_id = self._written(row)
+        if key:
+            self._known_keys[key] = record_id
+        return record_id
+
+    def forget_keys(self) -> None:
+        """Forget every idempotency key, as a vendor does after a time."""
+        self._known_keys.clear()
+
+    def _written(self, row: Mapping[str, Json]) -> str:
         match_value = row["match_value"]
         if row["operation"] == Operation.REMOVE:
             gone = self.records.pop(match_value, None)
@@ -53,6 +84,17 @@ class FakeAccount:
             record = self.records[match_value] = FakeRecord(record_id=f"r-{self._record_count}")
         record.fields |= row["fields"]
         return record.record_id
+
+
+@dataclass(kw_only=True)
+class FakeJob:
+    """A job at the fake destination; its rows were processed when it was made."""
+
+    results: list[dict[str, Json]]
+    polls_left: int
+    """Questions that are still answered with: running."""
+    ends_as: str
+    """done, failed or expired."""
 
 
 @dataclass(kw_only=True)
@@ -72,9 +114,16 @@ class FakeSession:
         """Called with each write before it is processed; raise here to crash with nothing sent."""
         self.after_send: Callable[[Request, Answer], None] | None = None
         """Called with each write once it is processed; raise here to crash with an answer nobody read."""
+        self.before_poll: Callable[[Request], None] | None = None
+        """Called with each question for a job; raise here to crash with a job that goes on."""
+        self.job_polls = 0
+        """How often a new job is still running when it is asked for."""
+        self.job_ends_as = "done"
+        """How a new job ends: done, failed or expired; failed and expired ones have processed their rows."""
         self.is_closed = False
         self._failures: list[_Failure] = []
         self._read_failures: list[BaseException] = []
+        self._poll_failures: list[BaseException] = []
         self._answers: list[Callable[[Answer], Answer]] = []
         self._rejections: dict[str, tuple[str, Mapping[str, str]]] = {}
         self._poison: set[str] = set()
@@ -83,7 +132,7 @@ class FakeSession:
     @property
     def writes(self) -> list[Request]:
         """The write requests among `requests`."""
-        return [request for request in self.requests if request.path == _WRITE]
+        return [request for request in self.requests if request.path in (_WRITE, JOBS)]
 
     def fail_next(self, error: BaseException, *, times: int = 1, is_processed: bool = False) -> None:
         """Raise `error` for the next writes; `is_processed`: only after the account has applied them."""
@@ -92,6 +141,10 @@ class FakeSession:
     def fail_next_read(self, error: CdpError, *, times: int = 1) -> None:
         """Raise `error` for the next requests that ask for the account or its fields."""
         self._read_failures += [error] * times
+
+    def fail_next_poll(self, error: CdpError, *, times: int = 1) -> None:
+        """Raise `error` for the next questions for a job."""
+        self._poll_failures += [error] * times
 
     def answer_next(self, change: Callable[[Answer], Answer]) -> None:
         """Let `change` turn the next write's honest answer into another; the write is processed."""
@@ -123,7 +176,9 @@ class FakeSession:
         if self.is_closed:
             raise RuntimeError("this session is closed")
         self.requests.append(request)
-        if request.path != _WRITE:
+        if request.path.startswith(f"{JOBS}/"):
+            return self._answer_poll(request)
+        if request.path not in (_WRITE, JOBS):
             return self._answer_read(request)
         if self.before_send:
             self.before_send(request)
@@ -149,6 +204,18 @@ class FakeSession:
             return Answer(status=200, headers={}, body={"account_id": self.account.account_id})
         return Answer(status=200, headers={}, body={"fields": self.account.fields})
 
+    def _answer_poll(self, request: Request) -> Answer:
+        if self.before_poll:
+            self.before_poll(request)
+        if self._poll_failures:
+            raise self._poll_failures.pop(0)
+        job = self.account.jobs[request.path.rpartition("/")[2]]
+        if job.polls_left > 0:
+            job.polls_left -= 1
+            return Answer(status=200, headers={}, body={"state": "running"})
+        results = job.results if job.ends_as == "done" else []
+        return Answer(status=200, headers={}, body={"state": job.ends_as, "results": results})
+
     def _write(self, request: Request) -> Answer:
         rows = request.body["rows"]
         if self._rows_at_most is not None and len(rows) > self._rows_at_most:
@@ -158,6 +225,10 @@ class FakeSession:
         self.account.arrived.append(request)
         results = [self._result(row) for row in rows]
         request_id = f"q-{len(self.requests)}"
+        if request.path == JOBS:
+            name = f"job-{len(self.account.jobs) + 1}"
+            self.account.jobs[name] = FakeJob(results=results, polls_left=self.job_polls, ends_as=self.job_ends_as)
+            return Answer(status=202, headers={}, body={"job": name}, request_id=request_id)
         status = 207 if any("code" in result for result in results) else 200
         return Answer(status=status, headers={}, body={"results": results}, request_id=request_id)
 
@@ -180,6 +251,9 @@ class FakeDestination:
         batch_rows: int = 100,
         modes: frozenset[Mode] = frozenset({Mode.UPSERT, Mode.MIRROR}),
         writes_changed_fields_only: bool = True,
+        at_most_once: frozenset[Mode] = frozenset(),
+        idempotency_seconds: float = 0.0,
+        job_seconds: float = 3600.0,
     ) -> None:
         self._capabilities = Capabilities(
             modes=modes,
@@ -187,6 +261,9 @@ class FakeDestination:
             writes_changed_fields_only=writes_changed_fields_only,
             requests_per_second=1000.0,
             burst_requests=1000,
+            at_most_once=at_most_once,
+            idempotency_seconds=idempotency_seconds,
+            job_seconds=job_seconds,
         )
 
     def capabilities(self, object_name: str) -> Capabilities:
@@ -217,19 +294,25 @@ class FakeDestination:
                 "operation": str(row.operation),
                 "match_value": row.match_value,
                 "fields": dict(row.fields),
+                "idempotency_key": row.idempotency_key,
             }
             for row in rows
         ]
         return Request(method="POST", path=_WRITE, body={"match_field": match_field, "rows": body})
 
-    def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome]:
-        try:
-            outcomes = [_outcome(result) for result in answer.body["results"]]
-        except (KeyError, TypeError):
-            raise ContractBroken("The fake destination's answer has no readable results.") from None
-        if sorted(outcome.ordinal for outcome in outcomes) != sorted(row.ordinal for row in rows):
-            raise ContractBroken("The fake destination's results do not match the rows.", status=answer.status)
-        return outcomes
+    def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome] | Job:
+        return read_results(rows, answer)
+
+
+def read_results(rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome]:
+    """Read the fake account's results, one a row; raise ContractBroken for anything else."""
+    try:
+        outcomes = [_outcome(result) for result in answer.body["results"]]
+    except (KeyError, TypeError):
+        raise ContractBroken("The fake destination's answer has no readable results.") from None
+    if sorted(outcome.ordinal for outcome in outcomes) != sorted(row.ordinal for row in rows):
+        raise ContractBroken("The fake destination's results do not match the rows.", status=answer.status)
+    return outcomes
 
 
 def _outcome(result: Mapping[str, Json]) -> RowOutcome:

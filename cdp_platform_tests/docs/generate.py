@@ -160,8 +160,13 @@ def _usage(parameter: Any) -> str:
     name = _name(parameter)
     if parameter.param_type_name == "argument":
         return name
-    value = "" if parameter.is_flag else f" {parameter.metavar or _KINDS[parameter.type.name]}"
+    value = "" if parameter.is_flag else f" {_value(parameter)}"
     return f"{name}{value}" if parameter.required else f"[{name}{value}]"
+
+
+def _value(parameter: Any) -> str:
+    choices = getattr(parameter.type, "choices", ())
+    return parameter.metavar or "|".join(map(str, choices)) or _KINDS[parameter.type.name]
 
 
 def _name(parameter: Any) -> str:

@@ -93,16 +93,46 @@ class Gateway:
         self._server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Misbehaving(BaseHTTPRequestHandler):
+    """Answers as a Reply says, with its faults."""
+
+    def reply(self, reply: Reply) -> None:
+        """Write the answer, or break off where it says so."""
+        self.close_connection = True
+        if reply.fault in (Fault.RESET_BEFORE_READING, Fault.RESET_AFTER_READING):
+            # Lingering for zero seconds turns the close into a reset.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
+            return
+        if reply.fault is Fault.CLOSE_AFTER_READING:
+            return
+        if reply.fault is Fault.SILENCE:
+            threading.Event().wait(_SILENT_SECONDS)
+            return
+        content = reply.content
+        sent = content[: len(content) // 2] if reply.fault is Fault.CUT else content
+        try:
+            for part in _parts(reply, reply.head(content) + sent):
+                self.wfile.write(part)
+                self.wfile.flush()
+        except OSError:
+            # Who asked may be dead by now: that is what is tested.
+            return
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        return
+
+
+class _Handler(Misbehaving):
     way: Gateway
 
     def do_GET(self) -> None:
         self.way.read_count += 1
         trouble = self.way.trouble_with_reads(self.way.read_count)
         if trouble and trouble.reply:
-            return self._reply(trouble.reply)
+            return self.reply(trouble.reply)
         status, body = self._pass_on(b"")
-        return self._reply(Reply(status=status, body=body))
+        return self.reply(Reply(status=status, body=body))
 
     def do_POST(self) -> None:
         content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
@@ -116,7 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.way.arrived.notify_all()
         if hold:
             hold.wait(timeout=60)
-        self._reply(answer)
+        self.reply(answer)
 
     def _write(self, content: bytes) -> Reply:
         inputs = json.loads(content)["inputs"]
@@ -143,31 +173,6 @@ class _Handler(BaseHTTPRequestHandler):
             return answer.status, answer.read()
         finally:
             connection.close()
-
-    def _reply(self, reply: Reply) -> None:
-        self.close_connection = True
-        if reply.fault in (Fault.RESET_BEFORE_READING, Fault.RESET_AFTER_READING):
-            # Lingering for zero seconds turns the close into a reset.
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            self.connection.close()
-            return
-        if reply.fault is Fault.CLOSE_AFTER_READING:
-            return
-        if reply.fault is Fault.SILENCE:
-            threading.Event().wait(_SILENT_SECONDS)
-            return
-        content = reply.content
-        sent = content[: len(content) // 2] if reply.fault is Fault.CUT else content
-        try:
-            for part in _parts(reply, reply.head(content) + sent):
-                self.wfile.write(part)
-                self.wfile.flush()
-        except OSError:
-            # Who asked may be dead by now: that is what is tested.
-            return
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        return
 
 
 _DRIP_SECONDS = 0.05

@@ -1,9 +1,9 @@
 """One process of the platform, made to be killed: `python -m cdp_platform_tests.faults.runner HOME BASE_URL`.
 
-Plans and sends the sync of the scenario until a plan has nothing to send. The environment's CDP_KILL_AT,
-`place:hit`, names the faultpoint and the pass at which the process kills itself; CDP_FULL_AT, `place:hit:bytes`, the
-one from which on no file may grow beyond what the journal has now and these bytes. An undisturbed process prints a line
-of JSON: how often it passed each place, and how many runs it made.
+Plans and sends the sync of the scenario, or with `--events OBJECT` that of events, until a plan has nothing to send.
+The environment's CDP_KILL_AT, `place:hit`, names the faultpoint and the pass at which the process kills itself;
+CDP_FULL_AT, `place:hit:bytes`, the one from which on no file may grow beyond what the journal has now and these bytes.
+An undisturbed process prints a line of JSON: how often it passed each place, and how many runs it made.
 """
 
 import argparse
@@ -20,11 +20,12 @@ from pathlib import Path
 from cdp_platform import faultpoints
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
-from cdp_platform.syncs import lease
+from cdp_platform.syncs import job_watch, lease
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.exchange import Timing
 from cdp_platform.syncs.plan import make_plan
 from cdp_platform.syncs.send import send_plan
+from cdp_platform_tests.faults import event_scenario
 from cdp_platform_tests.faults.scenario import engine_of, spec_of
 
 MOST_RUNS = 6
@@ -39,13 +40,19 @@ def main() -> int:
     if options.lease_seconds:
         lease.LEASE_SECONDS = options.lease_seconds
     try:
-        spec = spec_of(options.base_url, options.token_url)
-        runs = _run_until_quiet(engine_of(options.home), spec, most=options.most_runs)
+        runs = _run_until_quiet(*_scenario(options), most=options.most_runs)
     except CdpError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 3
     sys.stdout.write(json.dumps({"hits": hits, "runs": runs}) + "\n")
     return 0
+
+
+def _scenario(options: argparse.Namespace) -> tuple[Engine, SyncSpec]:
+    if options.events:
+        job_watch.FIRST_PAUSE_SECONDS = 0.05
+        return event_scenario.engine_of(options.home), event_scenario.spec_of(options.base_url, options.events)
+    return engine_of(options.home), spec_of(options.base_url, options.token_url)
 
 
 def _run_until_quiet(engine: Engine, spec: SyncSpec, *, most: int) -> int:
@@ -92,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     parser.add_argument("home", type=Path)
     parser.add_argument("base_url")
+    parser.add_argument("--events", choices=event_scenario.OBJECTS, default=None)
     parser.add_argument("--token-url", default="")
     parser.add_argument("--lease-seconds", type=float, default=None)
     parser.add_argument("--most-runs", type=int, default=MOST_RUNS)

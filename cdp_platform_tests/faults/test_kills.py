@@ -48,6 +48,12 @@ CASES = {
     "token.answered": Case(is_by_oauth=True),
     "token.kept": Case(is_by_oauth=True),
 }
+JOB_CASES = {
+    "job.submitted": Case(),
+    "job.answered": Case(),
+    "jobs.found": Case(after_kill_at="job.submitted:2"),
+}
+"""Reached where a destination takes requests as jobs: see test_event_kills."""
 TURNS = 3
 TURN = int(os.environ.get("CDP_FAULTS_TURN", datetime.now(UTC).timetuple().tm_yday)) % TURNS
 
@@ -91,7 +97,7 @@ def undisturbed(template: Path, token_url: str, tmp_path_factory: pytest.TempPat
 
 
 def test_every_place_in_the_code_has_a_case_and_stands_there_once() -> None:
-    assert sorted(places_in_the_code()) == sorted(CASES)
+    assert sorted(places_in_the_code()) == sorted(CASES | JOB_CASES)
 
 
 @pytest.mark.parametrize("place", in_turn(list(CASES)))

@@ -8,8 +8,8 @@ from cdp_platform.domain.home import Home
 from cdp_platform.errors import LeaseLost, Refused, TemporarilyDown
 from cdp_platform.syncs import plan as plan_module
 from cdp_platform.syncs import plan_files
-from cdp_platform.syncs.journal import RequestNote, Status
 from cdp_platform.syncs.lease import held_lease
+from cdp_platform.syncs.notes import RequestNote, Status
 from cdp_platform_tests.unit.syncs.conftest import Shop, person_of
 
 

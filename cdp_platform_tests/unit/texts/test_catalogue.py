@@ -15,7 +15,16 @@ from cdp_platform.syncs.resend import REASONS
 from cdp_platform.texts import LANGUAGES, has_text, rejected_text, skipped_text, text, verdict_text
 from cdp_platform.texts.catalogue import TextMissing, catalogue, placeholders, resend_text
 
-SKIPPED = ("never_asked", "withdrawn", "withdrawn_during_send", "held", "invalid_key", "suppressed", "not_revertible")
+SKIPPED = (
+    "never_asked",
+    "withdrawn",
+    "withdrawn_during_send",
+    "held",
+    "unresolved",
+    "invalid_key",
+    "suppressed",
+    "not_revertible",
+)
 GUARDS = (
     "keys_unique",
     "keys_present",
