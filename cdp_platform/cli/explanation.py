@@ -94,6 +94,7 @@ def _delivery(delivery: Delivery, field: str | None, hidden: frozenset[str]) -> 
         "digest": delivery.digest,
         "account_id": delivery.account_id,
         "record_id": delivery.record_id,
+        "request_id": delivery.request_id,
         "fields": {name: _value(delivery.fields[name], name in hidden) for name in names},
     }
 
@@ -110,8 +111,10 @@ def _story(story: dict[str, Any]) -> str:
 def _line(delivery: dict[str, Any]) -> str:
     at, day = f"{delivery['delivered_at']:%Y-%m-%d %H:%M} UTC", delivery["day"] or "–"
     fields = ", ".join(f"{name} = {value or _EMPTY}" for name, value in delivery["fields"].items())
+    request = f", request {delivery['request_id']}" if delivery["request_id"] else ""
     by = f"plan {delivery['digest'][:12]}, run {delivery['run_id']}" if delivery["digest"] else "not sent"
-    return f"{at} {delivery['operation']} (day {day}, {by}, record {delivery['record_id'] or '–'}): {fields or '–'}"
+    record = f"record {delivery['record_id'] or '–'}{request}"
+    return f"{at} {delivery['operation']} (day {day}, {by}, {record}): {fields or '–'}"
 
 
 def _value(value: Any, is_hidden: bool) -> str:

@@ -184,9 +184,11 @@ def _tell_answer(console: Console, engine: Engine, spec: SyncSpec, record: RunRe
     answered = next((delivery for delivery in known.deliveries if delivery.run_id == record.run_id), None)
     if answered:
         told = f"accepted by {spec.connection.name}, record {answered.record_id or 'without an id'}"
+        told += f", request {answered.request_id}" if answered.request_id else ""
     elif known.rejected:
         refused = known.rejected
         told = rejected_text(refused.code, 1, "en", destination=spec.connection.name, parameters=refused.parameters)
+        told += f" (request {refused.request_id})" if refused.request_id else ""
     elif known.reason:
         told = text(f"explain.{known.reason}", "en")
     elif all(story.delivered == story.now for story in known.fields):

@@ -9,6 +9,7 @@ from cdp_platform.connectors.protocol import Capabilities
 from cdp_platform.domain.outcomes import RunRecord
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import Mode, SyncSpec
+from cdp_platform.domain.traffic import Traffic
 from cdp_platform.syncs.controls import Approval, Pause, approval_text, pause_text
 from cdp_platform.syncs.preview import Change
 from cdp_platform.texts.catalogue import resend_text, text, verdict_text
@@ -70,10 +71,24 @@ def run_metadata(record: RunRecord) -> dict[str, Any]:
         "unknown": counts.unknown,
         "skipped": counts.skipped,
         "pending": counts.pending,
+        "operations": dg.MetadataValue.md(_table(("operation", "rows"), record.operations.items())),
         "skipped_reasons": dg.MetadataValue.md(_table(("reason", "rows"), record.skipped_reasons.items())),
         "seconds": round(seconds, 3),
         "rows_per_second": round(counts.delivered / seconds, 1) if seconds else 0.0,
         "dagster/row_count": counts.delivered,
+        **_traffic_metadata(record.traffic, seconds),
+    }
+
+
+def _traffic_metadata(traffic: Traffic, seconds: float) -> dict[str, Any]:
+    """Describe what a run did on the wire: requests, how many were put off, how long they took."""
+    latencies = {f"latency_p{share}_ms": traffic.percentile(share / 100) for share in (50, 95, 99)}
+    return {
+        "requests": traffic.request_count,
+        "requests_per_second": round(traffic.requests_per_second(seconds), 1),
+        "share_429": round(traffic.share_429, 4),
+        "waited_for_pace_seconds": round(traffic.paced_seconds, 3),
+        **{name: round(latency * 1000, 1) for name, latency in latencies.items() if latency is not None},
     }
 
 

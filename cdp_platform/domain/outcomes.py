@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from cdp_platform.domain.traffic import Traffic
+
 
 class Operation(StrEnum):
     """What a plan intends for one row."""
@@ -87,3 +89,5 @@ class RunRecord:
     status: RunStatus
     started_at: datetime
     ended_at: datetime
+    traffic: Traffic = field(default_factory=Traffic)
+    """What the run did on the wire; not kept in the table, and empty for a run that was recovered."""

@@ -26,7 +26,7 @@ def take_baseline(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Le
     session.execute(
         f"""insert into cdp.delivered_rows
         select ?, 1, cast(desired."key" as varchar), 'baseline', '[]', {fields.payload(dialect, "desired.permission")},
-            null, null
+            null, null, null
         from desired
         join {dialect.relation(spec.relation)} as model on model.{dialect.quote(spec.primary_key)} = desired."key"
         where {taken}""",

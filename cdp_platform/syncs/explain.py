@@ -28,6 +28,8 @@ class Delivery:
     partition: str | None
     account_id: str
     record_id: str | None
+    request_id: str | None
+    """The vendor's name of the request, where it told one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ def _present(session: Session, warehouse: Warehouse, spec: SyncSpec, key: str) -
 def _log(session: Session, spec: SyncSpec, key: str) -> list[Row]:
     return session.rows(
         """select log.operation, log.changed, log.payload, log.digest, log.run_id, log."partition", log.record_id,
-            log.delivered_at, coalesce(ledgers.account_id, '') as account_id
+            log.request_id, log.delivered_at, coalesce(ledgers.account_id, '') as account_id
         from cdp.sync_log as log left join cdp.ledgers as ledgers on ledgers.ledger_id = log.ledger_id
         where log.sync = ? and log.primary_key = ?
         order by log.delivered_at, log.version""",

@@ -187,13 +187,13 @@ class Journal:
         word = LastWord()
         with self.transaction() as connection:
             lines = connection.execute(
-                "select number, status, spans, details from requests"
+                "select number, status, spans, details, request_id from requests"
                 " where ledger_id = ? and digest = ? order by number",
                 [ledger_id, digest],
             )
             try:
-                for number, status, spans, details in lines:
-                    word.read(number, Status(status), json.loads(spans), json.loads(details or "{}"))
+                for number, status, spans, details, request_id in lines:
+                    word.read(number, Status(status), json.loads(spans), json.loads(details or "{}"), request_id)
             except (ValueError, TypeError, LookupError) as error:
                 raise CdpError(
                     f"the journal {self._path} holds a line that cannot be read, after number {word.number}.",

@@ -31,16 +31,18 @@ _TABLES = (
         "partition" varchar, delivered_at timestamptz)""",
     """create table if not exists cdp.delivered_rows (
         ledger_id varchar, version bigint, primary_key varchar, operation varchar, changed varchar, payload varchar,
-        previous varchar, record_id varchar)""",
+        previous varchar, record_id varchar, request_id varchar)""",
     """create view if not exists cdp.sync_log as
         select rows.ledger_id, rows.version, settles.sync, settles.destination, rows.primary_key, rows.operation,
             rows.changed, rows.payload, rows.previous, settles.digest, settles.run_id, settles."partition",
-            rows.record_id, settles.delivered_at
+            rows.record_id, rows.request_id, settles.delivered_at
         from cdp.delivered_rows as rows
         join cdp.settles as settles on settles.ledger_id = rows.ledger_id and settles.version = rows.version""",
     """create table if not exists cdp.rejected_rows (
         ledger_id varchar, sync varchar, primary_key varchar, operation varchar, fingerprint varchar, code varchar,
-        parameters varchar, attempts bigint, first_at timestamptz, last_at timestamptz, next_at timestamptz)""",
+        parameters varchar, attempts bigint, first_at timestamptz, last_at timestamptz, next_at timestamptz,
+        request_id varchar)""",
+    "alter table cdp.rejected_rows add column if not exists request_id varchar",
     """create table if not exists cdp.unknown_rows (
         ledger_id varchar, sync varchar, primary_key varchar, operation varchar, fingerprint varchar, record_id varchar,
         changed varchar, payload varchar, previous varchar, "partition" varchar, digest varchar, run_id varchar,
@@ -111,7 +113,7 @@ def _take_over_log(session: Session) -> None:
         )
         session.execute(
             """insert into cdp.delivered_rows select ledger_id, version, primary_key, operation, changed, payload,
-                previous, record_id from cdp.sync_log_before"""
+                previous, record_id, null from cdp.sync_log_before"""
         )
         session.execute("drop table cdp.sync_log_before")
 

@@ -74,6 +74,17 @@ class LastWord:
         self.reasons: dict[int, RowNote] = {}
         """By ordinal: rows that have a code."""
         self.record_ids: dict[int, str] = {}
+        self._requests: list[tuple[list[list[int]], str]] = []
+
+    @property
+    def request_ids(self) -> dict[int, str]:
+        """By ordinal: the vendor's name of the newest request that was answered with one."""
+        return {
+            ordinal: request_id
+            for spans, request_id in self._requests
+            for first, last in spans
+            for ordinal in range(first, last + 1)
+        }
 
     def count(self, status: Status) -> int:
         """How many rows have this status."""
@@ -105,9 +116,18 @@ class LastWord:
                 yield ordinal
             ordinal = self.uncertain.find(1, ordinal + 1)
 
-    def read(self, number: int, status: Status, spans: list[list[int]], details: dict[str, Any]) -> None:
+    def read(
+        self,
+        number: int,
+        status: Status,
+        spans: list[list[int]],
+        details: dict[str, Any],
+        request_id: str | None = None,
+    ) -> None:
         """Take in the next line of the journal."""
         self.number = number
+        if request_id:
+            self._requests.append((spans, request_id))
         self._grow(spans[-1][1] + 1 if spans else 0)
         code, rows = details.get("code"), details.get("rows", {})
         was_uncertain = {int(ordinal): self.uncertain[int(ordinal)] for ordinal in rows}

@@ -26,6 +26,8 @@ class RejectedRow:
     """What the reason's text needs; `field` where the destination named one."""
     value: str
     """The field's present value in the source model, masked; empty where no field was named or the row is gone."""
+    request_id: str | None
+    """The vendor's name of the last request, where it told one."""
     attempts: int
     first_at: datetime
     last_at: datetime
@@ -50,7 +52,7 @@ def rejected_rows(
 ) -> list[RejectedRow]:
     """List the rejected rows of a sync by key, in a session that is open."""
     rows = session.rows(
-        """select primary_key, operation, code, parameters, attempts, first_at, last_at,
+        """select primary_key, operation, code, parameters, request_id, attempts, first_at, last_at,
             case when isfinite(next_at) then next_at end as next_at
         from cdp.rejected_rows where sync = ? and primary_key = coalesce(?, primary_key) order by primary_key""",
         [spec.name, key],
@@ -97,5 +99,5 @@ def _rejected(row: Row, values: Mapping[str, Any]) -> RejectedRow:
         parameters=parameters,
         value="" if value is None else masked(str(value)),
         code=row["code"] or "refused",
-        **{name: row[name] for name in ("operation", "attempts", "first_at", "last_at", "next_at")},
+        **{name: row[name] for name in ("operation", "request_id", "attempts", "first_at", "last_at", "next_at")},
     )

@@ -64,7 +64,7 @@ def _settle_delivered(session: Session, ledger: Ledger, key: str | None) -> int:
         )
         session.execute(
             f"""insert into cdp.delivered_rows select $ledger, $version, primary_key, operation, changed, payload,
-                previous, record_id
+                previous, record_id, request_id
             from cdp.unknown_rows where {_CHOSEN} and digest = $digest and run_id = $run""",
             values | {"version": version, "digest": run["digest"], "run": run["run_id"]},
         )

@@ -6,7 +6,7 @@ consents were withdrawn since the plan is read over short ones, and the end is s
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -14,6 +14,7 @@ from cdp_platform.connectors.protocol import Batch
 from cdp_platform.domain.outcomes import RunRecord, RunStatus
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
+from cdp_platform.domain.traffic import Traffic
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs import controls
 from cdp_platform.syncs.account import Engine, identity, session_to
@@ -60,9 +61,9 @@ def send_plan(
         intact_plan(engine.home, plan)
         require_allowed(engine, plan, run_id=run_id)
         status = RunStatus.DEFERRED
+        sender = _Send(engine=engine, spec=spec, plan=plan, run_id=run_id, timing=timing or Timing())
         try:
             if plan.to_send:
-                sender = _Send(engine=engine, spec=spec, plan=plan, run_id=run_id, timing=timing or Timing())
                 sender.run(lease, on_progress, limit)
             status = RunStatus.DONE
         finally:
@@ -72,7 +73,7 @@ def send_plan(
             if not open_jobs(engine.journal, plan.ledger_id):
                 with engine.warehouse.session(f"settle {spec.name}") as session:
                     record = settle(engine, session, plan, run_id=run_id, status=status, started_at=started_at)
-    return record
+    return replace(record, traffic=sender.traffic)
 
 
 def require_running(engine: Engine, spec: SyncSpec, plan: Plan | None = None) -> None:
@@ -123,6 +124,7 @@ class _Send:
     run_id: str
     timing: Timing
     withdrawn: frozenset[int] = field(default=frozenset())
+    traffic: Traffic = field(default_factory=Traffic)
     permission_read_at: float | None = None
 
     def run(self, lease: Lease, on_progress: Progress, limit: int | None) -> None:
@@ -141,6 +143,7 @@ class _Send:
                 before_poll=self._require_unpaused,
             )
             self._send_all(exchange, on_progress, limit)
+            self.traffic = session.traffic
 
     def _send_all(self, exchange: Exchange, on_progress: Progress, limit: int | None) -> None:
         """Keep as many requests under way as the destination needs; the first failure ends the others."""

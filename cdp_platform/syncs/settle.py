@@ -47,7 +47,7 @@ _FOLD = (
         case when planned.operation = 'remove' then '{{}}'
             when planned.operation <> 'withdraw' or planned.previous is null then planned.payload
             else json_merge_patch(planned.previous, planned.payload) end,
-        planned.previous, coalesce(reasons.told_id, planned.record_id)
+        planned.previous, coalesce(reasons.told_id, planned.record_id), reasons.request_id
         from {planned} as planned
         left join reasons on reasons.row_ordinal = planned.ordinal
         where planned.ordinal not in (select ordinal from undelivered)""",
@@ -65,7 +65,8 @@ _FOLD = (
     """insert into cdp.rejected_rows select $ledger, $sync, cast("key" as varchar), operation,
         cast(fingerprint as varchar), code, parameters, attempts, first_at, $now,
         case when $now - first_at > interval 7 days and attempts > 4 then cast('infinity' as timestamptz)
-            else $now + to_minutes(cast(least(15 * pow(4, attempts - 1), 1440) as bigint)) end
+            else $now + to_minutes(cast(least(15 * pow(4, attempts - 1), 1440) as bigint)) end,
+        request_id
         from refused""",
 )
 
@@ -185,6 +186,7 @@ def _fold(
         f"""create or replace temporary table settled as
         select planned.ordinal, planned."key", planned.operation, planned.match_value, planned.record_id,
             planned.fingerprint, told.status, reasons.code, reasons.parameters, reasons.told_id,
+            reasons.request_id,
             told.status in ('delivered', 'intent', 'unanswered', 'submitted', 'unknown') or told.uncertain = 1
                 as is_touched,
             {_GONE} as is_gone
@@ -216,22 +218,25 @@ def _fold(
 
 def _register_told(session: Session, word: LastWord, rows: int) -> None:
     """Let SQL read the last word: `told` (ordinal, status, uncertain), a row for each of `rows`, and, of single rows,
-    `reasons` (row_ordinal, code, parameters, told_id).
+    `reasons` (row_ordinal, code, parameters, told_id, request_id).
     """
     missing = bytes(rows - len(word.statuses))
     told = [text_column(["", *Status]).take(_bytes(word.statuses + missing)), _bytes(word.uncertain + missing)]
     told.append(_integers(range(rows)))
     session.register("told", pa.Table.from_arrays(told, names=["status", "uncertain", "ordinal"]))
-    special = sorted(word.reasons.keys() | word.record_ids.keys())
+    request_ids = word.request_ids
+    special = sorted(word.reasons.keys() | word.record_ids.keys() | request_ids.keys())
     notes = [word.reasons.get(ordinal) for ordinal in special]
     parameters = [json.dumps(dict(note.parameters)) if note and note.parameters else None for note in notes]
     columns = [
         _integers(special),
         text_column(note.code if note else None for note in notes),
         text_column(parameters),
-        text_column(word.record_ids.get(ordinal) for ordinal in special),
+        text_column(map(word.record_ids.get, special)),
+        text_column(map(request_ids.get, special)),
     ]
-    session.register("reasons", pa.Table.from_arrays(columns, names=["row_ordinal", "code", "parameters", "told_id"]))
+    names = ["row_ordinal", "code", "parameters", "told_id", "request_id"]
+    session.register("reasons", pa.Table.from_arrays(columns, names=names))
 
 
 def _bytes(values: bytearray) -> pa.Array:

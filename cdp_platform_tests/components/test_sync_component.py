@@ -124,6 +124,9 @@ def test_plan_and_send_show_their_counts_and_mask_people(shop: str, tmp_path: Pa
     assert "| p-1 | create | email | ∅ → p•••@•••.com |" in plan["preview"]
     assert "@example.com" not in str(plan) + str(sent)
     assert (sent["planned"], sent["delivered"], sent["digest"]) == (2, 2, plan["digest"])
+    assert "| create | 2 |" in sent["operations"]
+    assert (sent["requests"], sent["share_429"]) == (2, 0.0)
+    assert 0 < sent["latency_p50_ms"] <= sent["latency_p95_ms"] <= sent["latency_p99_ms"]
     assert {check.check_name for check in result.get_asset_check_evaluations() if check.passed} >= {
         "keys_unique",
         "consent_present",

@@ -138,7 +138,7 @@ class _Handler(Misbehaving):
         content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.path.endswith("/batch/read"):
             status, body = self._pass_on(content)
-            return self._reply(Reply(status=status, body=body))
+            return self.reply(Reply(status=status, body=body))
         hold = self.way.hold
         answer = self._write(content)
         with self.way.arrived:

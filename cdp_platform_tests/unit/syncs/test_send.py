@@ -330,3 +330,22 @@ def test_status_tells_of_the_last_run_and_of_a_plan_that_waits(shop: Shop) -> No
     assert (ended.name, ended.destination, ended.partition) == ("crm_contacts", "fake", "2017-12-25")
     assert (ended.delivered, ended.pending, ended.digest) == (1, 0, plan.digest)
     assert ended.ended_at is not None
+
+
+def test_what_was_delivered_and_what_was_rejected_keep_the_vendors_name_of_the_request(shop: Shop) -> None:
+    shop.people([person_of(number) for number in range(1, 13)])
+    shop.session.reject("p-012", code="invalid_email", field="email")
+    shop.run()
+    log = {row["primary_key"]: row["request_id"] for row in shop.sql("select * from cdp.sync_log")}
+    assert len(log) == 11
+    assert log["p-001"] != log["p-011"]
+    assert shop.sql("select primary_key, request_id from cdp.rejected_rows") == [
+        {"primary_key": "p-012", "request_id": log["p-011"]}
+    ]
+
+
+def test_a_run_tells_its_traffic(shop: Shop) -> None:
+    shop.people([person_of(number) for number in range(1, 13)])
+    traffic = shop.run().traffic
+    assert traffic.request_count >= 2
+    assert traffic.limited_count == 0
