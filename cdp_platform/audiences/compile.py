@@ -25,7 +25,7 @@ from cdp_platform.audiences.definition import (
     steps_of,
 )
 from cdp_platform.audiences.event_reading import EventReading
-from cdp_platform.audiences.expressions import Bound, certain, column, compared
+from cdp_platform.audiences.expressions import Bound, certain, column, compared, table, written
 from cdp_platform.audiences.readings import (
     GRANTED,
     ConsentReading,
@@ -50,13 +50,13 @@ class Compiled:
 
 
 def compile_audience(
-    definition: Definition, catalogue: Catalogue, *, as_of: date, dialect: str = "duckdb", prefix: str = "value"
+    definition: Definition, catalogue: Catalogue, *, as_of: date, dialect: str = "duckdb", after: int = 0
 ) -> Compiled:
     """Compile a definition for `duckdb`, `snowflake` or `bigquery`, as of the end of a day.
 
-    `prefix` keeps the bound names of two statements in one apart.
+    `after` counts the values of another statement, so that both can stand in one.
     """
-    statement = _Statement(catalogue, as_of, Bound(dialect, prefix))
+    statement = _Statement(catalogue, as_of, Bound(dialect, after))
     return statement.compiled(definition, dialect)
 
 
@@ -78,10 +78,10 @@ class _Statement:
         if definition.top:
             tables.append(("composed", select))
             select = self._chosen(steps, answers, definition.top)
-        for name, table in tables:
-            select = select.with_(exp.to_identifier(name, quoted=False), as_=table, copy=False)
+        for name, one in tables:
+            select = select.with_(exp.to_identifier(name, quoted=True), as_=one, copy=False)
         return Compiled(
-            sql=select.sql(dialect=dialect, pretty=True, copy=False),
+            sql=written(select, dialect),
             parameters=self._bound.values,
             steps=steps,
             valued=frozenset(number for number, (_, value) in answers.items() if value is not None),
@@ -119,7 +119,7 @@ class _Statement:
                 chosen.append(exp.alias_(value, f"value_{number}", quoted=True))
         if ranked is not None:
             chosen.append(exp.alias_(ranked, "ranked", quoted=True))
-        select = exp.select(*chosen).from_(exp.table_("people"), copy=False)
+        select = exp.select(*chosen).from_(table("people"), copy=False)
         for reading in (self._traits, self._events, self._consents, self._memberships):
             select = reading.join(select)
         return select
@@ -140,9 +140,7 @@ class _Statement:
         )
         is_first = exp.LTE(this=place, expression=self._bound.place(top.count))
         member = exp.alias_(exp.and_(column("condition_0"), is_first), "is_member", quoted=True)
-        return exp.select(column("person_id"), member, *_shown(steps, answers)).from_(
-            exp.table_("composed"), copy=False
-        )
+        return exp.select(column("person_id"), member, *_shown(steps, answers)).from_(table("composed"), copy=False)
 
 
 def _composed(steps: tuple[Step, ...], answers: Mapping[int, Answer], is_ranked: bool) -> exp.Select:
@@ -166,7 +164,7 @@ def _composed(steps: tuple[Step, ...], answers: Mapping[int, Answer], is_ranked:
     ]
     leaves = [one for one in _shown(steps, answers) if one.name not in {block.alias for block in blocks}]
     last = column("ranked") if is_ranked else exp.alias_(holds(0), "is_member", quoted=True)
-    return exp.select(column("person_id"), last, *blocks, *leaves).from_(exp.table_("judged"), copy=False)
+    return exp.select(column("person_id"), last, *blocks, *leaves).from_(table("judged"), copy=False)
 
 
 def _shown(steps: tuple[Step, ...], answers: Mapping[int, Answer]) -> list[exp.Column]:

@@ -16,6 +16,7 @@ from cdp_platform.audiences.expressions import (
     days_before,
     numbered,
     relation,
+    table,
     within,
 )
 from cdp_platform.audiences.readings import PERSON, Table, joined, or_zero
@@ -110,11 +111,7 @@ class EventReading:
         counts = [
             exp.alias_(counted(column(self._flag("is", one))), self._flag("count", one), quoted=True) for one in asked
         ]
-        return (
-            exp.select(column(PERSON), *counts)
-            .from_(exp.table_(source), copy=False)
-            .group_by(column(PERSON), copy=False)
-        )
+        return exp.select(column(PERSON), *counts).from_(table(source), copy=False).group_by(column(PERSON), copy=False)
 
     def _in_order(self, number: int, condition: SequenceCondition) -> Iterator[Table]:
         """The last day of the first event before each second event tells: any earlier one lies further back."""
@@ -131,7 +128,7 @@ class EventReading:
         yield (
             looked,
             exp.select(column(PERSON), column("day"), column("then"), exp.alias_(last_day, "first_day", quoted=True))
-            .from_(exp.table_(moments), copy=False),
+            .from_(table(moments), copy=False),
         )  # fmt: skip
         gap = exp.DateDiff(this=column("day"), expression=column("first_day"), unit=exp.var("day"))
         in_time = exp.and_(
@@ -140,7 +137,7 @@ class EventReading:
         yield (
             f"sequence_{number}",
             exp.select(column(PERSON), exp.alias_(counted(in_time), "count", quoted=True))
-            .from_(exp.table_(looked), copy=False)
+            .from_(table(looked), copy=False)
             .group_by(column(PERSON), copy=False),
         )
 
@@ -176,7 +173,7 @@ class EventReading:
         named = exp.alias_(moment, "moment", quoted=True)
         return (
             exp.select(column(PERSON), column("day"), named, *marks)
-            .from_(exp.table_(source), copy=False)
+            .from_(table(source), copy=False)
             .where(asked, has_moment, copy=False)
         )
 

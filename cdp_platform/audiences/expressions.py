@@ -1,5 +1,6 @@
 """Comparisons as SQL expression trees: names quoted, values bound by name, every answer true or false, never null."""
 
+import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from string import ascii_lowercase
@@ -9,6 +10,7 @@ from sqlglot import exp
 from cdp_platform.audiences.catalogue import Relation
 from cdp_platform.audiences.definition import Comparison, Operator, Value
 
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _SIMPLE: dict[Operator, type[exp.Binary]] = {
     Operator.EQUALS: exp.EQ,
     Operator.NOT_EQUALS: exp.NEQ,
@@ -22,16 +24,16 @@ _SIMPLE: dict[Operator, type[exp.Binary]] = {
 class Bound:
     """The values of one statement, each bound under a name; Snowflake counts them instead, as `:1`."""
 
-    def __init__(self, dialect: str, prefix: str = "value") -> None:
-        """Start without values. `prefix` keeps the names of two statements in one apart; lower-case letters."""
+    def __init__(self, dialect: str, after: int = 0) -> None:
+        """Start without values, counting on after those of another statement, so that both can stand in one."""
         self.values: dict[str, Value] = {}
         self._dialect = dialect
-        self._prefix = prefix
+        self._after = after
 
     def place(self, value: Value) -> exp.Expr:
         """Bind a value and return its place in the statement."""
-        number = len(self.values)
-        name = str(number + 1) if self._dialect == "snowflake" else f"{self._prefix}_{_letters(number)}"
+        number = self._after + len(self.values)
+        name = str(number + 1) if self._dialect == "snowflake" else f"value_{_letters(number)}"
         self.values[name] = value
         return exp.Placeholder(this=name)
 
@@ -44,6 +46,20 @@ def column(name: str, table: str = "") -> exp.Column:
 def relation(one: Relation) -> exp.Table:
     """A relation, quoted part by part."""
     return exp.table_(one.name, db=one.schema, quoted=True)
+
+
+def table(name: str, alias: str | None = None) -> exp.Table:
+    """A table of this very statement, quoted."""
+    return exp.table_(name, alias=exp.to_identifier(alias, quoted=True) if alias else None, quoted=True)
+
+
+def written(select: exp.Select, dialect: str) -> str:
+    """Write a statement. Snowflake knows names that were made without quotes in capitals, as dbt makes them."""
+    if dialect == "snowflake":
+        for identifier in select.find_all(exp.Identifier):
+            if _PLAIN.fullmatch(identifier.name):
+                identifier.set("this", identifier.name.upper())
+    return select.sql(dialect=dialect, pretty=True, copy=False)
 
 
 def compared(value: exp.Expr, comparison: Comparison, bound: Bound, as_of: date) -> exp.Expr:

@@ -98,7 +98,7 @@ def take_over(
     session.execute(f"create or replace temporary table judged as {compiled.sql}", compiled.parameters)
     change = None
     if before is not None:
-        old = compile_audience(before, catalogue, as_of=as_of, dialect=dialect.name, prefix="before")
+        old = compile_audience(before, catalogue, as_of=as_of, dialect=dialect.name)
         change = _changes(session, old, "judged", {}, examples=0)
     sizes = measure_rows(session, compiled.steps, "judged")
     with session.transaction():
@@ -173,7 +173,7 @@ def standings(session: Session) -> dict[str, Standing]:
 
 
 def compare(session: Session, new: Compiled, old: Compiled, *, examples: int) -> Change:
-    """Compare two definitions on the same data; the names that they bind must differ."""
+    """Compare two definitions on the same data; `old` is compiled `after` the values of `new`."""
     return _changes(session, old, f"({new.sql})", new.parameters, examples=examples)
 
 

@@ -15,6 +15,7 @@ from cdp_platform.audiences.expressions import (
     column,
     numbered,
     relation,
+    table,
 )
 
 MEMBERS = Relation(schema="audiences", name="audience_members")
@@ -131,7 +132,7 @@ class ConsentReading:
                 exp.EQ(this=column("identifier", alias), expression=identifier.copy()),
                 exp.EQ(this=column("entity", alias), expression=entity.copy()),
             )
-            select = select.join(exp.table_("answers"), on=on, join_type="left", copy=False, join_alias=alias)
+            select = select.join(table("answers", alias), on=on, join_type="left", copy=False)
         return select
 
     def _alias(self, where: tuple[str, str | None]) -> str:
@@ -180,13 +181,13 @@ class MembershipReading:
             return select
         key = exp.cast(column(PERSON, "people"), "text")
         on = exp.EQ(this=column(PERSON, "memberships"), expression=key)
-        return select.join(exp.table_("memberships"), on=on, join_type="left", copy=False)
+        return select.join(table("memberships"), on=on, join_type="left", copy=False)
 
 
 def joined(select: exp.Select, alias: str) -> exp.Select:
     """Join a table with one row per person to the people."""
     on = exp.EQ(this=column(PERSON, alias), expression=column(PERSON, "people"))
-    return select.join(exp.table_(alias), on=on, join_type="left", copy=False)
+    return select.join(table(alias), on=on, join_type="left", copy=False)
 
 
 def or_zero(value: exp.Expr) -> exp.Expr:

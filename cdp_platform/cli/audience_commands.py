@@ -129,7 +129,7 @@ def diff(
         if before is None or before.version != definition.version:
             new = compile_audience(definition, catalogue, as_of=as_of)
             former = before or _nobody(definition)
-            old = compile_audience(former, catalogue, as_of=as_of, prefix="before")
+            old = compile_audience(former, catalogue, as_of=as_of, after=len(new.parameters))
             change = compare(session, new, old, examples=examples)
     document = {
         "name": name,
