@@ -85,7 +85,7 @@ def _over_time(history: Sequence[tuple[date, int]]) -> str:
     rows = [(day.isoformat(), f"{count:,}") for day, count in reversed(newest)]
     picture = b64encode(plot(history).encode()).decode()
     image = f"![{sparkline(history)}](data:image/svg+xml;base64,{picture})"
-    return f"{image}\n\n{sparkline(history)}\n\n{table(('day', 'members'), rows)}"
+    return f"{image}\n\n{table(('day', 'members'), rows)}"
 
 
 def plot(history: Sequence[tuple[date, int]]) -> str:

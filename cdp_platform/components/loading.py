@@ -34,11 +34,11 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
     warnings.filterwarnings("ignore", message="Asset job .* materializes assets with varying BackfillPolicies")
     files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
     components = [(file, _component(file, project_root)) for file in files]
+    _audiences(components, project_root)
     built = [(file, _build(file, component, project_root)) for file, component in components]
     _refuse_duplicates(built)
     _refuse_unknown_models(built)
     _refuse_overlaps(_specs(components, project_root))
-    _audiences(components, project_root)
     shared = dg.Definitions(resources={"platform": PLATFORM}, executor=executor_of())
     return dg.Definitions.merge(*(definitions for _, definitions in built), shared)
 
