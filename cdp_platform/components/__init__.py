@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 _MODULES = {
+    "AudienceComponent": "audience",
     "FeedbackComponent": "feedback",
     "LoopComponent": "loop",
     "ModelsComponent": "models",
@@ -14,7 +15,14 @@ _MODULES = {
     "SyncComponent": "sync",
 }
 
-__all__ = ["FeedbackComponent", "LoopComponent", "ModelsComponent", "SourceComponent", "SyncComponent"]
+__all__ = [
+    "AudienceComponent",
+    "FeedbackComponent",
+    "LoopComponent",
+    "ModelsComponent",
+    "SourceComponent",
+    "SyncComponent",
+]
 
 
 def __getattr__(name: str) -> Any:

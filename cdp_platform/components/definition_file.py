@@ -1,6 +1,6 @@
 """One `defs.yaml`: its text, where each of its fields stands, and what is wrong with it in words."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -80,6 +80,14 @@ class DefinitionFile(YamlFile):
         what = error.what.removeprefix(f"field `{error.field}`: ")
         return ConfigError(what, place=place, field=error.field, remedy=error.remedy)
 
+    def placed_at(self, error: ConfigError, value: str) -> ConfigError:
+        """Add this file and the place of the attribute that holds `value`, the first one, to an error."""
+        path = next(_paths_to(self.content.get("attributes") or {}, value), ())
+        field = ".".join(str(step) for step in path)
+        what = error.what.removeprefix(f"{error.place}, field `{error.field}`: ")
+        place = f"{self.path}:{self.line_of('attributes', *path)}"
+        return ConfigError(what, place=place, field=field, remedy=error.remedy)
+
     def _check_shape(self) -> None:
         for name in self.content:
             if name not in _FIELDS:
@@ -93,3 +101,12 @@ class DefinitionFile(YamlFile):
             raise ConfigError(
                 "must hold fields.", place=f"{self.path}:{self.line_of('attributes')}", field="attributes"
             )
+
+
+def _paths_to(content: Any, value: str) -> Iterator[tuple[str | int, ...]]:
+    parts = content.items() if isinstance(content, Mapping) else enumerate(content)
+    for step, part in parts:
+        if part == value and step != "name":
+            yield (step,)
+        elif isinstance(part, Mapping | list):
+            yield from ((step, *path) for path in _paths_to(part, value))

@@ -13,6 +13,9 @@ import dagster as dg
 from dagster.components.core.component_tree import ComponentTree
 from dagster.components.core.defs_module import ComponentPath
 
+from cdp_platform.audiences.catalogue import Catalogue
+from cdp_platform.audiences.definition import Definition
+from cdp_platform.components.audience import AudienceComponent, refuse_wrong_names
 from cdp_platform.components.definition_file import DefinitionFile
 from cdp_platform.components.resources import PLATFORM, executor_of
 from cdp_platform.components.sync import SyncComponent
@@ -31,6 +34,7 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
     warnings.filterwarnings("ignore", message="Asset job .* materializes assets with varying BackfillPolicies")
     files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
     components = [(file, _component(file, project_root)) for file in files]
+    _audiences(components, project_root)
     built = [(file, _build(file, component, project_root)) for file, component in components]
     _refuse_duplicates(built)
     _refuse_unknown_models(built)
@@ -48,6 +52,15 @@ def load_syncs(folder: Path, project_root: Path) -> dict[str, SyncSpec]:
     specs = _specs([(file, _component(file, project_root)) for file in files], project_root)
     _refuse_overlaps(specs)
     return {spec.name: spec for spec in specs}
+
+
+def load_audiences(folder: Path, project_root: Path) -> dict[str, tuple[Definition, Catalogue]]:
+    """Load every audience that a `defs.yaml` under `folder` declares, by name, with the catalogue of its names.
+
+    Raises ConfigError for the first file that cannot work.
+    """
+    files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
+    return _audiences([(file, _component(file, project_root)) for file in files], project_root)
 
 
 def _component(file: DefinitionFile, project_root: Path) -> dg.Component:
@@ -85,6 +98,24 @@ def _specs(components: list[tuple[DefinitionFile, dg.Component]], project_root: 
                 raise file.placed(error) from error
             specs.append(replace(spec, declared_in=f"{file.path}:1"))
     return specs
+
+
+def _audiences(
+    components: list[tuple[DefinitionFile, dg.Component]], project_root: Path
+) -> dict[str, tuple[Definition, Catalogue]]:
+    declared, files = {}, {}
+    for file, component in components:
+        if isinstance(component, AudienceComponent):
+            try:
+                declared[component.name] = component.declared(project_root)
+            except ConfigError as error:
+                raise file.placed(error) from error
+            files[component.name] = file
+    try:
+        refuse_wrong_names({name: definition for name, (definition, _) in declared.items()})
+    except ConfigError as error:
+        raise files[error.place].placed_at(error, error.field) from error
+    return declared
 
 
 def _refuse_overlaps(specs: list[SyncSpec]) -> None:

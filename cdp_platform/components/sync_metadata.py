@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from cdp_platform.components.markdown import table
 from cdp_platform.connectors.protocol import Capabilities
 from cdp_platform.domain.outcomes import RunRecord
 from cdp_platform.domain.plans import Plan, Verdict
@@ -42,8 +43,8 @@ def plan_metadata(plan: Plan, changes: Sequence[Change], held: Pause | None = No
         "model_rows": plan.model_rows,
         "unchanged": plan.unchanged,
         **({"sent_again": resend_text(plan.resend_reason, plan.resent_rows, "en")} if plan.resend_reason else {}),
-        "planned": dg.MetadataValue.md(_table(("operation", "rows"), plan.operations.items())),
-        "skipped": dg.MetadataValue.md(_table(("reason", "rows"), plan.skipped.items())),
+        "planned": dg.MetadataValue.md(table(("operation", "rows"), plan.operations.items())),
+        "skipped": dg.MetadataValue.md(table(("reason", "rows"), plan.skipped.items())),
         "preview": dg.MetadataValue.md(preview_table(changes)),
         "ledger": f"{plan.ledger_id} version {plan.ledger_version}",
     }
@@ -54,7 +55,7 @@ def preview_table(changes: Sequence[Change]) -> str:
     rows = [
         (change.key, change.operation, change.field, f"{change.old or '∅'} → {change.new or '∅'}") for change in changes
     ]
-    return _table(("key", "operation", "field", "old → new"), rows)
+    return table(("key", "operation", "field", "old → new"), rows)
 
 
 def run_metadata(record: RunRecord) -> dict[str, Any]:
@@ -71,8 +72,8 @@ def run_metadata(record: RunRecord) -> dict[str, Any]:
         "unknown": counts.unknown,
         "skipped": counts.skipped,
         "pending": counts.pending,
-        "operations": dg.MetadataValue.md(_table(("operation", "rows"), record.operations.items())),
-        "skipped_reasons": dg.MetadataValue.md(_table(("reason", "rows"), record.skipped_reasons.items())),
+        "operations": dg.MetadataValue.md(table(("operation", "rows"), record.operations.items())),
+        "skipped_reasons": dg.MetadataValue.md(table(("reason", "rows"), record.skipped_reasons.items())),
         "seconds": round(seconds, 3),
         "rows_per_second": round(counts.delivered / seconds, 1) if seconds else 0.0,
         "dagster/row_count": counts.delivered,
@@ -169,18 +170,6 @@ def field_schema(spec: SyncSpec) -> dg.TableSchema:
             for entry in spec.mapping
         ]
     )
-
-
-def _table(head: Sequence[str], rows: Any) -> str:
-    body = [[str(cell) for cell in row] for row in rows]
-    if not body:
-        return "none"
-    lines = [head, ["---"] * len(head), *body]
-    return "\n".join("| " + " | ".join(_escaped(cell) for cell in line) + " |" for line in lines)
-
-
-def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")
 
 
 def skipped_note(reasons: Mapping[str, int]) -> str:

@@ -20,6 +20,9 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 class Dialect(Protocol):
     """SQL expressions that are not the same everywhere. Arguments are SQL, already quoted; answers are SQL."""
 
+    name: str
+    """The dialect's name, as sqlglot knows it."""
+
     def quote(self, identifier: str) -> str:
         """Quote one identifier."""
         ...

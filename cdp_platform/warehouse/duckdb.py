@@ -38,6 +38,8 @@ _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT"
 class DuckDbDialect:
     """DuckDB's way to say what differs between warehouses."""
 
+    name = "duckdb"
+
     def quote(self, identifier: str) -> str:
         return quoted(identifier)
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
+from decimal import Decimal
 from typing import Any
 
 from cdp_platform.warehouse.base import Parameters
@@ -44,6 +45,8 @@ def _written(value: Any) -> str:
             return "null"
         case bool() | int():
             return str(value).lower()
+        case Decimal() if value.is_finite():
+            return f"{value:f}"
         case str() if "\0" not in value:
             return literal(value)
         case datetime() if value.tzinfo:

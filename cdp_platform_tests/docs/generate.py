@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from cdp_platform import components
+from cdp_platform.audiences.catalogue import Catalogue, Trait
 from cdp_platform.cli import app
 
 FOLDER: Final = Path(__file__).parents[2] / "docs" / "reference"
@@ -25,7 +26,16 @@ _WORDS: Final[Mapping[Any, str]] = {
     float: "number",
     bool: "true or false",
     date: "date",
+    Any: "value",
 }
+_AUDIENCE: Final = (
+    "What may stand under `members` of an [AudienceComponent](components.md#audiencecomponent). A condition is a leaf,"
+    " told below by the word that makes it one, or a block: `all` and `any` hold a list of conditions, `not` holds one."
+    " `trait` and the fields under `where` take one of the [operators](#operators)."
+    " [The guide](../guides/audiences.md) shows them at work."
+)
+_TRAITS: Final = "From `meta.audiences` of the dbt models; a name that two models have is written with its model."
+_NAMED: Final = ("name", "kind", "what it is")
 _KINDS: Final = {"integer range": "NUMBER", "integer": "NUMBER", "datetime": "YYYY-MM-DD", "text": "TEXT"}
 _NOTE: Final = "Written by `python -m cdp_platform_tests.docs.generate`; a test holds that it is up to date."
 _COMPONENTS: Final = (
@@ -88,10 +98,33 @@ def assets_page() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def audience_page() -> str:
+    """Tell what a condition may hold, and every trait and event that the shipped models offer."""
+    from cdp_platform.components.audience_blocks import LEAVES, FieldBlock, Operators, ThenBlock, TimesBlock
+    from cdp_platform.components.loading import load_audiences
+
+    package = FOLDER.parents[1] / "cdp_platform"
+    [(_, known), *_] = load_audiences(package / "defs", package.parent).values()
+    parts = ["# The YAML of an audience", f"{_AUDIENCE} {_NOTE}"]
+    for word, block in LEAVES.items():
+        own = set(block.model_fields) - set(Operators.model_fields) if issubclass(block, Operators) else None
+        parts += [f"## {word}", _first_line(block), _field_table(block, own)]
+    parts += ["## FieldBlock", _first_line(FieldBlock), _field_table(FieldBlock, {"field"})]
+    for block in (TimesBlock, ThenBlock):
+        parts += [f"## {block.__name__}", _first_line(block), _field_table(block)]
+    parts += ["## Operators", _first_line(Operators), _field_table(Operators)]
+    parts += ["## Traits of the shipped models", _TRAITS, _trait_table(known)]
+    for event in known.events.values():
+        rows = [(f"`{one.name}`", one.kind, one.label("en")) for one in event.fields.values()]
+        parts += [f"## The event {event.name}", f"{event.label('en').capitalize()}.", _table(_NAMED, rows)]
+    return "\n\n".join(parts) + "\n"
+
+
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "components.md": components_page,
     "cli.md": cli_page,
     "assets.md": assets_page,
+    "audience-yaml.md": audience_page,
 }
 
 
@@ -109,10 +142,20 @@ def _model_in(annotation: Any) -> type[BaseModel] | None:
     return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
 
 
-def _field_table(model: type[BaseModel]) -> str:
+def _trait_table(known: Catalogue) -> str:
+    """Every trait by the shortest name that it answers to."""
+    names: dict[Trait, str] = {}
+    for name, trait in known.traits.items():
+        names[trait] = min(name, names.get(trait, name), key=len)
+    rows = [(f"`{name}`", trait.kind, trait.label("en")) for trait, name in names.items()]
+    return _table(_NAMED, sorted(rows))
+
+
+def _field_table(model: type[BaseModel], only: set[str] | None = None) -> str:
     rows = [
-        (f"`{name}`", _type(field.annotation), _default(field), field.description or "")
+        (f"`{field.alias or name}`", _type(field.annotation), _default(field), field.description or "")
         for name, field in model.model_fields.items()
+        if only is None or name in only
     ]
     return _table(("field", "type", "default", "meaning"), rows)
 

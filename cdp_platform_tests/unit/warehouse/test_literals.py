@@ -12,7 +12,8 @@ from cdp_platform.warehouse.literals import literal, quoted, with_literals
 
 TEXTS = st.text(alphabet=st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 MOMENTS = st.datetimes(timezones=st.just(UTC))
-VALUES = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), TEXTS, st.dates(), MOMENTS)
+AMOUNTS = st.decimals(-(10**12), 10**12, places=4)
+VALUES = st.one_of(st.none(), st.booleans(), AMOUNTS, st.integers(-(2**63), 2**63 - 1), TEXTS, st.dates(), MOMENTS)
 
 
 @given(st.lists(VALUES, min_size=1, max_size=4))
