@@ -6,7 +6,7 @@ consents were withdrawn since the plan is read over short ones, and the end is s
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
@@ -72,8 +72,16 @@ def send_plan(
             # With a job that goes on the journal stays as it is: the next run asks for the outcome, then settles.
             if not open_jobs(engine.journal, plan.ledger_id):
                 with engine.warehouse.session(f"settle {spec.name}") as session:
-                    record = settle(engine, session, plan, run_id=run_id, status=status, started_at=started_at)
-    return replace(record, traffic=sender.traffic)
+                    record = settle(
+                        engine,
+                        session,
+                        plan,
+                        run_id=run_id,
+                        status=status,
+                        started_at=started_at,
+                        traffic=sender.traffic,
+                    )
+    return record
 
 
 def require_running(engine: Engine, spec: SyncSpec, plan: Plan | None = None) -> None:

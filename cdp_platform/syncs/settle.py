@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from cdp_platform.domain.outcomes import Counts, RunRecord, RunStatus
 from cdp_platform.domain.plans import Plan
+from cdp_platform.domain.traffic import Traffic
 from cdp_platform.errors import CdpError
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import continuity
@@ -72,13 +73,22 @@ _FOLD = (
 
 
 def settle(
-    engine: Engine, session: Session, plan: Plan, *, run_id: str, status: RunStatus, started_at: datetime
+    engine: Engine,
+    session: Session,
+    plan: Plan,
+    *,
+    run_id: str,
+    status: RunStatus,
+    started_at: datetime,
+    traffic: Traffic | None = None,
 ) -> RunRecord:
     """Fold what the journal knows of a plan into the warehouse, then empty the journal of it."""
     word = engine.journal.last_word(plan.ledger_id, plan.digest)
     retry_until = read_doubt(engine.journal, plan, word) if plan.at_most_once else None
     ledger = read_header(session, plan.ledger_id)
-    record = _record(plan, ledger, word, run_id=run_id, status=status, started_at=started_at)
+    record = _record(
+        plan, ledger, word, run_id=run_id, status=status, started_at=started_at, traffic=traffic or Traffic()
+    )
     settle_id = f"{_settle_prefix(run_id, plan)}{word.number}"
     is_whole = True
     if ledger.last_settle_id != settle_id:
@@ -135,7 +145,14 @@ def _is_complete(record: RunRecord, plan: Plan) -> bool:
 
 
 def _record(
-    plan: Plan, ledger: Ledger, word: LastWord, *, run_id: str, status: RunStatus, started_at: datetime
+    plan: Plan,
+    ledger: Ledger,
+    word: LastWord,
+    *,
+    run_id: str,
+    status: RunStatus,
+    started_at: datetime,
+    traffic: Traffic,
 ) -> RunRecord:
     left_out = Counter(dict(plan.skipped))
     left_out.update(note.code or "" for note in word.reasons.values() if note.status is Status.SKIPPED)
@@ -168,6 +185,7 @@ def _record(
         status=status,
         started_at=started_at,
         ended_at=datetime.now(UTC),
+        traffic=traffic,
     )
 
 

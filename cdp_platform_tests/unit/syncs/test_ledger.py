@@ -15,7 +15,7 @@ def test_a_wide_sync_log_of_an_earlier_version_is_taken_over_whole(shop: Shop) -
     shop.run()
     shop.people([person_of(1, segment="new"), person_of(2)])
     shop.run()
-    before = shop.sql("select * from cdp.sync_log order by version, primary_key")
+    before = shop.sql("select * exclude (request_id) from cdp.sync_log order by version, primary_key")
     for statement in (
         *("drop view cdp.sync_log", WIDE_LOG, "drop table cdp.delivered_rows", "drop table cdp.settles"),
         *(f"alter table cdp.{row['name']} add column delivered_at timestamptz" for row in side_tables(shop)),
@@ -25,7 +25,7 @@ def test_a_wide_sync_log_of_an_earlier_version_is_taken_over_whole(shop: Shop) -
     shop.people([person_of(1, segment="lapsed"), person_of(2)])
     assert shop.run().counts == Counts(planned=1, delivered=1)
 
-    after = shop.sql("select * from cdp.sync_log order by version, primary_key")
+    after = shop.sql("select * exclude (request_id) from cdp.sync_log order by version, primary_key")
     assert len(before) == 3
     assert after[:3] == before
     assert [row["changed"] for row in after[3:]] == ['["segment"]']
