@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from cdp_platform.domain.plans import LedgerIdentity
-from cdp_platform.domain.syncs import SyncSpec
+from cdp_platform.domain.syncs import FieldKind, FieldType, SyncSpec
 from cdp_platform.errors import CdpError, ConfigError
 from cdp_platform.warehouse.base import Dialect, Session, Warehouse
 
 SCHEMA = "cdp"
-INTEGER_TYPES = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
+_INTEGER = FieldType(kind=FieldKind.INTEGER)
 _TABLES = (
     "create schema if not exists cdp",
     """create table if not exists cdp.ledgers (
@@ -163,16 +163,17 @@ def probe_of(session: Session, dialect: Dialect) -> str:
     return str(found["probe"])
 
 
-def follow_key_type(session: Session, ledger: Ledger, spec: SyncSpec) -> None:
+def follow_key_type(session: Session, dialect: Dialect, ledger: Ledger, spec: SyncSpec) -> None:
     """Let the keys of a settled ledger take the type of the model's where that loses nothing: numbers become text.
 
     Raises ConfigError for every other change: the texts 007 and 7 would be one number.
     """
     known = session.columns(ledger.diff_table)["key"]
     key_type = session.columns(spec.relation).get(spec.primary_key, known)
-    if known == key_type or (known in INTEGER_TYPES and key_type in INTEGER_TYPES):
+    was_number, is_number = (dialect.field_type(name) == _INTEGER for name in (known, key_type))
+    if known == key_type or (was_number and is_number):
         return
-    if known not in INTEGER_TYPES or key_type != "VARCHAR":
+    if not was_number or key_type != "VARCHAR":
         raise ConfigError(
             f"the primary key of sync {spec.name} was {known.lower()} and is {key_type.lower()} now;"
             " the keys that were delivered cannot be compared with it.",

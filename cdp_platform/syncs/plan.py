@@ -120,7 +120,7 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
         finish_jobs(engine, spec, lease)
         with engine.warehouse.session(f"plan {spec.name}") as session:
             ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
-            follow_key_type(session, ledger, spec)
+            follow_key_type(session, engine.warehouse.dialect, ledger, spec)
             ledger = continuity.reconcile(engine, session, spec, ledger)
             expire(engine.home, spec.name, {digest for digest, _ in engine.journal.open_digests(name)})
             with drafted(engine.home, spec.name) as draft:

@@ -75,7 +75,7 @@ def adopt(engine: Engine, spec: SyncSpec) -> int:
                 f"sync {spec.name} has delivered to the account {ledger.identity.account_id} already.",
                 remedy=f"Forget that first: cdp reset {spec.name}.",
             )
-        follow_key_type(session, ledger, spec)
+        follow_key_type(session, dialect, ledger, spec)
         fields = encoded_fields(session, dialect, spec)
         create_desired(session, dialect, spec, fields)
         model_rows = row_count(session, dialect.relation(spec.relation))
