@@ -9,6 +9,7 @@ from typing import Any
 _MODULES = {
     "AudienceComponent": "audience",
     "FeedbackComponent": "feedback",
+    "IdentityComponent": "identity",
     "LoopComponent": "loop",
     "ModelsComponent": "models",
     "SourceComponent": "source",
@@ -18,6 +19,7 @@ _MODULES = {
 __all__ = [
     "AudienceComponent",
     "FeedbackComponent",
+    "IdentityComponent",
     "LoopComponent",
     "ModelsComponent",
     "SourceComponent",
