@@ -8,6 +8,7 @@ from typing import Any
 
 _MODULES = {
     "AudienceComponent": "audience",
+    "FacesComponent": "faces",
     "FeedbackComponent": "feedback",
     "IdentityComponent": "identity",
     "LoopComponent": "loop",
@@ -18,6 +19,7 @@ _MODULES = {
 
 __all__ = [
     "AudienceComponent",
+    "FacesComponent",
     "FeedbackComponent",
     "IdentityComponent",
     "LoopComponent",
