@@ -4,6 +4,7 @@ Pairs are counted after closure: a cluster of three is three pairs, whether or n
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import pyarrow as pa
 
@@ -11,6 +12,9 @@ from cdp_platform.errors import ConfigError
 from cdp_platform.identity.labelled import TruthFile
 from cdp_platform.identity.tables import Names
 from cdp_platform.warehouse.base import Session, Warehouse
+
+_OWN_PART: Final = "case when strpos({key}, '|') > 0 then substr({key}, 1, strpos({key}, '|') - 1) else {key} end"
+"""A key may name what the record belongs to before a bar, as a browser with each of its customers: that is labelled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +61,7 @@ def score_people(warehouse: Warehouse, schema: str, truth: TruthFile) -> PairSco
         session.register("truth_rows", pa.table({"record": truth.records, "person": truth.others}))
         session.execute(
             "create or replace temporary table people_judged as select c.person_id as component, t.person"
-            f" from {names.clusters} as c join truth_rows as t on t.record = c.record_key"
+            f" from {names.clusters} as c join truth_rows as t on t.record = {_OWN_PART.format(key='c.record_key')}"
         )
         [found] = session.rows("select count(*) as records from people_judged")
         if not found["records"]:

@@ -28,8 +28,3 @@
 {% macro bigquery__hash_number(text) -%}
     cast(concat('0x', substr(to_hex(md5({{ text }})), 1, 8)) as int64)
 {%- endmacro %}
-
-{#- A browser without a customer is its own record, and one more for each customer who logged in with it. -#}
-{% macro browser_key(anonymous_id, customer_number) -%}
-    {{ dbt.concat([anonymous_id, "coalesce(" ~ dbt.concat(["'|'", customer_number]) ~ ", '')"]) }}
-{%- endmacro %}

@@ -18,8 +18,8 @@ tickets as (
 
 ),
 
--- A browser by itself, and each customer who logged in with it: a record never changes, so that its day holds.
-browsers as (
+-- A browser with nobody logged in has nothing to compare: it becomes a record with each customer who logs in.
+logins as (
 
     select
         anonymous_id,
@@ -27,6 +27,7 @@ browsers as (
         min(occurred_at) as seen_at,
         min(event_day) as seen_on
     from {{ ref('stg_web__events') }}
+    where customer_number is not null
     group by anonymous_id, customer_number
 
 ),
@@ -51,13 +52,13 @@ records as (
     union all
 
     {{ identity_records_of('support', 'tickets', 'ticket_id', {
-        'seen_at': 'opened_at', 'seen_on': 'opened_day', 'customer_number': 'customer_number',
+        'seen_at': 'opened_at', 'seen_on': 'opened_on', 'customer_number': 'customer_number',
         'other_customer_number': 'other_customer_number', 'email': 'email', 'phone': 'phone', 'full_name': 'name'
     }) }}
 
     union all
 
-    {{ identity_records_of('web', 'browsers', browser_key('anonymous_id', 'customer_number'), {
+    {{ identity_records_of('web', 'logins', dbt.concat(["anonymous_id", "'|'", "customer_number"]), {
         'seen_at': 'seen_at', 'seen_on': 'seen_on', 'customer_number': 'customer_number',
         'anonymous_id': 'anonymous_id'
     }) }}
