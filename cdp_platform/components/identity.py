@@ -1,6 +1,6 @@
 """Who is one person, as assets `identity/…`: records that share what the rules name become people, as of the clock.
 
-Facts do not know people. What describes people reads `identity/identity_clusters`, so that a merge makes no history wrong.
+Facts do not know people. What describes people reads `identity/identity_clusters`: a merge makes no history wrong.
 """
 
 from collections.abc import Iterator
@@ -162,7 +162,7 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
             key=self._key("health"),
             deps=[self._key(name) for name in TABLES],
             group_name="models",
-            description="How many records a person has, what was stopped, who merged; where the truth is known, how right.",
+            description="How many records a person has, what was stopped, who merged; and how right, where known.",
             owners=[self.owner],
             kinds={"python"},
             backfill_policy=dg.BackfillPolicy.single_run(),

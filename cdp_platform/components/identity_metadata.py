@@ -77,7 +77,7 @@ def check_results(key: dg.AssetKey, limits: "HealthBlock", state: "Health") -> I
 
 def stopped_result(key: dg.AssetKey, stopped: GuardTripped) -> dg.AssetCheckResult:
     """Say which guard stopped the run: the rule and the masked value stand in its words."""
-    metadata = {"said": str(stopped), **stopped.counts}
+    metadata: dict[str, Any] = {"said": str(stopped), **stopped.counts}
     return dg.AssetCheckResult(asset_key=key, check_name="rules_are_believed", passed=False, metadata=metadata)
 
 

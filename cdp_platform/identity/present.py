@@ -20,15 +20,15 @@ from cdp_platform.warehouse import base
 from cdp_platform.warehouse.base import Session, Warehouse
 
 WHOLE_FROM: Final = 0.2
-"""Share of records that have changed from which on all are resolved: the region that they reach is nearly everything."""
+"""Share of records that have changed from which on all are resolved: what they reach is nearly everything."""
 _CLOSING: Final = time(23, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Update:
-    """What one update did. `scope` is `all`, `changes`, or `none` where no record differed; then there is no resolution.
+    """What one update did. `scope` is `all`, `changes`, or `none` where no record differed.
 
-    Counts are records; `changed_count` holds the new ones, too.
+    Counts are records; `changed_count` holds the new ones, too. Without a change there is no resolution.
     """
 
     scope: str
@@ -77,7 +77,10 @@ def update(
         if is_whole:
             resolution, scope = resolve_all_in(session, run, "present_records", quote), "all"
         elif counts["changed"] or counts["gone"]:
-            resolution, scope = resolve_changes_in(session, run, "changed_records", quote, gone="gone_records"), "changes"
+            resolution, scope = (
+                resolve_changes_in(session, run, "changed_records", quote, gone="gone_records"),
+                "changes",
+            )
         if resolution is not None:
             _remember(session, names)
         return Update(
@@ -90,9 +93,7 @@ def update(
         )
 
 
-def _read_present(
-    session: Session, dialect: base.Dialect, records: str, as_of: date | None, day_column: str
-) -> None:
+def _read_present(session: Session, dialect: base.Dialect, records: str, as_of: date | None, day_column: str) -> None:
     """Make the view `present_records`: those that are known by the end of the day."""
     where = ""
     if as_of is not None:
@@ -151,5 +152,5 @@ def _moment(session: Session, names: Names, as_of: date | None) -> datetime:
 
 
 def _remember(session: Session, names: Names) -> None:
-    # After the run's own transaction: if this is lost, the next run finds the same changes and resolves them to the same.
+    # After the run's own transaction: if this is lost, the next run finds the same changes, and the same people.
     session.execute(f"create or replace table {names.fingerprints} as select * from present_fingerprints")
