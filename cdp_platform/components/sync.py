@@ -57,8 +57,8 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
     )
     key_moves: str | None = Field(
         default=None,
-        description="The log of merged persons, as identity.identity_merges, where the primary key is the person's id: a"
-        " merge then moves the record to the id that stays, and makes no second one.",
+        description="The log of merged persons, as identity.identity_merges, where the primary key is the person's id:"
+        " a merge then moves the record to the id that stays, and makes no second one.",
     )
     first_run: Literal["send_all", "baseline"] = Field(
         default="send_all", description="Send every row the first time, or take the present rows as delivered."

@@ -42,6 +42,7 @@ _CHOSEN = """create or replace temporary table moved as
         partition by person order by side.record_id is null, side.version desc nulls last, former_key) = 1"""
 _LEFT = """create or replace temporary table leftovers as
     select former_key as "key" from ways where former_key not in (select former_key from moved)"""
+# An idempotency key names the former key: under the new one nothing is repeated by itself.
 _MOVE = (
     "insert into cdp.settles values ($ledger, $version, $sync, $destination, null, null, null, current_timestamp)",
     """insert into cdp.delivered_rows
@@ -54,7 +55,7 @@ _MOVE = (
         join moved on cast(moved.former_key as varchar) = newest.primary_key""",
     'update {diff} as ledger set "key" = moved."key" from moved where ledger."key" = moved.former_key',
     'update {side} as side set "key" = moved."key" from moved where side."key" = moved.former_key',
-    """update cdp.unknown_rows as doubtful set primary_key = cast(moved."key" as varchar) from moved
+    """update cdp.unknown_rows as doubtful set primary_key = cast(moved."key" as varchar), retry_until = null from moved
         where ledger_id = $ledger and resolved_at is null and primary_key = cast(moved.former_key as varchar)""",
     """delete from cdp.rejected_rows
         where ledger_id = $ledger and primary_key in (select cast(former_key as varchar) from moved)""",

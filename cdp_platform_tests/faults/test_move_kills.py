@@ -11,7 +11,8 @@ from cdp_platform_tests.faults.scenario import TOKEN, merging_day, write_merges,
 from cdp_platform_tests.faults.stage import Stage, staged
 from cdp_platform_tests.faults.test_kills import CASES, MOVE_CASES, in_turn
 
-PLACES = [*MOVE_CASES, *(name for name in CASES if name.startswith(("intent", "answer", "outcome", "settle", "recover")))]
+_SENDING = ("intent", "answer", "outcome", "settle", "recover")
+PLACES = [*MOVE_CASES, *(name for name in CASES if name.startswith(_SENDING))]
 
 
 def record_ids(stage: Stage) -> dict[str, str]:
