@@ -20,7 +20,7 @@ from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.components.sync_definition import ConsentRule, MappingEntry, SyncLimits, make_spec
 from cdp_platform.connectors.http import open_session
-from cdp_platform.connectors.registry import find_destination
+from cdp_platform.connectors.registry import destination_of
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
@@ -110,7 +110,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def _plan(self, spec: SyncSpec, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
         key = dg.AssetKey(["plans", spec.name])
-        guards = shown.guards_of(spec, find_destination(spec.connection.vendor).capabilities(spec.object))
+        guards = shown.guards_of(spec, destination_of(spec.connection).capabilities(spec.object))
 
         @dg.asset(
             key=key,
@@ -202,7 +202,7 @@ def engine_of(platform: Platform, spec: SyncSpec) -> Engine:
         home=platform.home,
         warehouse=platform.warehouse,
         journal=Journal(platform.home),
-        destination=find_destination(spec.connection.vendor),
+        destination=destination_of(spec.connection),
         open_session=open_session,
     )
 

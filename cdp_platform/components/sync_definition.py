@@ -8,7 +8,7 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from cdp_platform.components.destination import DestinationAccount
-from cdp_platform.connectors.registry import find_destination
+from cdp_platform.connectors.registry import destination_of
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.domain.syncs import (
     NO_PURPOSE,
@@ -87,7 +87,7 @@ def make_spec(
 
     Raises ConfigError, naming the field, for what cannot work at this destination.
     """
-    capabilities = find_destination(account.name).capabilities(account.object)
+    capabilities = destination_of(account.as_connection()).capabilities(account.object)
     if Mode(mode) not in capabilities.modes:
         able = ", ".join(sorted(capabilities.modes))
         raise ConfigError(f"{account.name} {account.object} cannot {mode}.", remedy=f"It can: {able}.", field="mode")

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
@@ -126,6 +127,8 @@ class Connection:
     """Name of an environment variable that, where set, replaces `base_url`."""
     entity: str = "default"
     """Brand × market, as it stands in the consents."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What else the destination has to be told, by name: an organisation, an ad account. Never a secret."""
     environment: str = "local"
 
 
