@@ -51,7 +51,14 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
     consent: ConsentRule | None = Field(default=None, description="Whose consent is asked for.")
     mapping: list[MappingEntry] = Field(description="Columns and the fields they are written to.", min_length=1)
     removal: Literal["keep", "delete", "archive", "clear"] = Field(
-        default="keep", description="What becomes of records that left the model; a mirror says it, no other mode may."
+        default="keep",
+        description="What becomes of records that left the model; a mirror says it. With key_moves, in mode upsert and"
+        " update: of the second record of persons who were merged; kept ones are counted in each plan.",
+    )
+    key_moves: str | None = Field(
+        default=None,
+        description="The log of merged persons, as identity.identity_merges, where the primary key is the person's id:"
+        " a merge then moves the record to the id that stays, and makes no second one.",
     )
     first_run: Literal["send_all", "baseline"] = Field(
         default="send_all", description="Send every row the first time, or take the present rows as delivered."
@@ -92,6 +99,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             approval=self.approval,
             removal=self.removal,
             first_run=self.first_run,
+            key_moves=self.key_moves,
         )
 
     def _models(self, project_root: Path) -> list[Node]:
