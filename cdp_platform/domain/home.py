@@ -61,6 +61,11 @@ class Home:
         return self.root / "sandbox"
 
     @property
+    def demo_sources(self) -> Path:
+        """The files and the database that stand for the demo's other systems, with the truth beside them."""
+        return self.root / "demo"
+
+    @property
     def reports(self) -> Path:
         """The pages of `cdp report`."""
         return self.root / "reports"
