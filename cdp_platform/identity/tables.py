@@ -126,7 +126,8 @@ def write_person_ids(session: Session, names: Names) -> None:
     session.execute(
         "create or replace temporary table work_followed as select former_id, person_id from"
         " (select former_id, person_id, row_number() over (partition by former_id order by records desc, person_id)"
-        " as choice from work_moves where former_id not in (select person_id from work_persons)) as ranked where choice = 1"
+        " as choice from work_moves where former_id not in (select person_id from work_persons)) as ranked"
+        " where choice = 1"
     )
     session.execute(
         "create or replace temporary table work_ids as select i.person_id, case when p.person_id is not null then"
