@@ -12,10 +12,13 @@ class Home:
     plans_url: str | None = None
     """Where plan files are shared, as an fsspec URL; None: they lie in `plans` only."""
 
+    warehouse_file: Path | None = None
+    """The DuckDB file that the project's own dbt builds into; None: one of the platform's, under `root`."""
+
     @property
     def warehouse(self) -> Path:
         """The embedded warehouse's DuckDB file."""
-        return self.root / "warehouse.duckdb"
+        return self.warehouse_file or self.root / "warehouse.duckdb"
 
     @property
     def journal(self) -> Path:
