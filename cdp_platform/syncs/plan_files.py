@@ -164,15 +164,21 @@ def _expire_shared(home: Home, sync: str, needed: Container[str], oldest: float)
                 files.rm_file(name)
 
 
-def read_batches(path: Path, rows: int) -> Iterator[Batch]:
-    """Read a plan's operations in order, at most `rows` at a time; removals stand in batches of their own."""
+def read_batches(path: Path, rows: int, *, is_membership: bool = False) -> Iterator[Batch]:
+    """Read a plan's operations in order, at most `rows` at a time; removals stand in batches of their own.
+
+    Of memberships, a withdrawal is a removal, and each row tells what was last delivered.
+    """
     first = 0
+    removing = (Operation.REMOVE, Operation.WITHDRAW) if is_membership else (Operation.REMOVE,)
     with pq.ParquetFile(path) as file:
-        for record_batch in file.iter_batches(batch_size=rows, columns=_COLUMNS):
+        columns = [*_COLUMNS, "previous"] if is_membership else _COLUMNS
+        for record_batch in file.iter_batches(batch_size=rows, columns=columns):
             operations, *others = (column.to_pylist() for column in record_batch.columns)
             ordinals = range(first, first + len(operations))
-            read = Batch(ordinals, list(map(_OPERATIONS.__getitem__, operations)), *others)
+            told = {"previous": others.pop()} if is_membership else {}
+            read = Batch(ordinals, list(map(_OPERATIONS.__getitem__, operations)), *others, **told)
             first = ordinals.stop
             # Removals stand first in the file.
-            removals = operations.count(Operation.REMOVE)
+            removals = sum(map(operations.count, removing))
             yield from (part for part in (read[:removals], read[removals:]) if part)
