@@ -128,7 +128,9 @@ class MetaAudiences:
     def clear(self, session: Session, object_name: str, match_field: str, rows: Batch) -> None:
         stale = []
         for row in rows:
-            before, now = (self._normalised(fields) for fields in (row.delivered_fields, _fields(row, match_field)))
+            former = {match_field: row.former_match_value} if row.former_match_value is not None else {}
+            told = ({**row.delivered_fields, **former}, _fields(row, match_field))
+            before, now = map(self._normalised, told)
             gone = {key: before[key] for key in people.KEYS if key in before and before[key] != now.get(key)}
             stale += [gone] if row.operation is Operation.UPDATE and gone else []
         if stale:
