@@ -11,7 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from cdp_platform.components.clock import read_clock
-from cdp_platform.components.dbt_manifest import Node
+from cdp_platform.components.dbt_manifest import Node, key_of
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.domain.nearest import nearest_of
@@ -100,7 +100,7 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
         return dg.AssetKey([self.into, name])
 
     def _tables(self, node: Node, rules: "Rules") -> dg.AssetsDefinition:
-        records = dg.AssetKey([node["schema"], node["name"]])
+        records = key_of(node)
 
         @dg.multi_asset(
             name=self.into,
@@ -131,7 +131,7 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
                 done = update(
                     platform.warehouse,
                     rules,
-                    records=f"{node['schema']}.{node.get('alias') or node['name']}",
+                    records=f"{node['schema']}.{node['alias']}",
                     schema=self.into,
                     as_of=read_clock(platform.warehouse),
                     day_column=self.day_column,
