@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final, NamedTuple, Protocol, overload, runtime_checkable
 
 from cdp_platform.domain.outcomes import Operation, RowOutcome
+from cdp_platform.domain.permission import ObjectKind
 from cdp_platform.domain.syncs import FieldKind, Mode, Removal
 from cdp_platform.domain.traffic import Traffic
 
@@ -160,6 +161,8 @@ class Capabilities:
     modes: frozenset[Mode]
     removals: frozenset[Removal] = frozenset({Removal.KEEP})
     """What it can do with a record that left the model."""
+    kind: ObjectKind = ObjectKind.RECORD
+    """What a row of it is to a person; a membership can be removed in every mode."""
     batch_rows: int
     """Rows in one request at most."""
     writes_changed_fields_only: bool

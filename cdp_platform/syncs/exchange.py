@@ -5,9 +5,7 @@ What becomes of rows whose outcome nobody knows is the plan's rule: they are sen
 """
 
 import itertools
-import random
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -35,6 +33,7 @@ from cdp_platform.syncs.idempotency import IdempotencyKeys
 from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
 from cdp_platform.syncs.notes import RequestNote, RowNote, Status
+from cdp_platform.syncs.timing import Timing as Timing
 
 MAX_ATTEMPTS = 5
 MAX_WAITING_SECONDS = 900.0
@@ -43,16 +42,6 @@ BACKOFF_SECONDS = 0.5
 MAX_DOUBTS_IN_A_ROW = 3
 """So many requests whose rows became unknown, one after the other, end the run: the rest is not put at risk."""
 _TOO_LARGE = 413
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """Clocks, sleep and chance, so that tests need not wait. Seconds; `wall` is POSIX time, `jitter` is 0 to 1."""
-
-    clock: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
-    jitter: Callable[[], float] = random.random
 
 
 @dataclass(kw_only=True)
@@ -85,6 +74,8 @@ class Exchange:
     """None where the object honours no idempotency keys."""
     before_poll: Callable[[], None] = lambda: None
     """Called before each question for a job; what it raises ends the run, and the next one asks on."""
+    stopped_rows: Callable[[], Mapping[int, str]] = dict
+    """Asked before each request: the rows that may not be sent any more, by ordinal, with the reason."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the run is to end: requests under way are finished, no other is begun."""
     batches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -236,10 +227,12 @@ class Exchange:
     def _request(self, rows: Batch, batch: int) -> None:
         if not (rows := self._keyed(rows, batch)) or not (rows := self._found(self.as_sent(rows))):
             return
-        request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
         attempts = self._begin(rows, batch)
         while not self._is_lost(rows, attempts):
             self.lease.renew_if_due()
+            if not (rows := self._permitted(rows, attempts)):
+                return
+            request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
             self.note(rows, Status.INTENT, batch=batch, attempt=attempts.number)
             faultpoint("intent.committed")
             try:
@@ -258,6 +251,18 @@ class Exchange:
                 self._answered(rows, told, batch=batch, attempt=attempts.number, request_id=answer.request_id)
                 return
             self.timing.sleep(pause)
+
+    def _permitted(self, rows: Batch, attempts: _Attempts) -> Batch:
+        """Leave out the rows whose permission has gone. Of those that an earlier request may have processed nothing is
+        noted: they stay in doubt, and the next plan tells the opt-out."""
+        stopped = self.stopped_rows()
+        if stopped.keys().isdisjoint(rows.ordinals):
+            return rows
+        for code in sorted({stopped[ordinal] for ordinal in rows.ordinals if ordinal in stopped}):
+            if not attempts.is_uncertain:
+                gone = Batch.of(row for row in rows if stopped.get(row.ordinal) == code)
+                self.note(gone, Status.SKIPPED, batch=attempts.batch, attempt=attempts.number, code=code)
+        return Batch.of(row for row in rows if row.ordinal not in stopped)
 
     def _answered(
         self,
