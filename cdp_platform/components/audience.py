@@ -4,6 +4,7 @@ The definition that counts is the one of the newest run: a changed YAML is taken
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,9 +27,11 @@ from cdp_platform.components.audience_blocks import SizeBlock, TopBlock
 from cdp_platform.components.audience_catalogue import read_catalogue
 from cdp_platform.components.audience_definition import make_definition, read_document
 from cdp_platform.components.clock import read_clock
+from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.domain.nearest import nearest_of
+from cdp_platform.domain.permission import ConsentPolicy
 from cdp_platform.errors import ConfigError
 from cdp_platform.texts.catalogue import LANGUAGES
 from cdp_platform.warehouse.base import Session, Warehouse
@@ -83,13 +86,13 @@ class AudienceComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the asset; raise ConfigError for a definition that cannot work."""
-        definition, catalogue = self.declared(context.project_root)
+        definition, catalogue = self.declared(context.project_root, read_policy(context.defs_module_path))
         return dg.Definitions(assets=[self._asset(definition, catalogue)], resources={"platform": PLATFORM})
 
-    def declared(self, project_root: Path) -> tuple[Definition, Catalogue]:
+    def declared(self, project_root: Path, policy: ConsentPolicy) -> tuple[Definition, Catalogue]:
         """Make the definition, and the catalogue that its names come from; raise ConfigError where one is not there."""
         project = DbtProject(folder=(project_root / self.project).resolve(), home=PLATFORM.home)
-        catalogue = read_catalogue(project.manifest())
+        catalogue = replace(read_catalogue(project.manifest()), policy=policy)
         definition = make_definition(
             name=self.name,
             members=self.members,
@@ -215,7 +218,7 @@ def _relations(leaf: Leaf, catalogue: Catalogue) -> list[Relation]:
         case SequenceCondition():
             return [leaf.first.event.relation, leaf.then.event.relation]
         case ConsentCondition() if catalogue.consents:
-            return [catalogue.consents]
+            return [catalogue.consents, *([catalogue.suppressions] if catalogue.suppressions else [])]
     return []
 
 

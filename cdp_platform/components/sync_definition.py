@@ -6,9 +6,11 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field, field_validator
 
+from cdp_platform.components.consent_policy import require_named
 from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.connectors.registry import find_destination
 from cdp_platform.domain.nearest import nearest_of
+from cdp_platform.domain.permission import ConsentPolicy
 from cdp_platform.domain.syncs import (
     NO_PURPOSE,
     Consent,
@@ -21,6 +23,8 @@ from cdp_platform.domain.syncs import (
     SyncSpec,
 )
 from cdp_platform.errors import ConfigError
+
+NO_SUPPRESSIONS = "none"
 
 
 class MappingEntry(dg.Model, dg.Resolvable):
@@ -52,6 +56,10 @@ class ConsentRule(dg.Model, dg.Resolvable):
     identifier: str = Field(description="The source model's column that holds the identifier, as email.")
     channel: str = Field(default="email", description="The channel of the consent.")
     consents_model: str = Field(default="consents", description="The dbt model that holds current consents.")
+    suppressions_model: str = Field(
+        default="suppressions",
+        description="The dbt model with those who must never be contacted; `none`, written out, where there is none.",
+    )
 
 
 class SyncLimits(dg.Model, dg.Resolvable):
@@ -78,6 +86,7 @@ def make_spec(
     approval: Literal["required", "brake"] = "brake",
     removal: Literal["keep", "delete", "archive", "clear"] = "keep",
     first_run: Literal["send_all", "baseline"] = "send_all",
+    policy: ConsentPolicy,
 ) -> SyncSpec:
     """Make the engine's spec. `relations` are `schema.table` by model name.
 
@@ -101,7 +110,7 @@ def make_spec(
         first_run=FirstRun(first_run),
         needs_approval=approval == "required",
         mapping=tuple(_mapping(entry) for entry in mapping),
-        consent=_consent(purpose, consent, account.entity, relations),
+        consent=_consent(purpose, consent, account.entity, relations, policy),
         limits=Limits(**limits.model_dump()),
     )
 
@@ -157,7 +166,9 @@ def _mapping(entry: MappingEntry) -> FieldMapping:
     )
 
 
-def _consent(purpose: str, rule: ConsentRule | None, entity: str, relations: dict[str, str]) -> Consent | None:
+def _consent(
+    purpose: str, rule: ConsentRule | None, entity: str, relations: dict[str, str], policy: ConsentPolicy
+) -> Consent | None:
     if purpose == NO_PURPOSE:
         return None
     if rule is None:
@@ -166,10 +177,15 @@ def _consent(purpose: str, rule: ConsentRule | None, entity: str, relations: dic
             remedy="Add `consent: {identifier: <column>}`, or write `purpose: none` where the object is no person.",
             field="consent",
         )
+    require_named(policy, entity, rule.channel, field="destination.entity")
     return Consent(
         entity=entity,
         purpose=purpose,
         channel=rule.channel,
         identifier_column=rule.identifier,
         relation=_relation(rule.consents_model, relations, "consent.consents_model"),
+        suppressions=None
+        if rule.suppressions_model == NO_SUPPRESSIONS
+        else _relation(rule.suppressions_model, relations, "consent.suppressions_model"),
+        rule=policy.rule(entity, rule.channel),
     )
