@@ -24,13 +24,19 @@ changes as (
 
     select
         ranked.*,
-        lag(answer) over (partition by identifier, entity, channel, purpose order by happened_on) as previous_answer
+        lag(answer) over (partition by identifier, entity, channel, purpose order by happened_on) as previous_answer,
+        min(case when status = 'confirmed' then happened_on end) over (
+            partition by identifier, entity, channel, purpose
+            order by happened_on
+            rows between current row and unbounded following
+        ) as confirmed_on
     from ranked
     where strongest_first = 1
 
 ),
 
--- Only real changes count: our own opt-out, read back from the CRM, is not a second withdrawal.
+-- Only real changes count: our own opt-out, read back from the CRM, is not a second withdrawal. After the newest change
+-- there is no other answer, so the confirmation that follows a yes belongs to it.
 newest as (
 
     select
@@ -42,44 +48,21 @@ newest as (
     from changes
     where previous_answer is null or previous_answer <> answer
 
-),
-
--- A confirmation may come with the yes or later; whatever was confirmed before a no is gone with it.
-confirmations as (
-
-    select
-        newest.identifier,
-        newest.entity,
-        newest.channel,
-        newest.purpose,
-        min(ranked.happened_on) as confirmed_on
-    from newest
-    inner join ranked
-        on newest.identifier = ranked.identifier and newest.entity = ranked.entity
-        and newest.channel = ranked.channel and newest.purpose = ranked.purpose
-        and newest.happened_on <= ranked.happened_on
-    where newest.newest_first = 1 and newest.answer = 'yes' and ranked.status = 'confirmed'
-    group by newest.identifier, newest.entity, newest.channel, newest.purpose
-
 )
 
 select
-    {{ dbt.concat(["newest.entity", "'|'", "newest.channel", "'|'", "newest.purpose", "'|'", "newest.identifier"]) }}
-        as consent_id,
-    newest.identifier,
-    newest.identifier_type,
-    newest.entity,
-    newest.channel,
-    newest.purpose,
-    case when confirmations.confirmed_on is not null then 'confirmed' else newest.status end as status,
-    newest.lawful_basis,
-    newest.event_source as source,
-    newest.wording_version,
-    newest.proof_reference,
-    newest.happened_on as changed_on,
-    confirmations.confirmed_on
+    {{ dbt.concat(["entity", "'|'", "channel", "'|'", "purpose", "'|'", "identifier"]) }} as consent_id,
+    identifier,
+    identifier_type,
+    entity,
+    channel,
+    purpose,
+    case when confirmed_on is not null then 'confirmed' else status end as status,
+    lawful_basis,
+    event_source as source,
+    wording_version,
+    proof_reference,
+    happened_on as changed_on,
+    confirmed_on
 from newest
-left join confirmations
-    on newest.identifier = confirmations.identifier and newest.entity = confirmations.entity
-    and newest.channel = confirmations.channel and newest.purpose = confirmations.purpose
-where newest.newest_first = 1
+where newest_first = 1
