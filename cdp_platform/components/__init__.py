@@ -9,6 +9,7 @@ from typing import Any
 _MODULES = {
     "AudienceComponent": "audience",
     "ConsentPolicyComponent": "consent_policy",
+    "FacesComponent": "faces",
     "FeedbackComponent": "feedback",
     "LoopComponent": "loop",
     "ModelsComponent": "models",
@@ -19,6 +20,7 @@ _MODULES = {
 __all__ = [
     "AudienceComponent",
     "ConsentPolicyComponent",
+    "FacesComponent",
     "FeedbackComponent",
     "LoopComponent",
     "ModelsComponent",

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from cdp_platform.connectors.protocol import DestinationField
 from cdp_platform.domain.permission import ConsentRule
 from cdp_platform.domain.plans import Verdict
-from cdp_platform.domain.syncs import Mode, SyncSpec
+from cdp_platform.domain.syncs import Mode, Removal, SyncSpec
 from cdp_platform.syncs.account import NOT_ASKED
 from cdp_platform.syncs.ledger import Ledger
+from cdp_platform.syncs.moves import leaves_leftovers
 from cdp_platform.syncs.permissions import floors
 from cdp_platform.warehouse.base import Session
 from cdp_platform.warehouse.literals import literal
@@ -145,16 +146,22 @@ def judge_account(session: Session, ledger: Ledger) -> list[Verdict]:
     ]
 
 
+def may_remove(spec: SyncSpec) -> bool:
+    """Whether a plan of this sync may hold removals."""
+    return spec.mode is Mode.MIRROR or (leaves_leftovers(spec) and spec.removal is not Removal.KEEP)
+
+
 def judge_operations(
     spec: SyncSpec, ledger_rows: int, operations: Mapping[str, int], *, removed: int, needs_approval: bool = False
 ) -> list[Verdict]:
-    """Judge how much a mirror would remove of what the ledger holds (G6), and ask for a person's word where needed.
+    """Judge how much would be removed of what the ledger holds (G6), and ask for a person's word where needed.
 
-    `removed` is what the brake holds; what goes by somebody's own word passes it (G13). `needs_approval`: also where
-    the sync does not ask for it.
+    What merges have left counts like what left the model: a rule that merges strangers is stopped by the same brake.
+    `removed` is what it holds; what goes by somebody's own word passes it (G13). `needs_approval`: also where the sync
+    does not ask for it.
     """
     verdicts = []
-    if spec.mode is Mode.MIRROR:
+    if may_remove(spec):
         limit = max(spec.limits.removed_rows, int(ledger_rows * spec.limits.removed_share))
         verdicts.append(
             Verdict(

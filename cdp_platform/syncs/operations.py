@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cdp_platform.domain.permission import ObjectKind
 from cdp_platform.domain.syncs import Mode, Removal, SyncSpec
 from cdp_platform.syncs.ledger import Ledger
+from cdp_platform.syncs.moves import leaves_leftovers
 from cdp_platform.syncs.permissions import is_ended, is_not_found
 from cdp_platform.syncs.records import Fields
 from cdp_platform.warehouse.base import Dialect, Session
@@ -21,6 +22,9 @@ from cdp_platform.warehouse.literals import literal
 ORDER = ("remove", "withdraw", "update", "create")
 """The order in which operations are sent."""
 _ENDED, _NOT_FOUND = is_ended("permission"), is_not_found("permission")
+_LEFT_BY_MERGES = """union all
+            select "key", 'remove', null, fingerprint, true, null, null from {diff}
+            where {only} and "key" in (select "key" from leftovers)"""
 
 
 def create_operations(
@@ -39,6 +43,7 @@ def create_operations(
     send looks these people up.
     """
     case = _Case(mode=spec.mode, kind=kind, is_forgetful=is_forgetful)
+    left = _LEFT_BY_MERGES.format(diff=ledger.diff_table, only=only) if leaves_leftovers(spec) else ""
     joined = "full join" if spec.mode is Mode.MIRROR else "left join"
     session.execute(
         f"""create or replace temporary table operations as
@@ -55,12 +60,14 @@ def create_operations(
                 or desired."key" is null
                 or (({case.may_change}) and (desired.fingerprint is distinct from ledger.fingerprint or is_invalid))
                 or {_NOT_FOUND} or {case.leaves}
+            {left}
         )
         select compared."key", compared.operation, compared.fingerprint, known, is_in_ledger, permission,
             case
                 when {_NOT_FOUND} and compared.operation <> 'remove' then permission
                 when {_ENDED} and not ({case.is_told}) then permission
                 when is_invalid then 'invalid_value'
+                when permission is null and {spec.removal is Removal.KEEP} then 'merged'
                 when rejected.primary_key is not null then 'held'
             end as skipped
         from compared
@@ -160,13 +167,15 @@ def planned_rows(
         select rendered."key", operation, coalesce(rendered.match_value, side.match_value) as match_value,
             side.record_id, rendered.payload, case when known is not null then sent.payload end as previous,
             case when is_in_ledger then nullif({changed}, []) end as changed,
-            fingerprint, consent_identifier
+            fingerprint, consent_identifier,
+            case when is_in_ledger and side.match_value <> rendered.match_value then side.match_value end
+                as former_match_value
         from rendered
         left join {ledger.side_table} as side on side."key" = rendered."key"
         left join sent on sent."key" = rendered."key"
         union all
         select removed."key", 'remove', side.match_value, side.record_id, removed.payload, sent.payload, {names},
-            null, consent_identifier
+            null, consent_identifier, null
         from removed
         left join {ledger.side_table} as side on side."key" = removed."key"
         left join sent on sent."key" = removed."key" """,
