@@ -14,6 +14,7 @@ _MODULES = {
     "ModelsComponent": "models",
     "SourceComponent": "source",
     "SyncComponent": "sync",
+    "TraitsComponent": "traits",
 }
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "ModelsComponent",
     "SourceComponent",
     "SyncComponent",
+    "TraitsComponent",
 ]
 
 
