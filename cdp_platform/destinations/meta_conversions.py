@@ -15,6 +15,7 @@ parameters/server-event, parameters/customer-information-parameters, support; ha
 - Cannot: take an event back, say which event of a refused batch was at fault (the batch is halved), send raw data.
 """
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -184,7 +185,8 @@ class MetaConversions:
         event: dict[str, Json] = {name: str(fields[name]) for name in _EVENT_TEXTS if fields.get(name)}
         event |= {"event_time": _seconds(fields.get("event_time")), "user_data": person}
         custom: dict[str, Json] = {name: str(fields[name]) for name in _CUSTOM_TEXTS if fields.get(name)}
-        custom |= {name: fields[name] for name in ("value", "num_items") if fields.get(name) is not None}
+        numbers = {name: _number(fields.get(name)) for name in ("value", "num_items")}
+        custom |= {name: number for name, number in numbers.items() if number is not None}
         return {**event, "custom_data": custom} if custom else event
 
 
@@ -195,13 +197,25 @@ def _hashed(name: str, value: str) -> str:
 
 def _fault_of_value(fields: Mapping[str, Json]) -> tuple[str, str] | None:
     value, currency = fields.get("value"), fields.get("currency")
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float)):
-        return "invalid_value", "value"
+    for name in ("value", "num_items"):
+        if fields.get(name) is not None and _number(fields[name]) is None:
+            return "invalid_value", name
     if fields["event_name"] == "Purchase" and (value is None or not currency):
         return "missing_field", "currency" if value is not None else "value"
     if currency and not (len(str(currency)) == 3 and str(currency).isalpha()):
         return "invalid_value", "currency"
     return None
+
+
+def _number(value: Json) -> int | float | None:
+    """A number, which may come as its exact text; None for what is none."""
+    if isinstance(value, int | float):
+        return None if isinstance(value, bool) else value
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _seconds(value: Json) -> int | None:
