@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 _MODULES = {
+    "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
     "ConsentPolicyComponent": "consent_policy",
     "FacesComponent": "faces",
@@ -15,9 +16,11 @@ _MODULES = {
     "ModelsComponent": "models",
     "SourceComponent": "source",
     "SyncComponent": "sync",
+    "TraitsComponent": "traits",
 }
 
 __all__ = [
+    "AlertsComponent",
     "AudienceComponent",
     "ConsentPolicyComponent",
     "FacesComponent",
@@ -26,6 +29,7 @@ __all__ = [
     "ModelsComponent",
     "SourceComponent",
     "SyncComponent",
+    "TraitsComponent",
 ]
 
 

@@ -62,7 +62,10 @@ def is_at_most_once(engine: Engine, spec: SyncSpec) -> bool:
 
 def kind_of(engine: Engine, spec: SyncSpec) -> ObjectKind:
     """What a row of this sync is to a person; what is appended is a message, whatever object it goes to."""
-    return ObjectKind.MESSAGE if spec.mode is Mode.APPEND else engine.destination.capabilities(spec.object).kind
+    if spec.mode is Mode.APPEND:
+        return ObjectKind.MESSAGE
+    is_membership = engine.destination.capabilities(spec.object).is_membership
+    return ObjectKind.MEMBERSHIP if is_membership else ObjectKind.RECORD
 
 
 def sends_once(engine: Engine, spec: SyncSpec) -> bool:

@@ -6,7 +6,7 @@ What becomes of rows whose outcome nobody knows is the plan's rule: they are sen
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cdp_platform.connectors.protocol import Batch, Capabilities, Job, Session
@@ -30,11 +30,13 @@ from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import moved_rows
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.answer_rules import AnswerRule, complete
+from cdp_platform.syncs.attempts import Attempts
 from cdp_platform.syncs.idempotency import IdempotencyKeys
 from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
 from cdp_platform.syncs.lookup import looked_up
 from cdp_platform.syncs.notes import RequestNote, RowNote, Status
+from cdp_platform.syncs.preparation import clear_identifiers, unfit_rows
 from cdp_platform.syncs.timing import Timing as Timing
 
 MAX_ATTEMPTS = 5
@@ -44,20 +46,6 @@ BACKOFF_SECONDS = 0.5
 MAX_DOUBTS_IN_A_ROW = 3
 """So many requests whose rows became unknown, one after the other, end the run: the rest is not put at risk."""
 _TOO_LARGE = 413
-
-
-@dataclass(kw_only=True)
-class _Attempts:
-    """The attempts at one request so far."""
-
-    batch: int
-    repeatable_until: float
-    """POSIX seconds; later the rows are unknown rather than sent again."""
-    is_uncertain: bool
-    """Whether an earlier request without an answer may have been processed, whatever a later one says of itself."""
-    number: int = 1
-    waited_seconds: float = 0.0
-    last_failure: Exception | None = None
 
 
 @dataclass(kw_only=True)
@@ -76,8 +64,8 @@ class Exchange:
     """None where the object honours no idempotency keys."""
     before_poll: Callable[[], None] = lambda: None
     """Called before each question for a job; what it raises ends the run, and the next one asks on."""
-    stopped_rows: Callable[[], Mapping[int, str]] = dict
-    """Asked before each request: the rows that may not be sent any more, by ordinal, with the reason."""
+    left_out: Callable[[Batch], Sequence[tuple[str, Batch]]] = lambda rows: ()
+    """Asked before each request: the rows that may not be sent any more, with the reason."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the run is to end: requests under way are finished, no other is begun."""
     batches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -168,22 +156,12 @@ class Exchange:
         Raises Refused where none of them was processed, JobFailed where nobody knows and they may be sent again, other
         CdpErrors where the run ends while the job goes on.
         """
-        watch = JobWatch(
-            destination=self.engine.destination,
-            session=self.session,
-            object_name=self.spec.object,
-            longest_seconds=self.capabilities.job_seconds,
-            wall=self.timing.wall,
-            sleep=self.timing.sleep,
-            lease=self.lease,
-            stopping=self.stopping,
-            before_poll=self.before_poll,
-        )
         try:
-            told = watch.outcomes(rows, job, submitted_at=submitted_at)
+            told = self._watch().outcomes(rows, job, submitted_at=submitted_at)
             faultpoint("job.answered")
-        except Refused:
-            self.note(rows, Status.UNANSWERED if is_uncertain else Status.NOT_SENT, batch=batch, attempt=attempt)
+        except Refused as refusal:
+            left = Status.UNANSWERED if is_uncertain or refusal.is_partial else Status.NOT_SENT
+            self.note(rows, left, batch=batch, attempt=attempt)
             raise
         except JobFailed as failure:
             is_lost = self.timing.wall() >= self.rule.repeatable_until(submitted_at)
@@ -211,6 +189,22 @@ class Exchange:
             self.note(unmet, Status.SKIPPED, code="withdrawn")
         return rows
 
+    def _watch(self) -> JobWatch:
+        return JobWatch(
+            destination=self.engine.destination,
+            session=self.session,
+            object_name=self.spec.object,
+            longest_seconds=self.capabilities.job_seconds,
+            wall=self.timing.wall,
+            sleep=self.timing.sleep,
+            lease=self.lease,
+            stopping=self.stopping,
+            before_poll=self.before_poll,
+        )
+
+    def _outcomes(self, rows: Batch, job: Job) -> Mapping[int, RowOutcome]:
+        return self._watch().outcomes(rows, job, submitted_at=self.timing.wall())
+
     def as_sent(self, rows: Batch) -> Batch:
         """The rows as a request carries them: with every field where the object wants that, cleared by an update."""
         if not self.capabilities.writes_changed_fields_only:
@@ -222,6 +216,8 @@ class Exchange:
     def _request(self, rows: Batch, batch: int) -> None:
         if not (rows := self._keyed(rows, batch)) or not (rows := self._found(self.as_sent(rows))):
             return
+        if not (rows := self._fit(rows)):
+            return
         attempts = self._begin(rows, batch)
         while not self._is_lost(rows, attempts):
             self.lease.renew_if_due()
@@ -231,6 +227,7 @@ class Exchange:
             self.note(rows, Status.INTENT, batch=batch, attempt=attempts.number)
             faultpoint("intent.committed")
             try:
+                clear_identifiers(self.engine.destination, self.session, self.spec, rows, self._outcomes)
                 answer = self.session.send(request)
                 reading = self.engine.destination.read(rows, answer)
                 told = {} if isinstance(reading, Job) else complete(rows, reading)
@@ -247,17 +244,14 @@ class Exchange:
                 return
             self.timing.sleep(pause)
 
-    def _permitted(self, rows: Batch, attempts: _Attempts) -> Batch:
-        """Leave out the rows whose permission has gone. Of those that an earlier request may have processed nothing is
-        noted: they stay in doubt, and the next plan tells the opt-out."""
-        stopped = self.stopped_rows()
-        if stopped.keys().isdisjoint(rows.ordinals):
-            return rows
-        for code in sorted({stopped[ordinal] for ordinal in rows.ordinals if ordinal in stopped}):
+    def _permitted(self, rows: Batch, attempts: Attempts) -> Batch:
+        """Leave out whose permission has gone; what may have arrived stays in doubt, and the next plan tells of it."""
+        for code, gone in self.left_out(rows):
             if not attempts.is_uncertain:
-                gone = Batch.of(row for row in rows if stopped.get(row.ordinal) == code)
                 self.note(gone, Status.SKIPPED, batch=attempts.batch, attempt=attempts.number, code=code)
-        return Batch.of(row for row in rows if row.ordinal not in stopped)
+            kept = set(rows.ordinals).difference(gone.ordinals)
+            rows = Batch.of(row for row in rows if row.ordinal in kept)
+        return rows
 
     def _answered(
         self,
@@ -277,6 +271,13 @@ class Exchange:
         if gone:
             self.send(Batch.of(map(moved_rows.as_new, gone)))
 
+    def _fit(self, rows: Batch) -> Batch:
+        """Leave out the rows of which the destination knows already that it would refuse them."""
+        if unfit := unfit_rows(self.engine.destination, self.spec, rows):
+            self.note(Batch.of(row for row in rows if row.ordinal in unfit), Status.REJECTED, outcomes=unfit)
+            rows = Batch.of(row for row in rows if row.ordinal not in unfit)
+        return rows
+
     def _keyed(self, rows: Batch, batch: int) -> Batch:
         """Give the rows their idempotency keys; those whose key was forgotten since they were planned are unknown."""
         if self.keys is None:
@@ -287,16 +288,16 @@ class Exchange:
             rows = Batch.of(row for row in rows if row.ordinal not in late)
         return self.keys.given_to(rows)
 
-    def _begin(self, rows: Batch, batch: int) -> _Attempts:
+    def _begin(self, rows: Batch, batch: int) -> Attempts:
         until = self.rule.repeatable_until(self.timing.wall())
         earlier = self.keys.repeatable_until(rows) if self.keys and self.rule.is_at_most_once else None
-        return _Attempts(
+        return Attempts(
             batch=batch,
             repeatable_until=until if earlier is None else min(until, earlier),
             is_uncertain=earlier is not None,
         )
 
-    def _is_lost(self, rows: Batch, attempts: _Attempts) -> bool:
+    def _is_lost(self, rows: Batch, attempts: Attempts) -> bool:
         """Whether nobody knows what became of the rows and they must not be sent again; they are noted as unknown."""
         if not attempts.is_uncertain or self.timing.wall() < attempts.repeatable_until:
             return False
@@ -309,9 +310,10 @@ class Exchange:
         if failure and self.doubts >= MAX_DOUBTS_IN_A_ROW:
             raise failure
 
-    def _after_definite_failure(self, rows: Batch, attempts: _Attempts, failure: CdpError) -> float:
+    def _after_definite_failure(self, rows: Batch, attempts: Attempts, failure: CdpError) -> float:
         """Note that nothing was processed now; raise the failure, or say how long to wait before the next attempt."""
-        left = Status.UNANSWERED if attempts.is_uncertain else Status.NOT_SENT
+        is_partial = isinstance(failure, Refused) and failure.is_partial
+        left = Status.UNANSWERED if attempts.is_uncertain or is_partial else Status.NOT_SENT
         self.note(rows, left, batch=attempts.batch, attempt=attempts.number)
         if isinstance(failure, (Refused, AuthenticationFailed, CircuitOpen, ConfigError)):
             raise failure
@@ -322,7 +324,7 @@ class Exchange:
             raise failure
         return pause
 
-    def _after_doubt(self, rows: Batch, attempts: _Attempts, failure: DestinationError) -> float:
+    def _after_doubt(self, rows: Batch, attempts: Attempts, failure: DestinationError) -> float:
         """Note that nobody knows; raise the failure, or say how long to wait before the rule is asked again."""
         attempts.is_uncertain, attempts.last_failure = True, failure
         self.note(rows, Status.UNANSWERED, batch=attempts.batch, attempt=attempts.number)
@@ -333,7 +335,7 @@ class Exchange:
             raise failure
         return pause
 
-    def _submitted(self, rows: Batch, attempts: _Attempts, job: Job, request_id: str | None) -> None:
+    def _submitted(self, rows: Batch, attempts: Attempts, job: Job, request_id: str | None) -> None:
         """Make the job's name durable before it is asked for, then follow it."""
         batch, attempt = attempts.batch, attempts.number
         submitted_at = self.timing.wall()

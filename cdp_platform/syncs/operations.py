@@ -110,13 +110,10 @@ class _Case:
 
     @property
     def leaves(self) -> str:
-        """Whether a row that is in the model loses its membership: by somebody's word in every mode, in a mirror also
-        where no permission is found any more, which the brake holds."""
-        if self.kind is not ObjectKind.MEMBERSHIP:
-            return "false"
-        by_word = f'({_ENDED} and (ledger."key" is not null or {self._forgetful}))'
-        by_mirror = f'({_NOT_FOUND} and ledger."key" is not null)'
-        return f"({by_word} or {by_mirror})" if self.mode is Mode.MIRROR else by_word
+        """Whether a row that is in the model loses its membership of a mirror because no permission is found any more,
+        which the brake holds. Who withdrew is told like any withdrawal, which of a membership is its removal."""
+        is_held = self.kind is ObjectKind.MEMBERSHIP and self.mode is Mode.MIRROR
+        return f'({_NOT_FOUND} and ledger."key" is not null)' if is_held else "false"
 
     @property
     def is_told(self) -> str:

@@ -5,9 +5,10 @@ rows pending; a table of permissions that has shrunk on the way ends it at once.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cdp_platform.connectors.protocol import Batch
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import Consent, SyncSpec
 from cdp_platform.errors import GuardTripped, WarehouseError
@@ -38,6 +39,12 @@ class PermissionWatch:
     _stopped: Mapping[int, str] = field(default_factory=dict)
     _read_at: float | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def left_out(self, rows: Batch) -> Sequence[tuple[str, Batch]]:
+        """Those of the rows that may not be sent any more, by reason. Raises what `stopped` does."""
+        stopped = self.stopped()
+        reasons = sorted({stopped[ordinal] for ordinal in rows.ordinals if ordinal in stopped}) if stopped else []
+        return [(code, Batch.of(row for row in rows if stopped.get(row.ordinal) == code)) for code in reasons]
 
     def stopped(self) -> Mapping[int, str]:
         """The rows that may not be sent any more, by ordinal, with the reason; never older than a minute.

@@ -149,7 +149,7 @@ class _Send:
                 timing=self.timing,
                 keys=read_keys(self.engine, self.plan) if self.plan.idempotency_seconds else None,
                 before_poll=self._require_unpaused,
-                stopped_rows=permissions.stopped,
+                left_out=permissions.left_out,
             )
             self._send_all(exchange, on_progress, limit)
             self.traffic = session.traffic
@@ -177,7 +177,8 @@ class _Send:
     def _batches(self, exchange: Exchange, limit: int | None) -> Iterator[Batch]:
         left = self.plan.to_send if limit is None else limit
         path = plan_path(self.engine.home, self.spec.name, self.plan.digest)
-        for rows in read_batches(path, exchange.capabilities.batch_rows):
+        told = exchange.capabilities
+        for rows in read_batches(path, told.batch_rows, is_membership=told.is_membership):
             if left <= 0:
                 return
             self._require_unpaused()
