@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cdp_platform.cli.audience_commands import app as audience_commands
+from cdp_platform.cli.forget_commands import app as forget_commands
 from cdp_platform.cli.identity_commands import app as identity_commands
 from cdp_platform.cli.operate_commands import app as operate_commands
 from cdp_platform.cli.review_commands import app as review_commands
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(sync_commands)
 app.add_typer(review_commands)
 app.add_typer(operate_commands)
+app.add_typer(forget_commands)
 app.add_typer(audience_commands, name="audience")
 app.add_typer(identity_commands, name="identity")
 

@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from contextlib import redirect_stdout
 from getpass import getuser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cdp_platform
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs.account import Engine
+
+if TYPE_CHECKING:
+    from cdp_platform.erasure.forget import Scope
 
 
 def declared_syncs() -> Mapping[str, SyncSpec]:
@@ -21,6 +25,31 @@ def declared_syncs() -> Mapping[str, SyncSpec]:
     # dbt talks while it parses; a command's own output may be read by a program.
     with redirect_stdout(sys.stderr):
         return load_syncs(package / "defs", package.parent)
+
+
+def everything() -> "Scope":
+    """All in which a person may stand: home, warehouse, journal, declared tables and syncs.
+
+    Raises CdpError where there is no warehouse yet, ConfigError where a definition cannot work.
+    """
+    from cdp_platform.components.dbt_project import DbtProject
+    from cdp_platform.components.person_keys import declared_person_keys
+    from cdp_platform.components.resources import PLATFORM
+    from cdp_platform.components.sync import engine_of
+    from cdp_platform.erasure.forget import Scope
+    from cdp_platform.syncs.journal import Journal
+
+    if not PLATFORM.home.warehouse.is_file():
+        raise CdpError(f"there is no warehouse in {PLATFORM.home.root} yet.", remedy="Nobody is known here.")
+    specs = declared_syncs()
+    project = DbtProject(folder=Path(cdp_platform.__file__).parent.parent / "dbt_project", home=PLATFORM.home)
+    return Scope(
+        home=PLATFORM.home,
+        warehouse=PLATFORM.warehouse,
+        journal=Journal(PLATFORM.home),
+        declared=declared_person_keys(project.manifest()),
+        syncs=[(engine_of(PLATFORM, spec), spec) for spec in specs.values()],
+    )
 
 
 def open_sync(name: str) -> tuple[Engine, SyncSpec]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from cdp_platform.components.days import Days, days_of, each_day
+from cdp_platform.components.person_keys import without_forgotten_rows
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
@@ -105,7 +106,11 @@ def _load(
     # dlt takes half a second to import; nothing else at load needs it.
     from cdp_platform.ingest.load import load_table
 
-    rows = SOURCES[source].read_table(table.name, days)
+    rows, forgotten = without_forgotten_rows(
+        platform, f"raw_{source}.{table.name}", SOURCES[source].read_table(table.name, days)
+    )
+    if forgotten:
+        context.log.info(f"Dropped {forgotten} row(s) of people who were forgotten.")
     replaced = (table.day_column, *days) if table.day_column and days else None
     with platform.warehouse.exclusive(f"loading raw/{source}/{table.name}"):
         result = load_table(
@@ -117,12 +122,12 @@ def _load(
             replaced_days=replaced,
         )
     if replaced is None or days is None:
-        return dg.MaterializeResult(metadata={"dagster/row_count": result.row_count})
+        return dg.MaterializeResult(metadata={"dagster/row_count": result.row_count, "forgotten_rows": forgotten})
     counts = Counter(rows[replaced[0]].to_pylist())
     for day in each_day(*days):
         metadata = {"dagster/partition_row_count": counts[day]}
         context.add_asset_metadata(metadata, asset_key=context.asset_key, partition_key=day.isoformat())
-    return dg.MaterializeResult()
+    return dg.MaterializeResult(metadata={"forgotten_rows": forgotten})
 
 
 def _column_schema(schema: pa.Schema) -> dg.TableSchema:

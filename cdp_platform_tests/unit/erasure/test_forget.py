@@ -87,7 +87,7 @@ def test_an_identifier_of_nobody_is_refused(shop: Shop) -> None:
 
 def test_an_identifier_of_several_people_is_refused_naming_the_choice(shop: Shop) -> None:
     with pytest.raises(
-        CdpError, match="is of 2 people; nothing was erased. Say which one is meant: person_id:p-002, person_id:p-003"
+        CdpError, match=r"is of 2 people; nothing was erased\. Say which one is meant: person_id:p-002, person_id:p-003"
     ):
         forget(scope_of(shop), "family@example.com")
     assert len(shop.account.records) == 4
