@@ -66,7 +66,7 @@ def forget(scope: Scope, identifier: str) -> list[Step]:
 
     The answer is what became of it in each system. Raises CdpError for an identifier of nobody or of several people.
     """
-    key = read_key(scope.home.forgotten_key)
+    key = _key(scope)
     for work in open_work(scope.home):
         if _is_of(work, identifier):
             return _carry_out(scope, key, work)
@@ -81,8 +81,13 @@ def forget(scope: Scope, identifier: str) -> list[Step]:
 
 def resume(scope: Scope) -> list[tuple[Work, list[Step]]]:
     """Go on with every erasure that has not ended."""
-    key = read_key(scope.home.forgotten_key)
+    key = _key(scope)
     return [(work, _carry_out(scope, key, work)) for work in open_work(scope.home)]
+
+
+def _key(scope: Scope) -> bytes:
+    with scope.warehouse.session("forget: key") as session:
+        return read_key(scope.home.forgotten_key, may_make=not read_hashes(session))
 
 
 def _find(scope: Scope, session: Session, identifier: str) -> tuple[Closure, list[Holding]]:

@@ -9,6 +9,7 @@ import hmac
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,33 +62,34 @@ def normalised_sql(kind: str, column: str) -> str:
     return f"trim({text})"
 
 
-def read_key(path: Path) -> bytes:
-    """The key of the hashes, made at the first use; readable by its owner only.
+def read_key(path: Path, *, may_make: bool = False) -> bytes:
+    """The key of the hashes, readable by its owner only; one that is not there is made where nobody was forgotten yet.
 
-    Raises CdpError for a file that holds no key.
+    Raises CdpError for a file that is gone or holds no key: without it who was forgotten could come back.
     """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}-{os.getpid()}")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_hex(32), encoding="ascii")
-        # Where two processes make one, the first stays.
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+    if may_make and not path.exists():
+        _make_key(path)
     try:
         key = bytes.fromhex(path.read_text(encoding="ascii"))
-    except ValueError:
+    except (ValueError, OSError):
         key = b""
     if len(key) != hashlib.sha256().digest_size:
         raise CdpError(
-            f"{path} holds no key.",
-            remedy="Restore it from a backup: without it nobody knows who was forgotten.",
+            f"{path} holds no key, or is gone.",
+            remedy="Restore it from a backup: without the key nobody knows who was forgotten.",
         )
     return key
+
+
+def _make_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}-{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_hex(32), encoding="ascii")
+    # Where two processes make one, the first stays.
+    with suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()
 
 
 def tombstone(key: bytes, kind: str, value: str) -> str:

@@ -21,6 +21,7 @@ from cdp_platform.sandbox import SandboxSettings, serve_sandbox
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 from cdp_platform_tests.end_to_end.conftest import Demo, make_demo
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 CANARY, NUMBER = 7, 987654
 LAST_DAY = "2017-12-25"
 _LOAD_ANEW = """
@@ -75,12 +76,12 @@ def forgotten(demo: Demo, before: dict[str, Any]) -> tuple[int, list[Any]]:
     with sandbox(demo) as environment:
         second = subprocess.run(
             demo.line("forget", "--resume", "--json"),
-            cwd=demo.home, env=environment, capture_output=True, text=True, timeout=280,
+            cwd=demo.home, env=environment, capture_output=True, text=True, timeout=700,
         )  # fmt: skip
         assert second.returncode == 0, second.stdout + second.stderr
         anew = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", _LOAD_ANEW],
-            cwd=demo.home, env=environment, capture_output=True, text=True, timeout=280,
+            cwd=demo.home, env=environment, capture_output=True, text=True, timeout=700,
         )  # fmt: skip
         assert anew.returncode == 0, anew.stdout + anew.stderr
     assert demo.cdp("report").returncode == 0
