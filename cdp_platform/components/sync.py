@@ -14,7 +14,7 @@ from pydantic import Field
 
 from cdp_platform.components import sync_metadata as shown
 from cdp_platform.components.clock import read_clock
-from cdp_platform.components.dbt_manifest import Node
+from cdp_platform.components.dbt_manifest import Node, key_of
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.resources import PLATFORM, Platform
@@ -74,9 +74,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the plan and the destination asset; raise ConfigError for a sync that cannot work."""
         spec = self.spec(context.project_root)
-        keys = {
-            node["name"]: dg.AssetKey([node["schema"], node["name"]]) for node in self._models(context.project_root)
-        }
+        keys = {node["name"]: key_of(node) for node in self._models(context.project_root)}
         upstream = [keys[self.source_model]]
         if self.consent and spec.consent:
             upstream.append(keys[self.consent.consents_model])

@@ -116,7 +116,9 @@ def _carry_out(scope: Scope, key: bytes, work: Work) -> list[Step]:
         work, step = erase_records(engine, spec, work)
         _note(scope, work, step)
         steps.append(step)
-    gone = erase_files(scope.home, scope.warehouse, scope.journal, {spec.name for _, spec in scope.syncs})
+    raw = [key for relation, key in scope.declared.items() if relation.startswith("raw_")]
+    syncs = {spec.name for _, spec in scope.syncs}
+    gone = erase_files(scope.home, scope.warehouse, scope.journal, work.closure, raw, syncs)
     faultpoint("forget.shredded")
     steps.append(Step(system=FILES, state=State.DONE, code="erased", rows=gone))
     _note(scope, work, steps[-1])

@@ -16,9 +16,7 @@ from pathlib import Path
 from cdp_platform.errors import CdpError
 from cdp_platform.privacy.normalise import digits, email, trim
 
-EXCLUSIVE = (
-    "person_id", "customer_number", "household_id", "card_number", "record_key", "ticket_id", "contact_id",
-)  # fmt: skip
+EXCLUSIVE = ("person_id", "customer_number", "card_number", "record_key", "ticket_id", "contact_id")
 SHAREABLE = ("email", "phone", "anonymous_id")
 KINDS = (*EXCLUSIVE, *SHAREABLE)
 PHONE_DIGITS = 9

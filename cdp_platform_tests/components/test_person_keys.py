@@ -40,20 +40,20 @@ def test_where_nobody_was_forgotten_no_declaration_is_asked_for(home: Path) -> N
 
 
 def test_rows_are_dropped_by_any_of_their_identifiers(home: Path) -> None:
-    declare(home, {"household_id": "household_id", "email": "email"})
-    forget(household_id="1", email="b@example.com")
+    declare(home, {"household_id": "customer_number", "email": "email"})
+    forget(customer_number="1", email="b@example.com")
     kept, dropped = without_forgotten_rows(PLATFORM, "raw_shop.people", ROWS)
     assert (kept["household_id"].to_pylist(), dropped) == ([2], 2)
 
 
 def test_a_table_without_persons_is_loaded_as_it_is(home: Path) -> None:
     declare(home, "none")
-    forget(household_id="1")
+    forget(customer_number="1")
     assert without_forgotten_rows(PLATFORM, "raw_shop.people", ROWS) == (ROWS, 0)
 
 
 def test_a_table_that_says_nothing_is_not_loaded(home: Path) -> None:
-    forget(household_id="1")
+    forget(customer_number="1")
     with pytest.raises(ConfigError, match=r"raw_shop\.people does not say whose rows it holds; nothing was loaded"):
         without_forgotten_rows(PLATFORM, "raw_shop.people", ROWS)
 
@@ -70,8 +70,8 @@ def test_a_person_key_that_cannot_be_read_names_the_table(home: Path, person_key
 
 
 def test_without_the_key_file_nothing_is_loaded(home: Path) -> None:
-    declare(home, {"household_id": "household_id"})
-    forget(household_id="1")
+    declare(home, {"household_id": "customer_number"})
+    forget(customer_number="1")
     PLATFORM.home.forgotten_key.unlink()
     with pytest.raises(CdpError, match=r"forgotten\.key holds no key, or is gone"):
         without_forgotten_rows(PLATFORM, "raw_shop.people", ROWS)
