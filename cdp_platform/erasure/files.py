@@ -24,9 +24,9 @@ def erase_files(
     """Delete reports, what loads left behind, plans of syncs that are not declared any more; write the stores anew.
 
     Rows of the person are taken out of the sources' files under the home; `keys` are the person keys of what is read
-    from them. Returns how many files and rows are gone. Reports are written anew by `cdp report`; of a sync that nothing
-    declares nobody knows the keys, so that every plan of it goes. Raises CdpError for a file that cannot be deleted,
-    WarehouseError for a warehouse that cannot be written.
+    from them. Returns how many files and rows are gone. Reports are written anew by `cdp report`; of a sync that
+    nothing declares nobody knows the keys, so that every plan of it goes. Raises CdpError for a file that cannot be
+    deleted, WarehouseError for a warehouse that cannot be written.
     """
     try:
         gone = erase_from_files(home.demo_sources, keys, closure)
