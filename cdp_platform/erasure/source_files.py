@@ -1,7 +1,7 @@
 """Files of sources that lie under the home: the rows of one person are taken out of them.
 
 Columns are known by their names, from the person keys of the raw tables that are read from such files. Formats: JSON
-lines, CSV with a header, SQLite, and Parquet with a column `record_id`.
+lines, CSV with a header, SQLite, and Parquet with a column `record_id` and, where there is one, whose record it is.
 """
 
 import csv
@@ -85,7 +85,11 @@ def _erase_parquet(path: Path, is_of_person: RowTest) -> int:
     table = pq.read_table(path)
     if _RECORD_ID not in table.column_names:
         return 0
-    kept = [not is_of_person({_RECORD_ID: value}) for value in table[_RECORD_ID].to_pylist()]
+    found = [is_of_person({_RECORD_ID: value}) for value in table[_RECORD_ID].to_pylist()]
+    # A file of the truth knows of records that nobody could have linked.
+    people = table["person_id"].to_pylist() if "person_id" in table.column_names else [None] * table.num_rows
+    whose = {person for person, is_found in zip(people, found, strict=True) if is_found and person is not None}
+    kept = [not is_found and person not in whose for person, is_found in zip(people, found, strict=True)]
     if all(kept):
         return 0
     draft = path.with_name(f"{path.name}-{os.getpid()}")
