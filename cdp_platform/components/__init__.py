@@ -9,6 +9,7 @@ from typing import Any
 _MODULES = {
     "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
+    "ConsentPolicyComponent": "consent_policy",
     "FacesComponent": "faces",
     "FeedbackComponent": "feedback",
     "IdentityComponent": "identity",
@@ -16,11 +17,13 @@ _MODULES = {
     "ModelsComponent": "models",
     "SourceComponent": "source",
     "SyncComponent": "sync",
+    "TraitsComponent": "traits",
 }
 
 __all__ = [
     "AlertsComponent",
     "AudienceComponent",
+    "ConsentPolicyComponent",
     "FacesComponent",
     "FeedbackComponent",
     "IdentityComponent",
@@ -28,6 +31,7 @@ __all__ = [
     "ModelsComponent",
     "SourceComponent",
     "SyncComponent",
+    "TraitsComponent",
 ]
 
 
