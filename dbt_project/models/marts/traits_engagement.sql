@@ -13,12 +13,14 @@ contacts as (
 exposures as (
 
     select
-        person_id,
+        customers.person_id,
         count(*) as campaigns_received,
-        sum(redemption_count) as coupons_redeemed,
-        max(last_redeemed_on) as last_coupon_redeemed_on
-    from {{ ref('int_exposures__redeemed') }}
-    group by person_id
+        sum(redeemed.redemption_count) as coupons_redeemed,
+        max(redeemed.last_redeemed_on) as last_coupon_redeemed_on
+    from {{ ref('int_exposures__redeemed') }} as redeemed
+    inner join {{ ref('int_customers__resolved') }} as customers
+        on redeemed.customer_number = customers.customer_number
+    group by customers.person_id
 
 )
 
