@@ -177,6 +177,7 @@ def _judge(session: Session) -> None:
         "create or replace temporary table work_direct as select distinct e.rule_no, e.node as one, f.node as other,"
         " j.person = k.person as is_true from work_edges as e"
         " join work_groups as g on g.rule_no = e.rule_no and g.value_hash = e.value_hash and not g.is_shared"
+        " and not g.is_several"
         " join work_edges as f on f.rule_no = e.rule_no and f.value_hash = e.value_hash and f.node > e.node"
         " join work_judged as j on j.node = e.node join work_judged as k on k.node = f.node"
     )

@@ -119,7 +119,7 @@ def resolve_changes_in(session: Session, run: Run, records: str, quote: Quote, *
     stage(session, run.keys, records, quote)
     with session.transaction():
         tables.read_rules(session, run.keys)
-        read_region(session, run.names, gone)
+        read_region(session, run.names, gone, run.keys.binding.anchors)
         tables.read_former(session, run.names)
         return _resolve(session, run, scope="changes")
 

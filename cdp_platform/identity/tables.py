@@ -81,9 +81,10 @@ def read_former(session: Session, names: Names) -> None:
 
 
 def read_rules(session: Session, keys: Keys) -> None:
-    """Make `work_rules` [rule] with rule_no, identifier and cap."""
+    """Make `work_rules` [rule] with rule_no, identifier and cap; 0 for a rule that joins nobody."""
     rows = " union all ".join(
-        f"select {number} as rule_no, {keys.dialect.literal(bound.rule.name)} as identifier, {bound.rule.cap} as cap"
+        f"select {number} as rule_no, {keys.dialect.literal(bound.rule.name)} as identifier,"
+        f" {bound.rule.cap if bound.rule.joins else 0} as cap"
         for number, bound in enumerate(keys.binding.bound)
     )
     session.execute(f"create or replace temporary table work_rules as {rows}")
