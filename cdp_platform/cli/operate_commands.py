@@ -11,9 +11,11 @@ from rich.markup import escape
 
 from cdp_platform.cli import declared_syncs
 from cdp_platform.cli.explanation import attempt_line, explanation_document, show_explanation
+from cdp_platform.cli.person_story import person_document, show_person
 from cdp_platform.cli.sync_commands import SyncName
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.errors import CdpError
+from cdp_platform.identity.story import tell_person
 from cdp_platform.syncs import controls
 from cdp_platform.syncs.explain import explain as explain_key
 from cdp_platform.syncs.journal import Journal
@@ -125,17 +127,25 @@ def explain(
     is_shown: Annotated[bool, typer.Option("--show", help="Do not mask personal values.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what the destination was sent for a key, when, by which plan and run, from which column, and why not."""
+    """Tell what the destination was sent for a key, when, by which plan and run, from which column, and why not.
+
+    Of a person also which records are this person by which rules, and which record each field of the profile is from.
+    """
     engine, spec = declared_syncs.open_sync(sync)
     fields = {entry.field: entry for entry in spec.mapping}
     if field is not None and field not in fields:
         raise declared_syncs.unknown("field", field, fields)
     known = explain_key(engine.warehouse, spec, key)
     document: dict[str, Any] = explanation_document(spec, known, field=field, is_shown=is_shown)
+    story = tell_person(engine.warehouse, key, schema=(spec.key_moves or "identity.").rpartition(".")[0])
+    if story is not None:
+        document["person"] = person_document(story, is_shown=is_shown)
     if as_json:
         print(json.dumps(document, default=str, indent=2, ensure_ascii=False))
         return
     show_explanation(Console(highlight=False), spec, document)
+    if story is not None:
+        show_person(Console(highlight=False), document["person"])
     if not controls.is_enabled(engine.journal, sync):
         print(f"The sync is switched off: nothing is sent. Switch it on: cdp enable {sync}")
 

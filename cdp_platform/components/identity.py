@@ -18,7 +18,6 @@ from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError, GuardTripped
 
 if TYPE_CHECKING:
-    from cdp_platform.identity.health import Health
     from cdp_platform.identity.present import Update
     from cdp_platform.identity.rules import Rules
 
@@ -77,8 +76,7 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
 
         rules = read_rules(self._rule_file(context.path))
         node = self._node(context.project_root)
-        assets = [self._tables(node, rules), self._health()]
-        return dg.Definitions(assets=assets, resources={"platform": PLATFORM})
+        return dg.Definitions(assets=[self._op(node, rules)], resources={"platform": PLATFORM})
 
     def _rule_file(self, folder: Path) -> Path:
         file = (folder if folder.is_dir() else folder.parent) / self.rules
@@ -99,30 +97,35 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
     def _key(self, name: str) -> dg.AssetKey:
         return dg.AssetKey([self.into, name])
 
-    def _tables(self, node: Node, rules: "Rules") -> dg.AssetsDefinition:
-        records = key_of(node)
+    def _specs(self, records: dg.AssetKey) -> Iterator[dg.AssetSpec]:
+        common: dict[str, Any] = {"group_name": "models", "owners": [self.owner], "kinds": {"python", "duckdb"}}
+        for name, description in TABLES.items():
+            metadata = {"dagster/table_name": f"{self.into}.{name}"}
+            deps = [records, CLOCK_KEY]
+            yield dg.AssetSpec(self._key(name), deps=deps, description=description, metadata=metadata, **common)
+        yield dg.AssetSpec(
+            self._key("health"),
+            deps=[self._key(name) for name in TABLES],
+            description="How many records a person has, what was stopped, who merged; and how right, where known.",
+            **common,
+        )
 
+    def _op(self, node: Node, rules: "Rules") -> dg.AssetsDefinition:
         @dg.multi_asset(
             name=self.into,
-            specs=[
-                dg.AssetSpec(
-                    self._key(name),
-                    deps=[records, CLOCK_KEY],
-                    description=description,
-                    group_name="models",
-                    owners=[self.owner],
-                    kinds={"python", "duckdb"},
-                    metadata={"dagster/table_name": f"{self.into}.{name}"},
-                )
-                for name, description in TABLES.items()
-            ],
+            specs=list(self._specs(key_of(node))),
             check_specs=self._check_specs(),
             backfill_policy=dg.BackfillPolicy.single_run(),
             op_tags={"room": "identity"},
         )
         def resolve(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Any]:
             # What resolves is imported by a run only: definitions load without it.
-            from cdp_platform.components.identity_metadata import check_results, stopped_result, table_metadata
+            from cdp_platform.components.identity_metadata import (
+                check_results,
+                health_metadata,
+                stopped_result,
+                table_metadata,
+            )
             from cdp_platform.identity.health import measure
             from cdp_platform.identity.present import update
 
@@ -144,6 +147,9 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
             state = measure(platform.warehouse, self.into)
             for name, metadata in table_metadata(done, state).items():
                 yield dg.MaterializeResult(asset_key=self._key(name), metadata=metadata)
+            # Before the checks: where one of them stops the run, the report is what a person wants to see.
+            report = {**health_metadata(state), **self._score(platform)}
+            yield dg.MaterializeResult(asset_key=self._key("health"), metadata=report)
             yield from check_results(clusters, self.health, state)
 
         return resolve
@@ -157,27 +163,7 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
             for name, description in CHECKS.items()
         ]
 
-    def _health(self) -> dg.AssetsDefinition:
-        @dg.asset(
-            key=self._key("health"),
-            deps=[self._key(name) for name in TABLES],
-            group_name="models",
-            description="How many records a person has, what was stopped, who merged; and how right, where known.",
-            owners=[self.owner],
-            kinds={"python"},
-            backfill_policy=dg.BackfillPolicy.single_run(),
-            op_tags={"room": "identity"},
-        )
-        def health(platform: Platform) -> dg.MaterializeResult[Any]:
-            from cdp_platform.components.identity_metadata import health_metadata
-            from cdp_platform.identity.health import measure
-
-            state = measure(platform.warehouse, self.into)
-            return dg.MaterializeResult(metadata={**health_metadata(state), **self._score(platform, state)})
-
-        return health
-
-    def _score(self, platform: Platform, state: "Health") -> dict[str, Any]:
+    def _score(self, platform: Platform) -> dict[str, Any]:
         """Precision and recall, where the truth is at hand."""
         if self.truth is None:
             return {}
