@@ -219,6 +219,7 @@ def _rule_scores(session: Session, keys: Keys) -> tuple[RuleScore, ...]:
             only_false_pairs=found.get(number, none)["only_false"],
         )
         for number, bound in enumerate(keys.binding.bound)
+        if bound.rule.joins
     )
 
 

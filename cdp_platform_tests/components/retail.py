@@ -19,6 +19,7 @@ MODELS = (
     "person_orders",
     "person_order_lines",
     "consents",
+    "suppressions",
 )
 
 

@@ -272,7 +272,7 @@ WITHIN_ONE = """
       - {name: email, match: {email: email}}
       - {name: phone, match: {phone: phone(TW)}, joins: false}
       - {name: name_of_one, match: {name: any_order}, within_one: email}
-      - {name: initials_and_area, match: {name: initials, phone: [digits, prefix(4)]}, within_one: phone}
+      - {name: initials_and_phone, match: {name: initials, phone: phone(TW)}}
 """
 
 
@@ -304,3 +304,20 @@ def test_two_people_of_one_name_with_different_telephones_stay_two(tmp_path: Pat
     assert town.people() == together("a", "b")
     town.resolve([ming[0], {**ming[1], "phone": "+886 912 000 001"}])
     assert town.people() == together("a b")
+
+
+def test_names_and_telephones_meet_in_every_form_that_they_are_written_in(tmp_path: Path) -> None:
+    rules = WITHIN_ONE + "      - {name: name_and_phone, match: {name: any_order, phone: phone(TW)}}\n"
+    town = Town(tmp_path, rules_of(tmp_path, rules.replace("      - {name: name_of_one,", "      - {name: unused,")))
+    town.resolve(
+        record(key, name=name, phone=phone, email=f"{key}@x.example")
+        for key, name, phone in [
+            ("w1", "王 小明", "0912 000 001"),
+            ("w2", "小明　王 先生", "+886-912-000-001"),
+            ("w3", "王 小明", "０９１２０００００１"),
+            ("s1", "さとう はなこ", "0912 000 002"),
+            ("s2", "ハナコ サトウ", "886912000002"),
+            ("s3", "ｻﾄｳ ﾊﾅｺ様", "(0912) 000-002"),
+        ]
+    )
+    assert town.people() == together("w1 w2 w3", "s1 s2 s3")

@@ -19,6 +19,15 @@ consents as (
 
 ),
 
+suppressions as (
+
+    select identifier, min(suppressed_on) as suppressed_on
+    from {{ ref('suppressions') }}
+    where channel = 'email' and (entity is null or entity = 'retail_us')
+    group by identifier
+
+),
+
 clock as (
 
     select * from {{ ref('loop_clock') }}
@@ -70,8 +79,11 @@ select
     cast(records.record_count as {{ dbt.type_int() }}) as record_count,
     first_orders.first_order_on,
     case when surviving.email_source = 'crm' then contacts.email_confirmed_on end as email_changed_on,
-    consents.status as email_permission,
-    consents.changed_on as email_permission_changed_on,
+    case
+        when suppressions.identifier is not null or consents.status = 'withdrawn' then 'withdrawn'
+        when consents.status is not null then 'granted'
+    end as email_permission,
+    coalesce(suppressions.suppressed_on, consents.changed_on) as email_permission_changed_on,
     clock.as_of_on
 from surviving
 inner join first_orders on surviving.person_id = first_orders.person_id
@@ -79,3 +91,4 @@ inner join records on surviving.person_id = records.person_id
 cross join clock
 left join contacts on surviving.person_id = contacts.person_id
 left join consents on surviving.email = consents.identifier
+left join suppressions on surviving.email = suppressions.identifier
