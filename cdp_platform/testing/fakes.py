@@ -307,7 +307,7 @@ class FakeDestination:
         body = [
             {
                 "ordinal": row.ordinal,
-                "operation": str(row.operation),
+                "operation": str(self._operation(row)),
                 "match_value": row.match_value,
                 "fields": dict(row.fields),
                 "idempotency_key": row.idempotency_key,
@@ -317,6 +317,11 @@ class FakeDestination:
             for row in rows
         ]
         return Request(method="POST", path=_WRITE, body={"match_field": match_field, "rows": body})
+
+    def _operation(self, row: OutgoingRow) -> Operation:
+        """A withdrawn membership is removed."""
+        is_ended = self._capabilities.is_membership and row.operation is Operation.WITHDRAW
+        return Operation.REMOVE if is_ended else row.operation
 
     def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome] | Job:
         return read_results(rows, answer)
