@@ -12,7 +12,11 @@ from cdp_platform.syncs.notes import Status
 
 KEY_MARGIN_SECONDS = 120.0
 """A key counts as forgotten so long before it is: one request may be under way for 110 s."""
-_ORDINARY = {Outcome.DELIVERED: Status.DELIVERED, Outcome.REJECTED: Status.REJECTED}
+_ORDINARY = {
+    Outcome.DELIVERED: Status.DELIVERED,
+    Outcome.REJECTED: Status.REJECTED,
+    Outcome.PENDING: Status.NOT_SENT,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,20 @@ class AnswerRule:
         return Status.DELIVERED if outcome is Outcome.DELIVERED else Status.UNKNOWN
 
 
+@dataclass(kw_only=True)
+class Attempts:
+    """The attempts at one request so far."""
+
+    batch: int
+    repeatable_until: float
+    """POSIX seconds; later the rows are unknown rather than sent again."""
+    is_uncertain: bool
+    """Whether an earlier request without an answer may have been processed, whatever a later one says of itself."""
+    number: int = 1
+    waited_seconds: float = 0.0
+    last_failure: Exception | None = None
+
+
 def complete(rows: Batch, reading: Reading) -> Mapping[int, RowOutcome]:
     """Hold the outcomes against the rows: exactly one each, or the answer is not believed (G1)."""
     if isinstance(reading, AllDelivered):
@@ -52,3 +70,10 @@ def complete(rows: Batch, reading: Reading) -> Mapping[int, RowOutcome]:
     if len(told) != len(reading) or told.keys() != set(rows.ordinals):
         raise ContractBroken(f"{len(reading)} results were told of {len(rows)} rows, or of other rows.")
     return told
+
+
+def held_up(rows: Batch, told: Mapping[int, RowOutcome]) -> list[Batch]:
+    """The rows of an answer that the destination could not take now, each alone; none where the row was alone."""
+    pending = {ordinal for ordinal, outcome in told.items() if outcome.outcome is Outcome.PENDING}
+    places = [place for place, ordinal in enumerate(rows.ordinals) if ordinal in pending]
+    return [rows[place : place + 1] for place in places] if len(rows) > 1 else []

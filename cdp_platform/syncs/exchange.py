@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cdp_platform.connectors.protocol import Batch, Capabilities, FindsRecords, Job, Session
+from cdp_platform.connectors.protocol import Batch, Capabilities, Job, Session
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import Removal, SyncSpec
@@ -23,6 +23,7 @@ from cdp_platform.errors import (
     ConnectionFailed,
     ContractBroken,
     DestinationError,
+    JobDropped,
     JobFailed,
     RateLimited,
     Refused,
@@ -30,11 +31,13 @@ from cdp_platform.errors import (
 )
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.account import Engine
-from cdp_platform.syncs.answer_rules import AnswerRule, complete
+from cdp_platform.syncs.answer_rules import AnswerRule, Attempts, complete, held_up
 from cdp_platform.syncs.idempotency import IdempotencyKeys
 from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
+from cdp_platform.syncs.lookup import look_up
 from cdp_platform.syncs.notes import RequestNote, RowNote, Status
+from cdp_platform.syncs.quota import Quota
 
 MAX_ATTEMPTS = 5
 MAX_WAITING_SECONDS = 900.0
@@ -53,20 +56,6 @@ class Timing:
     wall: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
-
-
-@dataclass(kw_only=True)
-class _Attempts:
-    """The attempts at one request so far."""
-
-    batch: int
-    repeatable_until: float
-    """POSIX seconds; later the rows are unknown rather than sent again."""
-    is_uncertain: bool
-    """Whether an earlier request without an answer may have been processed, whatever a later one says of itself."""
-    number: int = 1
-    waited_seconds: float = 0.0
-    last_failure: Exception | None = None
 
 
 @dataclass(kw_only=True)
@@ -94,6 +83,7 @@ class Exchange:
     """The most rows that were accepted since; 0 while that is not known."""
     doubts: int = 0
     """Requests since the last answer whose rows became unknown."""
+    quota: Quota = field(default_factory=Quota)
 
     @property
     def rule(self) -> AnswerRule:
@@ -110,7 +100,7 @@ class Exchange:
         while waiting and not self.stopping.is_set():
             part = waiting.pop(0)
             try:
-                self._request(part, next(self.batches))
+                waiting[:0] = self._request(part, next(self.batches))
             except Refused as refusal:
                 self.is_size_limited |= refusal.status == _TOO_LARGE
                 if len(part) == 1:
@@ -172,24 +162,13 @@ class Exchange:
     ) -> None:
         """Ask for the outcome of a job's rows until it is told, and note it; `rows` as they were sent.
 
-        Raises Refused where none of them was processed, JobFailed where nobody knows and they may be sent again, other
-        CdpErrors where the run ends while the job goes on.
+        Raises Refused or JobDropped where none of them was processed, JobFailed where nobody knows and they may be sent
+        again, other CdpErrors where the run ends while the job goes on.
         """
-        watch = JobWatch(
-            destination=self.engine.destination,
-            session=self.session,
-            object_name=self.spec.object,
-            longest_seconds=self.capabilities.job_seconds,
-            wall=self.timing.wall,
-            sleep=self.timing.sleep,
-            lease=self.lease,
-            stopping=self.stopping,
-            before_poll=self.before_poll,
-        )
         try:
-            told = watch.outcomes(rows, job, submitted_at=submitted_at)
+            told = self._watch().outcomes(rows, job, submitted_at=submitted_at)
             faultpoint("job.answered")
-        except Refused:
+        except (Refused, JobDropped):
             self.note(rows, Status.UNANSWERED if is_uncertain else Status.NOT_SENT, batch=batch, attempt=attempt)
             raise
         except JobFailed as failure:
@@ -201,29 +180,18 @@ class Exchange:
         else:
             self._answered(rows, told, batch=batch, attempt=attempt)
 
-    def _found(self, rows: Batch) -> Batch:
-        """Look up the record ids that a removal needs, and an opt-out of people whom a lost ledger has forgotten.
-
-        A record that does not exist is gone already; who has none is told nothing. These operations stand first.
-        """
-        destination = self.engine.destination
-        sought = (Operation.REMOVE, Operation.WITHDRAW) if self.plan.has_forgotten else (Operation.REMOVE,)
-        if rows.operations[0] not in sought or not isinstance(destination, FindsRecords):
-            return rows
-        unknown = [row.match_value for row in rows if row.operation in sought and row.record_id is None]
-        if not unknown:
-            return rows
-        ids = destination.find(self.session, self.spec.object, self.spec.match_key.field, unknown)
-        found = [
-            row._replace(record_id=row.record_id or ids.get(row.match_value)) if row.operation in sought else row
-            for row in rows
-        ]
-        missing = [row for row in found if row.operation in sought and row.record_id is None]
-        if gone := Batch.of(row for row in missing if row.operation is Operation.REMOVE):
-            self.note(gone, Status.DELIVERED)
-        if unmet := Batch.of(row for row in missing if row.operation is Operation.WITHDRAW):
-            self.note(unmet, Status.SKIPPED, code="withdrawn")
-        return Batch.of(row for row in found if row not in missing)
+    def _watch(self) -> JobWatch:
+        return JobWatch(
+            destination=self.engine.destination,
+            session=self.session,
+            object_name=self.spec.object,
+            longest_seconds=self.capabilities.job_seconds,
+            wall=self.timing.wall,
+            sleep=self.timing.sleep,
+            lease=self.lease,
+            stopping=self.stopping,
+            before_poll=self.before_poll,
+        )
 
     def as_sent(self, rows: Batch) -> Batch:
         """The rows as a request carries them: with every field where the object wants that, cleared by an update."""
@@ -233,9 +201,20 @@ class Exchange:
             rows = rows.as_operation(Operation.UPDATE)
         return rows
 
-    def _request(self, rows: Batch, batch: int) -> None:
+    def _found(self, rows: Batch) -> Batch:
+        """The rows with the record ids that they need; what becomes of those without a record is noted."""
+        found = look_up(self.engine.destination, self.session, self.spec, self.plan, rows)
+        if found.gone:
+            self.note(found.gone, Status.DELIVERED)
+        if found.unmet:
+            self.note(found.unmet, Status.SKIPPED, code="withdrawn")
+        return found.rows
+
+    def _request(self, rows: Batch, batch: int) -> list[Batch]:
+        """Send rows as one request until there is a word on each; return those that are to be sent once more, alone."""
         if not (rows := self._keyed(rows, batch)) or not (rows := self._found(self.as_sent(rows))):
-            return
+            return []
+        self.quota.require(self.engine.destination)
         request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
         attempts = self._begin(rows, batch)
         while not self._is_lost(rows, attempts):
@@ -244,6 +223,7 @@ class Exchange:
             faultpoint("intent.committed")
             try:
                 answer = self.session.send(request)
+                self.quota.heed(self.engine.destination, answer.headers)
                 reading = self.engine.destination.read(rows, answer)
                 told = {} if isinstance(reading, Job) else complete(rows, reading)
                 faultpoint("answer.unrecorded")
@@ -252,12 +232,22 @@ class Exchange:
             except (TemporarilyDown, ContractBroken) as failure:
                 pause = self._after_doubt(rows, attempts, failure)
             else:
-                if isinstance(reading, Job):
-                    self._submitted(rows, attempts, reading, answer.request_id)
-                    return
-                self._answered(rows, told, batch=batch, attempt=attempts.number, request_id=answer.request_id)
-                return
+                if not isinstance(reading, Job):
+                    self._answered(rows, told, batch=batch, attempt=attempts.number, request_id=answer.request_id)
+                    return self._held_up(rows, told)
+                dropped = self._submitted(rows, attempts, reading, answer.request_id)
+                if dropped is None:
+                    return []
+                pause = self._after_definite_failure(rows, attempts, dropped)
             self.timing.sleep(pause)
+        return []
+
+    def _held_up(self, rows: Batch, told: Mapping[int, RowOutcome]) -> list[Batch]:
+        """Rows that the destination could not take beside the others, each alone, after a moment."""
+        held = [] if self.rule.is_at_most_once else held_up(rows, told)
+        if held:
+            self.timing.sleep(BACKOFF_SECONDS * 2.0 * self.timing.jitter())
+        return held
 
     def _answered(
         self,
@@ -282,16 +272,16 @@ class Exchange:
             rows = Batch.of(row for row in rows if row.ordinal not in late)
         return self.keys.given_to(rows)
 
-    def _begin(self, rows: Batch, batch: int) -> _Attempts:
+    def _begin(self, rows: Batch, batch: int) -> Attempts:
         until = self.rule.repeatable_until(self.timing.wall())
         earlier = self.keys.repeatable_until(rows) if self.keys and self.rule.is_at_most_once else None
-        return _Attempts(
+        return Attempts(
             batch=batch,
             repeatable_until=until if earlier is None else min(until, earlier),
             is_uncertain=earlier is not None,
         )
 
-    def _is_lost(self, rows: Batch, attempts: _Attempts) -> bool:
+    def _is_lost(self, rows: Batch, attempts: Attempts) -> bool:
         """Whether nobody knows what became of the rows and they must not be sent again; they are noted as unknown."""
         if not attempts.is_uncertain or self.timing.wall() < attempts.repeatable_until:
             return False
@@ -304,7 +294,7 @@ class Exchange:
         if failure and self.doubts >= MAX_DOUBTS_IN_A_ROW:
             raise failure
 
-    def _after_definite_failure(self, rows: Batch, attempts: _Attempts, failure: CdpError) -> float:
+    def _after_definite_failure(self, rows: Batch, attempts: Attempts, failure: CdpError) -> float:
         """Note that nothing was processed now; raise the failure, or say how long to wait before the next attempt."""
         left = Status.UNANSWERED if attempts.is_uncertain else Status.NOT_SENT
         self.note(rows, left, batch=attempts.batch, attempt=attempts.number)
@@ -317,7 +307,7 @@ class Exchange:
             raise failure
         return pause
 
-    def _after_doubt(self, rows: Batch, attempts: _Attempts, failure: DestinationError) -> float:
+    def _after_doubt(self, rows: Batch, attempts: Attempts, failure: DestinationError) -> float:
         """Note that nobody knows; raise the failure, or say how long to wait before the rule is asked again."""
         attempts.is_uncertain, attempts.last_failure = True, failure
         self.note(rows, Status.UNANSWERED, batch=attempts.batch, attempt=attempts.number)
@@ -328,15 +318,27 @@ class Exchange:
             raise failure
         return pause
 
-    def _submitted(self, rows: Batch, attempts: _Attempts, job: Job, request_id: str | None) -> None:
-        """Make the job's name durable before it is asked for, then follow it."""
+    def _submitted(
+        self, rows: Batch, attempts: Attempts, job: Job, request_id: str | None
+    ) -> ConnectionFailed | DestinationError | ConfigError | None:
+        """Make the job's name durable before it is filled and asked for, then follow it.
+
+        A job that was dropped is told with what kept it from beginning.
+        """
         batch, attempt = attempts.batch, attempts.number
         submitted_at = self.timing.wall()
         self.note(rows, Status.SUBMITTED, batch=batch, attempt=attempt, request_id=request_id, job=job)
         faultpoint("job.submitted")
-        self.follow(
-            rows, job, batch=batch, attempt=attempt, submitted_at=submitted_at, is_uncertain=attempts.is_uncertain
-        )
+        trouble = self._watch().fill(self.spec.match_key.field, rows, job)
+        try:
+            self.follow(
+                rows, job, batch=batch, attempt=attempt, submitted_at=submitted_at, is_uncertain=attempts.is_uncertain
+            )
+        except JobDropped as dropped:
+            return (
+                trouble if isinstance(trouble, (RateLimited, Refused, ConfigError, AuthenticationFailed)) else dropped
+            )
+        return None
 
     def _pause(self, failure: Exception, attempt: int) -> float:
         """Seconds to wait: what the destination asked for, else exponential backoff with full jitter."""
