@@ -7,10 +7,11 @@ from typing import Final
 from starlette.applications import Starlette
 
 from cdp_platform.sandbox.hubspot.app import open_hubspot
+from cdp_platform.sandbox.salesforce.app import open_salesforce
 from cdp_platform.sandbox.settings import SandboxSettings
 from cdp_platform.sandbox.vendor import Open
 
-VENDORS: Final[tuple[Open, ...]] = ()
+VENDORS: Final[tuple[Open, ...]] = (open_salesforce,)
 """The vendors beside the CRM, which keeps the clock."""
 
 
