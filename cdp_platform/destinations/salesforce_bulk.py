@@ -14,6 +14,7 @@ get_job_unprocessed_results, datafiles_prepare_csv, how_requests_are_processed.
 
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -59,6 +60,7 @@ _BULK: Final = Capabilities(
     requests_at_once=2,
     job_seconds=4 * 3600.0,
 )
+_WORD: Final = re.compile(r"[A-Za-z]{1,60}")
 _SUCCESSFUL, _FAILED = "successfulResults", "failedResults"
 _LISTS: Final = (_SUCCESSFUL, _FAILED, "unprocessedrecords")
 _ENDED: Final = ("JobComplete", "Failed", "Aborted")
@@ -113,9 +115,10 @@ class SalesforceBulk(SalesforceAccount):
         places = {str(row.record_id if is_removal else row.match_value): row for row in rows}
         outcomes, listed = self._outcomes(session, job, key, places)
         _reconcile(answer, told, listed)
-        if state == "Failed" and not outcomes:
+        if state == "Failed" and not told.get("numberRecordsProcessed"):
+            reason = _WORD.match(str(told.get("errorMessage")))
             raise JobFailed(
-                f"salesforce's job {job.id} failed before it processed a row.",
+                f"salesforce's job {job.id} failed before it processed a row ({reason[0] if reason else 'no reason'}).",
                 remedy="Look at the job under Bulk Data Load Jobs in Salesforce's setup.",
             )
         left = [row for row in rows if row.ordinal not in outcomes]
