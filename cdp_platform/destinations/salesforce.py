@@ -42,6 +42,7 @@ _COLLECTIONS: Final = Capabilities(
     removals=frozenset({Removal.KEEP, Removal.DELETE, Removal.CLEAR}),
     batch_rows=200,
     writes_changed_fields_only=True,
+    changes_match_value=True,
     # Ours, as the vendor publishes none: far below the 25 long requests that it takes at once.
     requests_per_second=20.0,
     burst_requests=20,
@@ -64,18 +65,17 @@ class Salesforce(SalesforceAccount):
         return _COLLECTIONS
 
     def encode(self, object_name: str, match_field: str, rows: Batch) -> Request:
-        """Turn rows into one collection to upsert, or removals into one to delete."""
+        """Turn rows into one collection: to upsert, to delete, or to update by id where the match value changes."""
         check_object(object_name)
         check_match_field(match_field)
         path = f"{DATA}/composite/sobjects"
         if rows[0].operation is Operation.REMOVE:
             ids = ",".join(str(row.record_id) for row in rows)
             return Request(method="DELETE", path=path, query={"ids": ids, "allOrNone": "false"})
-        records = [{"attributes": {"type": object_name}, **_nested(values_of(row, match_field))} for row in rows]
+        if rows[0].former_match_value is not None:
+            return Request(method="PATCH", path=path, body=_collection(object_name, match_field, rows, with_ids=True))
         return Request(
-            method="PATCH",
-            path=f"{path}/{object_name}/{match_field}",
-            body={"allOrNone": False, "records": records},
+            method="PATCH", path=f"{path}/{object_name}/{match_field}", body=_collection(object_name, match_field, rows)
         )
 
     def read(self, rows: Batch, answer: Answer) -> list[RowOutcome]:
@@ -84,6 +84,15 @@ class Salesforce(SalesforceAccount):
             raise broken(answer, "is no list with a result for each record")
         known = {row.record_id[:15]: row.ordinal for row in rows if row.record_id}
         return [_outcome(answer, row, result, known) for row, result in zip(rows, results, strict=True)]
+
+
+def _collection(object_name: str, match_field: str, rows: Batch, *, with_ids: bool = False) -> Json:
+    """Records by external id; `with_ids` by their own, of which the external id changes."""
+    records = [
+        {"attributes": {"type": object_name}, **({"id": row.record_id} if with_ids else {}), **_nested(values)}
+        for row, values in ((row, values_of(row, match_field)) for row in rows)
+    ]
+    return {"allOrNone": False, "records": records}
 
 
 def _nested(values: Mapping[str, Json]) -> dict[str, Json]:

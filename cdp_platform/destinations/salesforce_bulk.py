@@ -55,6 +55,7 @@ _BULK: Final = Capabilities(
     removals=frozenset({Removal.KEEP, Removal.DELETE, Removal.CLEAR}),
     batch_rows=50_000,
     writes_changed_fields_only=True,
+    changes_match_value=True,
     requests_per_second=20.0,
     burst_requests=20,
     requests_at_once=2,
@@ -81,8 +82,9 @@ class SalesforceBulk(SalesforceAccount):
         if sum(len(document.encode()) for document in rows.documents) > MOST_BYTES:
             raise Refused("The rows are too large for one job.", status=413, code="row_too_large")
         body = {"object": object_name, "contentType": "CSV", "lineEnding": "LF", "columnDelimiter": "COMMA"}
-        if rows[0].operation is Operation.REMOVE:
-            return Request(method="POST", path=_JOBS, body={**body, "operation": "delete"})
+        if _is_by_id(rows):
+            operation = "delete" if rows[0].operation is Operation.REMOVE else "update"
+            return Request(method="POST", path=_JOBS, body={**body, "operation": operation})
         upsert = {**body, "operation": "upsert", "externalIdFieldName": match_field}
         return Request(method="POST", path=_JOBS, body=upsert)
 
@@ -110,9 +112,9 @@ class SalesforceBulk(SalesforceAccount):
             return STILL_RUNNING
         if state not in _ENDED:
             raise broken(answer, "tells no state of the job that is known")
-        is_removal = rows[0].operation is Operation.REMOVE
-        key = "Id" if is_removal else str(told.get("externalIdFieldName"))
-        places = {str(row.record_id if is_removal else row.match_value): row for row in rows}
+        is_by_id = _is_by_id(rows)
+        key = "Id" if is_by_id else str(told.get("externalIdFieldName"))
+        places = {str(row.record_id if is_by_id else row.match_value): row for row in rows}
         outcomes, listed = self._outcomes(session, job, key, places)
         _reconcile(answer, told, listed)
         if state == "Failed" and not told.get("numberRecordsProcessed"):
@@ -154,15 +156,22 @@ def _told(answer: Answer) -> Mapping[str, Json]:
     return answer.body
 
 
+def _is_by_id(rows: Batch) -> bool:
+    """Whether records are addressed by their own id: to delete them, or to give them another match value."""
+    return rows[0].operation is Operation.REMOVE or rows[0].former_match_value is not None
+
+
 def _columns(match_field: str, rows: Batch) -> Iterator[Sequence[Json]]:
     """Header and lines; a field that a row leaves out is an empty cell."""
+    ids = ["Id"] if _is_by_id(rows) else []
     names = {match_field: None}
     for row in rows:
         names |= dict.fromkeys(values_of(row, match_field))
-    yield list(names)
+    yield [*ids, *names]
     for row in rows:
         values = values_of(row, match_field)
-        yield [_cell(values[name]) if name in values else None for name in names]
+        cells = (_cell(values[name]) if name in values else None for name in names)
+        yield [*(row.record_id for _ in ids), *cells]
 
 
 def _id_columns(rows: Batch) -> Iterator[Sequence[Json]]:

@@ -83,6 +83,8 @@ def read_row_error(row: OutgoingRow, code: Json, message: Json, fields: Json) ->
         return RowOutcome(ordinal=row.ordinal, outcome=Outcome.PENDING)
     if row.operation is Operation.REMOVE and word in _GONE:
         return RowOutcome(ordinal=row.ordinal, outcome=Outcome.DELIVERED, record_id=row.record_id)
+    if row.former_match_value is not None and word in _GONE:
+        return RowOutcome(ordinal=row.ordinal, outcome=Outcome.REJECTED, code="not_found")
     is_parent = isinstance(message, str) and _PARENT.search(message)
     name = next((name for name in _names(fields) if name in row.fields), None)
     return RowOutcome(

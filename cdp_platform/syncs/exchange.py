@@ -5,9 +5,7 @@ What becomes of rows whose outcome nobody knows is the plan's rule: they are sen
 """
 
 import itertools
-import random
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -30,14 +28,16 @@ from cdp_platform.errors import (
     TemporarilyDown,
 )
 from cdp_platform.faultpoints import faultpoint
+from cdp_platform.syncs import moved_rows
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.answer_rules import AnswerRule, Attempts, complete, held_up
 from cdp_platform.syncs.idempotency import IdempotencyKeys
 from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
-from cdp_platform.syncs.lookup import look_up
+from cdp_platform.syncs.lookup import looked_up
 from cdp_platform.syncs.notes import RequestNote, RowNote, Status
 from cdp_platform.syncs.quota import Quota
+from cdp_platform.syncs.timing import Timing as Timing
 
 MAX_ATTEMPTS = 5
 MAX_WAITING_SECONDS = 900.0
@@ -46,16 +46,6 @@ BACKOFF_SECONDS = 0.5
 MAX_DOUBTS_IN_A_ROW = 3
 """So many requests whose rows became unknown, one after the other, end the run: the rest is not put at risk."""
 _TOO_LARGE = 413
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """Clocks, sleep and chance, so that tests need not wait. Seconds; `wall` is POSIX time, `jitter` is 0 to 1."""
-
-    clock: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
-    jitter: Callable[[], float] = random.random
 
 
 @dataclass(kw_only=True)
@@ -180,6 +170,23 @@ class Exchange:
         else:
             self._answered(rows, told, batch=batch, attempt=attempt)
 
+    def _found(self, rows: Batch) -> Batch:
+        """Look up the record ids that a removal or a new match value needs, and an opt-out of who was forgotten.
+
+        A record that does not exist is gone already; who has none is told nothing. These operations stand first.
+        """
+        if rows[0].former_match_value is not None and self.capabilities.changes_match_value:
+            rows, missing = moved_rows.located(self.engine.destination, self.session, self.spec, rows)
+            self.send(missing)
+            return rows
+        sought = (Operation.REMOVE, Operation.WITHDRAW) if self.plan.has_forgotten else (Operation.REMOVE,)
+        rows, missing = looked_up(self.engine.destination, self.session, self.spec, rows, sought)
+        if gone := Batch.of(row for row in missing if row.operation is Operation.REMOVE):
+            self.note(gone, Status.DELIVERED)
+        if unmet := Batch.of(row for row in missing if row.operation is Operation.WITHDRAW):
+            self.note(unmet, Status.SKIPPED, code="withdrawn")
+        return rows
+
     def _watch(self) -> JobWatch:
         return JobWatch(
             destination=self.engine.destination,
@@ -200,15 +207,6 @@ class Exchange:
         if self.spec.removal is Removal.CLEAR and rows.operations[0] is Operation.REMOVE:
             rows = rows.as_operation(Operation.UPDATE)
         return rows
-
-    def _found(self, rows: Batch) -> Batch:
-        """The rows with the record ids that they need; what becomes of those without a record is noted."""
-        found = look_up(self.engine.destination, self.session, self.spec, self.plan, rows)
-        if found.gone:
-            self.note(found.gone, Status.DELIVERED)
-        if found.unmet:
-            self.note(found.unmet, Status.SKIPPED, code="withdrawn")
-        return found.rows
 
     def _request(self, rows: Batch, batch: int) -> list[Batch]:
         """Send rows as one request until there is a word on each; return those that are to be sent once more, alone."""
@@ -259,8 +257,14 @@ class Exchange:
         request_id: str | None = None,
     ) -> None:
         self.doubts = 0
-        self.note(rows, Status.DELIVERED, batch=batch, attempt=attempt, outcomes=told, request_id=request_id)
-        faultpoint("outcome.committed")
+        gone = moved_rows.gone(self.spec, rows, told)
+        if left := Batch.of(row for row in rows if row not in gone) if gone else rows:
+            known = {ordinal: told[ordinal] for ordinal in left.ordinals} if gone else told
+            self.note(left, Status.DELIVERED, batch=batch, attempt=attempt, outcomes=known, request_id=request_id)
+            faultpoint("outcome.committed")
+        if gone:
+            self.note(Batch.of(gone), Status.NOT_SENT, batch=batch, attempt=attempt)
+            self.send(Batch.of(map(moved_rows.as_new, gone)))
 
     def _keyed(self, rows: Batch, batch: int) -> Batch:
         """Give the rows their idempotency keys; those whose key was forgotten since they were planned are unknown."""

@@ -10,7 +10,7 @@ from cdp_platform.connectors.http import HttpSession
 from cdp_platform.connectors.protocol import OutgoingRow
 from cdp_platform.destinations.salesforce import Salesforce
 from cdp_platform.domain.outcomes import Counts, Operation, Outcome, RowOutcome, RunStatus
-from cdp_platform.domain.syncs import FieldKind, Removal
+from cdp_platform.domain.syncs import FieldKind, FieldMapping, Removal
 from cdp_platform.errors import AuthenticationFailed, ConfigError, RateLimited
 from cdp_platform_tests.contracts.salesforce_stage import (
     DATA,
@@ -246,3 +246,39 @@ def test_a_record_that_was_deleted_in_salesforce_is_made_anew_with_every_field(
     assert (made["LastName"], made["Email"]) == ("Okafor", "member1@example.com")
     assert made["Id"] != old
     assert members.run().counts == Counts()
+
+
+@pytest.mark.parametrize("bulk_from_rows", [10_000, 1], ids=["collections", "bulk"])
+def test_a_match_value_that_changes_goes_to_the_same_record_and_makes_no_twin(
+    organization: Organization, tmp_path: Path, bulk_from_rows: int
+) -> None:
+    members = Members(tmp_path / "home", organization.url, bulk_from_rows=bulk_from_rows)
+    members.spec = replace(
+        members.spec,
+        mapping=(FieldMapping(column="email", field="CDP_Person_Id__c", match_key=True), *members.spec.mapping[1:2]),
+    )
+    members.write([member_of(1), member_of(2)])
+    members.run()
+    before = organization.contacts()
+    members.write([member_of(1, email="other@example.com"), member_of(2)])
+    assert members.run().counts == Counts(planned=1, delivered=1)
+    after = organization.contacts()
+    assert set(after) == {"other@example.com", "member2@example.com"}
+    assert after["other@example.com"]["Id"] == before["member1@example.com"]["Id"]
+
+
+@pytest.mark.parametrize("bulk_from_rows", [10_000, 1], ids=["collections", "bulk"])
+def test_a_match_value_that_changes_of_a_record_that_is_gone_makes_a_new_one(
+    organization: Organization, tmp_path: Path, bulk_from_rows: int
+) -> None:
+    members = Members(tmp_path / "home", organization.url, bulk_from_rows=bulk_from_rows)
+    members.spec = replace(
+        members.spec,
+        mapping=(FieldMapping(column="email", field="CDP_Person_Id__c", match_key=True), *members.spec.mapping[1:2]),
+    )
+    members.write([member_of(1)])
+    members.run()
+    organization.ask("DELETE", f"{DATA}/sobjects/Contact/{organization.contacts()['member1@example.com']['Id']}")
+    members.write([member_of(1, email="other@example.com")])
+    assert members.run().counts == Counts(planned=1, delivered=1)
+    assert organization.contacts()["other@example.com"]["LastName"] == "Okafor 1"
