@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 _MODULES = {
+    "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
     "FacesComponent": "faces",
     "FeedbackComponent": "feedback",
@@ -14,9 +15,11 @@ _MODULES = {
     "ModelsComponent": "models",
     "SourceComponent": "source",
     "SyncComponent": "sync",
+    "TraitsComponent": "traits",
 }
 
 __all__ = [
+    "AlertsComponent",
     "AudienceComponent",
     "FacesComponent",
     "FeedbackComponent",
@@ -24,6 +27,7 @@ __all__ = [
     "ModelsComponent",
     "SourceComponent",
     "SyncComponent",
+    "TraitsComponent",
 ]
 
 

@@ -14,6 +14,8 @@ from urllib.parse import urlencode
 LANGUAGES: Final = {"en": "English", "zh-Hant": "繁體中文"}
 PAGES: Final[Mapping[str, Mapping[str, str]]] = {
     "/": {"en": "CRM", "zh-Hant": "CRM"},
+    "/meta": {"en": "Meta", "zh-Hant": "Meta"},
+    "/google": {"en": "Google", "zh-Hant": "Google"},
     "/salesforce": {"en": "Salesforce", "zh-Hant": "Salesforce"},
 }
 """The first page of each vendor, and what people call it by language, in the order of the menu."""

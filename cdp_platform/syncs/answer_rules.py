@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from cdp_platform.connectors.protocol import AllDelivered, Batch, Reading
 from cdp_platform.domain.outcomes import Outcome, RowOutcome
 from cdp_platform.domain.plans import Plan
-from cdp_platform.errors import ContractBroken
-from cdp_platform.syncs.notes import Status
+from cdp_platform.errors import CdpError, ContractBroken, Refused
+from cdp_platform.syncs.notes import RowNote, Status
 
 KEY_MARGIN_SECONDS = 120.0
 """A key counts as forgotten so long before it is: one request may be under way for 110 s."""
@@ -47,19 +47,19 @@ class AnswerRule:
             return _ORDINARY.get(outcome, Status.UNANSWERED)
         return Status.DELIVERED if outcome is Outcome.DELIVERED else Status.UNKNOWN
 
+    def row_notes(self, told: Mapping[int, RowOutcome]) -> Mapping[int, RowNote]:
+        """What the journal says of the rows of an answer that were not delivered, by ordinal."""
+        return {
+            ordinal: RowNote(status=self.status(outcome.outcome), code=outcome.code, parameters=outcome.parameters)
+            for ordinal, outcome in told.items()
+            if outcome.outcome is not Outcome.DELIVERED
+        }
 
-@dataclass(kw_only=True)
-class Attempts:
-    """The attempts at one request so far."""
 
-    batch: int
-    repeatable_until: float
-    """POSIX seconds; later the rows are unknown rather than sent again."""
-    is_uncertain: bool
-    """Whether an earlier request without an answer may have been processed, whatever a later one says of itself."""
-    number: int = 1
-    waited_seconds: float = 0.0
-    last_failure: Exception | None = None
+def left_by(failure: CdpError, *, is_uncertain: bool) -> Status:
+    """What the journal says of rows of which a failure tells that they were not processed."""
+    is_partial = isinstance(failure, Refused) and failure.is_partial
+    return Status.UNANSWERED if is_uncertain or is_partial else Status.NOT_SENT
 
 
 def complete(rows: Batch, reading: Reading) -> Mapping[int, RowOutcome]:

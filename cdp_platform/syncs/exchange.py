@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cdp_platform.connectors.protocol import Batch, Capabilities, Job, Session
-from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
+from cdp_platform.domain.outcomes import Operation, RowOutcome
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import Removal, SyncSpec
 from cdp_platform.errors import (
@@ -30,12 +30,14 @@ from cdp_platform.errors import (
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import moved_rows
 from cdp_platform.syncs.account import Engine
-from cdp_platform.syncs.answer_rules import AnswerRule, Attempts, complete, held_up
+from cdp_platform.syncs.answer_rules import AnswerRule, complete, held_up, left_by
+from cdp_platform.syncs.attempts import Attempts
 from cdp_platform.syncs.idempotency import IdempotencyKeys
 from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
 from cdp_platform.syncs.lookup import looked_up
-from cdp_platform.syncs.notes import RequestNote, RowNote, Status
+from cdp_platform.syncs.notes import RequestNote, Status
+from cdp_platform.syncs.preparation import clear_identifiers, unfit_rows
 from cdp_platform.syncs.quota import Quota
 from cdp_platform.syncs.timing import Timing as Timing
 
@@ -132,15 +134,7 @@ class Exchange:
                 status=status,
                 ordinals=rows.ordinals,
                 code=code,
-                exceptions={
-                    ordinal: RowNote(
-                        status=self.rule.status(outcome.outcome),
-                        code=outcome.code,
-                        parameters=outcome.parameters,
-                    )
-                    for ordinal, outcome in told.items()
-                    if outcome.outcome is not Outcome.DELIVERED
-                },
+                exceptions=self.rule.row_notes(told),
                 record_ids=record_ids,
                 request_id=request_id,
                 job_id=job.id if job else None,
@@ -158,8 +152,8 @@ class Exchange:
         try:
             told = self._watch().outcomes(rows, job, submitted_at=submitted_at)
             faultpoint("job.answered")
-        except (Refused, JobDropped):
-            self.note(rows, Status.UNANSWERED if is_uncertain else Status.NOT_SENT, batch=batch, attempt=attempt)
+        except (Refused, JobDropped) as refusal:
+            self.note(rows, left_by(refusal, is_uncertain=is_uncertain), batch=batch, attempt=attempt)
             raise
         except JobFailed as failure:
             is_lost = self.timing.wall() >= self.rule.repeatable_until(submitted_at)
@@ -200,6 +194,9 @@ class Exchange:
             before_poll=self.before_poll,
         )
 
+    def _outcomes(self, rows: Batch, job: Job) -> Mapping[int, RowOutcome]:
+        return self._watch().outcomes(rows, job, submitted_at=self.timing.wall())
+
     def as_sent(self, rows: Batch) -> Batch:
         """The rows as a request carries them: with every field where the object wants that, cleared by an update."""
         if not self.capabilities.writes_changed_fields_only:
@@ -210,7 +207,8 @@ class Exchange:
 
     def _request(self, rows: Batch, batch: int) -> list[Batch]:
         """Send rows as one request until there is a word on each; return those that are to be sent once more, alone."""
-        if not (rows := self._keyed(rows, batch)) or not (rows := self._found(self.as_sent(rows))):
+        found = self._found(self.as_sent(keyed)) if (keyed := self._keyed(rows, batch)) else keyed
+        if not found or not (rows := self._fit(found)):
             return []
         self.quota.require(self.engine.destination)
         request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
@@ -220,6 +218,7 @@ class Exchange:
             self.note(rows, Status.INTENT, batch=batch, attempt=attempts.number)
             faultpoint("intent.committed")
             try:
+                clear_identifiers(self.engine.destination, self.session, self.spec, rows, self._outcomes)
                 answer = self.session.send(request)
                 self.quota.heed(self.engine.destination, answer.headers)
                 reading = self.engine.destination.read(rows, answer)
@@ -232,20 +231,14 @@ class Exchange:
             else:
                 if not isinstance(reading, Job):
                     self._answered(rows, told, batch=batch, attempt=attempts.number, request_id=answer.request_id)
-                    return self._held_up(rows, told)
-                dropped = self._submitted(rows, attempts, reading, answer.request_id)
-                if dropped is None:
+                    held = [] if self.rule.is_at_most_once else held_up(rows, told)
+                    self.timing.sleep(BACKOFF_SECONDS * 2.0 * self.timing.jitter() * bool(held))
+                    return held
+                if (dropped := self._submitted(rows, attempts, reading, answer.request_id)) is None:
                     return []
                 pause = self._after_definite_failure(rows, attempts, dropped)
             self.timing.sleep(pause)
         return []
-
-    def _held_up(self, rows: Batch, told: Mapping[int, RowOutcome]) -> list[Batch]:
-        """Rows that the destination could not take beside the others, each alone, after a moment."""
-        held = [] if self.rule.is_at_most_once else held_up(rows, told)
-        if held:
-            self.timing.sleep(BACKOFF_SECONDS * 2.0 * self.timing.jitter())
-        return held
 
     def _answered(
         self,
@@ -265,6 +258,13 @@ class Exchange:
         if gone:
             self.note(Batch.of(gone), Status.NOT_SENT, batch=batch, attempt=attempt)
             self.send(Batch.of(map(moved_rows.as_new, gone)))
+
+    def _fit(self, rows: Batch) -> Batch:
+        """Leave out the rows of which the destination knows already that it would refuse them."""
+        if unfit := unfit_rows(self.engine.destination, self.spec, rows):
+            self.note(Batch.of(row for row in rows if row.ordinal in unfit), Status.REJECTED, outcomes=unfit)
+            rows = Batch.of(row for row in rows if row.ordinal not in unfit)
+        return rows
 
     def _keyed(self, rows: Batch, batch: int) -> Batch:
         """Give the rows their idempotency keys; those whose key was forgotten since they were planned are unknown."""
@@ -300,7 +300,7 @@ class Exchange:
 
     def _after_definite_failure(self, rows: Batch, attempts: Attempts, failure: CdpError) -> float:
         """Note that nothing was processed now; raise the failure, or say how long to wait before the next attempt."""
-        left = Status.UNANSWERED if attempts.is_uncertain else Status.NOT_SENT
+        left = left_by(failure, is_uncertain=attempts.is_uncertain)
         self.note(rows, left, batch=attempts.batch, attempt=attempts.number)
         if isinstance(failure, (Refused, AuthenticationFailed, CircuitOpen, ConfigError)):
             raise failure
