@@ -332,6 +332,15 @@ class FindsRecords(Protocol):
 
 
 @runtime_checkable
+class ErasesRecords(Protocol):
+    """A destination that can erase a record for good, with what hangs on it, where removing only archives."""
+
+    def erase(self, object_name: str, record_id: str) -> Request:
+        """Turn the erasure of one record, archived or not, into a request; any 2xx is its acknowledgement."""
+        ...
+
+
+@runtime_checkable
 class RunsJobs(Protocol):
     """A destination that takes requests as jobs, whose outcomes are asked for until they are told."""
 

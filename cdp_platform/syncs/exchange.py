@@ -6,8 +6,9 @@ What becomes of rows whose outcome nobody knows is the plan's rule: they are sen
 
 import itertools
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from cdp_platform.connectors.protocol import Batch, Capabilities, Job, Session
 from cdp_platform.domain.outcomes import Operation, RowOutcome
@@ -31,7 +32,7 @@ from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import moved_rows
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.answer_rules import AnswerRule, complete, held_up, left_by
-from cdp_platform.syncs.attempts import Attempts
+from cdp_platform.syncs.attempts import Attempts, begun
 from cdp_platform.syncs.idempotency import IdempotencyKeys
 from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
@@ -66,6 +67,8 @@ class Exchange:
     """None where the object honours no idempotency keys."""
     before_poll: Callable[[], None] = lambda: None
     """Called before each question for a job; what it raises ends the run, and the next one asks on."""
+    left_out: Callable[[Batch], Sequence[tuple[str, Batch]]] = lambda rows: ()
+    """Asked before each request: the rows that may not be sent any more, with the reason."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the run is to end: requests under way are finished, no other is begun."""
     batches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -194,9 +197,6 @@ class Exchange:
             before_poll=self.before_poll,
         )
 
-    def _outcomes(self, rows: Batch, job: Job) -> Mapping[int, RowOutcome]:
-        return self._watch().outcomes(rows, job, submitted_at=self.timing.wall())
-
     def as_sent(self, rows: Batch) -> Batch:
         """The rows as a request carries them: with every field where the object wants that, cleared by an update."""
         if not self.capabilities.writes_changed_fields_only:
@@ -211,14 +211,17 @@ class Exchange:
         if not found or not (rows := self._fit(found)):
             return []
         self.quota.require(self.engine.destination)
-        request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
-        attempts = self._begin(rows, batch)
+        attempts = begun(rows, batch, self.rule, self.keys, self.timing.wall())
         while not self._is_lost(rows, attempts):
             self.lease.renew_if_due()
+            if not (rows := self._permitted(rows, attempts)):
+                return []
+            request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
             self.note(rows, Status.INTENT, batch=batch, attempt=attempts.number)
             faultpoint("intent.committed")
             try:
-                clear_identifiers(self.engine.destination, self.session, self.spec, rows, self._outcomes)
+                follow = partial(self._watch().outcomes, submitted_at=self.timing.wall())
+                clear_identifiers(self.engine.destination, self.session, self.spec, rows, follow)
                 answer = self.session.send(request)
                 self.quota.heed(self.engine.destination, answer.headers)
                 reading = self.engine.destination.read(rows, answer)
@@ -231,14 +234,21 @@ class Exchange:
             else:
                 if not isinstance(reading, Job):
                     self._answered(rows, told, batch=batch, attempt=attempts.number, request_id=answer.request_id)
-                    held = [] if self.rule.is_at_most_once else held_up(rows, told)
-                    self.timing.sleep(BACKOFF_SECONDS * 2.0 * self.timing.jitter() * bool(held))
-                    return held
+                    return held_up(rows, told, self.rule)
                 if (dropped := self._submitted(rows, attempts, reading, answer.request_id)) is None:
                     return []
                 pause = self._after_definite_failure(rows, attempts, dropped)
             self.timing.sleep(pause)
         return []
+
+    def _permitted(self, rows: Batch, attempts: Attempts) -> Batch:
+        """Leave out whose permission has gone; what may have arrived stays in doubt, and the next plan tells of it."""
+        for code, gone in self.left_out(rows):
+            if not attempts.is_uncertain:
+                self.note(gone, Status.SKIPPED, batch=attempts.batch, attempt=attempts.number, code=code)
+            kept = set(rows.ordinals).difference(gone.ordinals)
+            rows = Batch.of(row for row in rows if row.ordinal in kept)
+        return rows
 
     def _answered(
         self,
@@ -275,15 +285,6 @@ class Exchange:
             self.note(Batch.of(row for row in rows if row.ordinal in late), Status.UNKNOWN, batch=batch)
             rows = Batch.of(row for row in rows if row.ordinal not in late)
         return self.keys.given_to(rows)
-
-    def _begin(self, rows: Batch, batch: int) -> Attempts:
-        until = self.rule.repeatable_until(self.timing.wall())
-        earlier = self.keys.repeatable_until(rows) if self.keys and self.rule.is_at_most_once else None
-        return Attempts(
-            batch=batch,
-            repeatable_until=until if earlier is None else min(until, earlier),
-            is_uncertain=earlier is not None,
-        )
 
     def _is_lost(self, rows: Batch, attempts: Attempts) -> bool:
         """Whether nobody knows what became of the rows and they must not be sent again; they are noted as unknown."""
@@ -325,10 +326,7 @@ class Exchange:
     def _submitted(
         self, rows: Batch, attempts: Attempts, job: Job, request_id: str | None
     ) -> ConnectionFailed | DestinationError | ConfigError | None:
-        """Make the job's name durable before it is filled and asked for, then follow it.
-
-        A job that was dropped is told with what kept it from beginning.
-        """
+        """Make the job's name durable, fill it and follow it; of a dropped job, return what kept it from beginning."""
         batch, attempt = attempts.batch, attempts.number
         submitted_at = self.timing.wall()
         self.note(rows, Status.SUBMITTED, batch=batch, attempt=attempt, request_id=request_id, job=job)

@@ -1,4 +1,4 @@
-"""Clocks, sleep and chance of a run, as one argument."""
+"""The clocks, the sleep and the chance that a send goes by."""
 
 import random
 import time

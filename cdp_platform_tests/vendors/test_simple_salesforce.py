@@ -1,4 +1,4 @@
-"""simple-salesforce, which nobody here wrote, works with the sandbox as with the vendor; ours ends in the same state."""
+"""simple-salesforce, which nobody here wrote, works with the sandbox as with the vendor, to the same end as ours."""
 
 import datetime
 import ipaddress
