@@ -1,13 +1,24 @@
 """The account that a `defs.yaml` names: the same words in a sync and in its read-back."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import dagster as dg
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from cdp_platform.connectors.transport import check_base_url
 from cdp_platform.domain.syncs import Connection, Grant, OAuth
 from cdp_platform.errors import ConfigError
+
+
+def _as_text(value: Any) -> Any:
+    """Say every value as text: a number in quotes comes out of Dagster's templates as a number."""
+    is_plain = isinstance(value, dict)
+    return (
+        {name: str(one) if isinstance(one, int | float) else one for name, one in value.items()} if is_plain else value
+    )
+
+
+Options = Annotated[dict[str, str], BeforeValidator(_as_text)]
 
 
 class OAuthAccess(dg.Model, dg.Resolvable):
@@ -80,7 +91,7 @@ class DestinationAccount(dg.Model, dg.Resolvable):
     oauth: OAuthAccess | None = Field(default=None, description="OAuth 2, in place of `token_env`.")
     base_url: str | None = Field(default=None, description="Address of the account; left out: the vendor's own.")
     base_url_env: str | None = Field(default=None, description="Name of a variable that, where set, replaces it.")
-    options: dict[str, str] = Field(
+    options: Options = Field(
         default_factory=dict, description="What else this destination has to be told, as organization_id; no secrets."
     )
     entity: str = Field(default="default", description="Brand and market that the account belongs to.")
