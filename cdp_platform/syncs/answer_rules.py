@@ -72,8 +72,9 @@ def complete(rows: Batch, reading: Reading) -> Mapping[int, RowOutcome]:
     return told
 
 
-def held_up(rows: Batch, told: Mapping[int, RowOutcome]) -> list[Batch]:
-    """The rows of an answer that the destination could not take now, each alone; none where the row was alone."""
+def held_up(rows: Batch, told: Mapping[int, RowOutcome], rule: AnswerRule) -> list[Batch]:
+    """The rows of an answer that the destination could not take now, each to be tried alone; none of a row alone."""
+    if len(rows) == 1 or rule.is_at_most_once:
+        return []
     pending = {ordinal for ordinal, outcome in told.items() if outcome.outcome is Outcome.PENDING}
-    places = [place for place, ordinal in enumerate(rows.ordinals) if ordinal in pending]
-    return [rows[place : place + 1] for place in places] if len(rows) > 1 else []
+    return [rows[place : place + 1] for place, ordinal in enumerate(rows.ordinals) if ordinal in pending]

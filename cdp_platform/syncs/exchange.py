@@ -8,6 +8,7 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from cdp_platform.connectors.protocol import Batch, Capabilities, Job, Session
 from cdp_platform.domain.outcomes import Operation, RowOutcome
@@ -31,7 +32,7 @@ from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import moved_rows
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.answer_rules import AnswerRule, complete, held_up, left_by
-from cdp_platform.syncs.attempts import Attempts
+from cdp_platform.syncs.attempts import Attempts, begun
 from cdp_platform.syncs.idempotency import IdempotencyKeys
 from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
@@ -196,9 +197,6 @@ class Exchange:
             before_poll=self.before_poll,
         )
 
-    def _outcomes(self, rows: Batch, job: Job) -> Mapping[int, RowOutcome]:
-        return self._watch().outcomes(rows, job, submitted_at=self.timing.wall())
-
     def as_sent(self, rows: Batch) -> Batch:
         """The rows as a request carries them: with every field where the object wants that, cleared by an update."""
         if not self.capabilities.writes_changed_fields_only:
@@ -213,7 +211,7 @@ class Exchange:
         if not found or not (rows := self._fit(found)):
             return []
         self.quota.require(self.engine.destination)
-        attempts = self._begin(rows, batch)
+        attempts = begun(rows, batch, self.rule, self.keys, self.timing.wall())
         while not self._is_lost(rows, attempts):
             self.lease.renew_if_due()
             if not (rows := self._permitted(rows, attempts)):
@@ -222,7 +220,8 @@ class Exchange:
             self.note(rows, Status.INTENT, batch=batch, attempt=attempts.number)
             faultpoint("intent.committed")
             try:
-                clear_identifiers(self.engine.destination, self.session, self.spec, rows, self._outcomes)
+                follow = partial(self._watch().outcomes, submitted_at=self.timing.wall())
+                clear_identifiers(self.engine.destination, self.session, self.spec, rows, follow)
                 answer = self.session.send(request)
                 self.quota.heed(self.engine.destination, answer.headers)
                 reading = self.engine.destination.read(rows, answer)
@@ -235,10 +234,7 @@ class Exchange:
             else:
                 if not isinstance(reading, Job):
                     self._answered(rows, told, batch=batch, attempt=attempts.number, request_id=answer.request_id)
-                    held = [] if self.rule.is_at_most_once else held_up(rows, told)
-                    if held:
-                        self.timing.sleep(BACKOFF_SECONDS * 2.0 * self.timing.jitter())
-                    return held
+                    return held_up(rows, told, self.rule)
                 if (dropped := self._submitted(rows, attempts, reading, answer.request_id)) is None:
                     return []
                 pause = self._after_definite_failure(rows, attempts, dropped)
@@ -289,15 +285,6 @@ class Exchange:
             rows = Batch.of(row for row in rows if row.ordinal not in late)
         return self.keys.given_to(rows)
 
-    def _begin(self, rows: Batch, batch: int) -> Attempts:
-        until = self.rule.repeatable_until(self.timing.wall())
-        earlier = self.keys.repeatable_until(rows) if self.keys and self.rule.is_at_most_once else None
-        return Attempts(
-            batch=batch,
-            repeatable_until=until if earlier is None else min(until, earlier),
-            is_uncertain=earlier is not None,
-        )
-
     def _is_lost(self, rows: Batch, attempts: Attempts) -> bool:
         """Whether nobody knows what became of the rows and they must not be sent again; they are noted as unknown."""
         if not attempts.is_uncertain or self.timing.wall() < attempts.repeatable_until:
@@ -338,10 +325,7 @@ class Exchange:
     def _submitted(
         self, rows: Batch, attempts: Attempts, job: Job, request_id: str | None
     ) -> ConnectionFailed | DestinationError | ConfigError | None:
-        """Make the job's name durable before it is filled and asked for, then follow it.
-
-        A job that was dropped is told with what kept it from beginning.
-        """
+        """Make the job's name durable, fill it and follow it; of a dropped job, return what kept it from beginning."""
         batch, attempt = attempts.batch, attempts.number
         submitted_at = self.timing.wall()
         self.note(rows, Status.SUBMITTED, batch=batch, attempt=attempt, request_id=request_id, job=job)
