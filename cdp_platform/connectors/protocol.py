@@ -82,6 +82,11 @@ class Batch(Sequence[OutgoingRow]):
         """The same rows, to be written with every field."""
         return replace(self, names=[None] * len(self))
 
+    def without(self, others: "Batch") -> "Batch":
+        """The rows that are not among the others."""
+        gone = frozenset(others.ordinals)
+        return Batch.of(row for row in self if row.ordinal not in gone)
+
     def as_operation(self, operation: Operation) -> "Batch":
         """The same rows under another operation."""
         return replace(self, operations=[operation] * len(self))

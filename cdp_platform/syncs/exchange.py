@@ -246,8 +246,7 @@ class Exchange:
         for code, gone in self.left_out(rows):
             if not attempts.is_uncertain:
                 self.note(gone, Status.SKIPPED, batch=attempts.batch, attempt=attempts.number, code=code)
-            kept = set(rows.ordinals).difference(gone.ordinals)
-            rows = Batch.of(row for row in rows if row.ordinal in kept)
+            rows = rows.without(gone)
         return rows
 
     def _answered(

@@ -133,10 +133,8 @@ class _Send:
     traffic: Traffic = field(default_factory=Traffic)
 
     def run(self, lease: Lease, on_progress: Progress, limit: int | None) -> None:
-        permissions = PermissionWatch(
-            engine=self.engine, spec=self.spec, plan=self.plan, lease=lease, timing=self.timing
-        )
         engine = on_its_way(self.engine, self.spec, self.plan)
+        permissions = PermissionWatch(engine=engine, spec=self.spec, plan=self.plan, lease=lease, timing=self.timing)
         with session_to(engine, self.spec) as session:
             self._require_account(engine.destination.account_id(session))
             exchange = Exchange(
