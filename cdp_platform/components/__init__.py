@@ -9,6 +9,7 @@ from typing import Any
 _MODULES = {
     "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
+    "ConsentPolicyComponent": "consent_policy",
     "FacesComponent": "faces",
     "FeedbackComponent": "feedback",
     "LoopComponent": "loop",
@@ -21,6 +22,7 @@ _MODULES = {
 __all__ = [
     "AlertsComponent",
     "AudienceComponent",
+    "ConsentPolicyComponent",
     "FacesComponent",
     "FeedbackComponent",
     "LoopComponent",

@@ -205,8 +205,7 @@ class Capabilities:
     job_seconds: float = 3600.0
     """How long a job may take, from its request on; after that its rows count as unanswered."""
     is_membership: bool = False
-    """Whether a row is a membership, which is added or removed: who withdrew is removed, in requests of removals, and
-    each row tells what was last delivered, since that is what has to be taken out."""
+    """Whether a row is added or removed: who withdrew is removed, and each row tells what was last delivered."""
 
 
 class Session(Protocol):
@@ -306,10 +305,7 @@ class ClearsIdentifiers(Protocol):
         ...
 
     def encode_clearing(self, object_name: str, match_field: str, rows: Batch) -> Request:
-        """Turn such rows into one request that removes it, and nothing else; `read` and `poll` understand its answer.
-
-        The rows themselves are sent when that was acknowledged to its end, for else it could remove them again.
-        """
+        """Turn such rows into one request that removes it; they are sent when that was acknowledged to its end."""
         ...
 
 
@@ -328,6 +324,15 @@ class FindsRecords(Protocol):
         self, session: Session, object_name: str, match_field: str, match_values: Sequence[str]
     ) -> Mapping[str, str]:
         """Look up record ids by match value, at most `batch_rows` at once; what does not exist is left out."""
+        ...
+
+
+@runtime_checkable
+class ErasesRecords(Protocol):
+    """A destination that can erase a record for good, with what hangs on it, where removing only archives."""
+
+    def erase(self, object_name: str, record_id: str) -> Request:
+        """Turn the erasure of one record, archived or not, into a request; any 2xx is its acknowledgement."""
         ...
 
 

@@ -5,10 +5,8 @@ What becomes of rows whose outcome nobody knows is the plan's rule: they are sen
 """
 
 import itertools
-import random
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cdp_platform.connectors.protocol import Batch, Capabilities, Job, Session
@@ -39,6 +37,7 @@ from cdp_platform.syncs.lease import Lease
 from cdp_platform.syncs.lookup import looked_up
 from cdp_platform.syncs.notes import RequestNote, RowNote, Status
 from cdp_platform.syncs.preparation import clear_identifiers, unfit_rows
+from cdp_platform.syncs.timing import Timing as Timing
 
 MAX_ATTEMPTS = 5
 MAX_WAITING_SECONDS = 900.0
@@ -47,16 +46,6 @@ BACKOFF_SECONDS = 0.5
 MAX_DOUBTS_IN_A_ROW = 3
 """So many requests whose rows became unknown, one after the other, end the run: the rest is not put at risk."""
 _TOO_LARGE = 413
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """Clocks, sleep and chance, so that tests need not wait. Seconds; `wall` is POSIX time, `jitter` is 0 to 1."""
-
-    clock: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
-    jitter: Callable[[], float] = random.random
 
 
 @dataclass(kw_only=True)
@@ -75,6 +64,8 @@ class Exchange:
     """None where the object honours no idempotency keys."""
     before_poll: Callable[[], None] = lambda: None
     """Called before each question for a job; what it raises ends the run, and the next one asks on."""
+    left_out: Callable[[Batch], Sequence[tuple[str, Batch]]] = lambda rows: ()
+    """Asked before each request: the rows that may not be sent any more, with the reason."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the run is to end: requests under way are finished, no other is begun."""
     batches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -223,14 +214,14 @@ class Exchange:
         return rows
 
     def _request(self, rows: Batch, batch: int) -> None:
-        if not (rows := self._keyed(rows, batch)) or not (rows := self._found(self.as_sent(rows))):
+        if not (rows := self._keyed(rows, batch)) or not (rows := self._fit(self._found(self.as_sent(rows)))):
             return
-        if not (rows := self._fit(rows)):
-            return
-        request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
         attempts = self._begin(rows, batch)
         while not self._is_lost(rows, attempts):
             self.lease.renew_if_due()
+            if not (rows := self._permitted(rows, attempts)):
+                return
+            request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
             self.note(rows, Status.INTENT, batch=batch, attempt=attempts.number)
             faultpoint("intent.committed")
             try:
@@ -250,6 +241,15 @@ class Exchange:
                 self._answered(rows, told, batch=batch, attempt=attempts.number, request_id=answer.request_id)
                 return
             self.timing.sleep(pause)
+
+    def _permitted(self, rows: Batch, attempts: Attempts) -> Batch:
+        """Leave out whose permission has gone; what may have arrived stays in doubt, and the next plan tells of it."""
+        for code, gone in self.left_out(rows):
+            if not attempts.is_uncertain:
+                self.note(gone, Status.SKIPPED, batch=attempts.batch, attempt=attempts.number, code=code)
+            kept = set(rows.ordinals).difference(gone.ordinals)
+            rows = Batch.of(row for row in rows if row.ordinal in kept)
+        return rows
 
     def _answered(
         self,
