@@ -210,8 +210,7 @@ class Capabilities:
     job_seconds: float = 3600.0
     """How long a job may take, from its request on; after that its rows count as unanswered."""
     is_membership: bool = False
-    """Whether a row is a membership, which is added or removed: who withdrew is removed, in requests of removals, and
-    each row tells what was last delivered, since that is what has to be taken out."""
+    """Whether a row is added or removed: who withdrew is removed, and each row tells what was last delivered."""
 
 
 class Session(Protocol):
@@ -311,10 +310,7 @@ class ClearsIdentifiers(Protocol):
         ...
 
     def encode_clearing(self, object_name: str, match_field: str, rows: Batch) -> Request:
-        """Turn such rows into one request that removes it, and nothing else; `read` and `poll` understand its answer.
-
-        The rows themselves are sent when that was acknowledged to its end, for else it could remove them again.
-        """
+        """Turn such rows into one request that removes it; they are sent when that was acknowledged to its end."""
         ...
 
 
