@@ -6,6 +6,7 @@ from typing import Final
 
 from starlette.applications import Starlette
 
+from cdp_platform.sandbox.faults import WithFaults
 from cdp_platform.sandbox.hubspot.app import open_hubspot
 from cdp_platform.sandbox.settings import SandboxSettings
 from cdp_platform.sandbox.vendor import Open
@@ -14,7 +15,7 @@ VENDORS: Final[tuple[Open, ...]] = ()
 """The vendors beside the CRM, which keeps the clock."""
 
 
-def create_app(settings: SandboxSettings) -> Starlette:
+def create_app(settings: SandboxSettings) -> WithFaults:
     """Return the application; its state files are opened now and closed when the application ends."""
     crm, day = open_hubspot(settings)
     vendors = [crm, *(open_vendor(settings, day) for open_vendor in VENDORS)]
@@ -25,4 +26,5 @@ def create_app(settings: SandboxSettings) -> Starlette:
         for vendor in vendors:
             vendor.close()
 
-    return Starlette(routes=[route for vendor in vendors for route in vendor.routes], lifespan=close_at_the_end)
+    app = Starlette(routes=[route for vendor in vendors for route in vendor.routes], lifespan=close_at_the_end)
+    return WithFaults(app)

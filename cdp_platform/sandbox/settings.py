@@ -26,6 +26,10 @@ class SandboxSettings:
     searches_per_second: int = 5
     latency_seconds: float = 0.0
     """Added before each answer of the API."""
+    search_lag_seconds: float = 0.0
+    """How long a changed record stays out of searches: the vendor's index comes after its records."""
+    token_seconds: float = 1800.0
+    """How long an access token lives that the OAuth endpoint gave."""
     seed: int = 2017
     """Decides, with person and day, who acts."""
     unsubscribe_share: float = 0.006
@@ -41,8 +45,10 @@ class SandboxSettings:
         for name in ("requests_per_window", "daily_limit", "searches_per_second"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1")
-        if self.window_seconds <= 0 or self.latency_seconds < 0:
-            raise ValueError("window_seconds must be above 0 and latency_seconds not below 0")
+        if self.window_seconds <= 0 or self.token_seconds <= 0:
+            raise ValueError("window_seconds and token_seconds must be above 0")
+        if min(self.latency_seconds, self.search_lag_seconds) < 0:
+            raise ValueError("latency_seconds and search_lag_seconds must not be below 0")
         shares = (self.unsubscribe_share, self.email_change_share)
         if min(shares) < 0 or sum(shares) > 1:
             raise ValueError("unsubscribe_share and email_change_share: each from 0, together at most 1")

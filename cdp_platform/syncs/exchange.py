@@ -35,6 +35,7 @@ from cdp_platform.syncs.idempotency import IdempotencyKeys
 from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
 from cdp_platform.syncs.notes import RequestNote, RowNote, Status
+from cdp_platform.syncs.prefetch import with_records
 
 MAX_ATTEMPTS = 5
 MAX_WAITING_SECONDS = 900.0
@@ -105,7 +106,8 @@ class Exchange:
 
         Raises ConnectionFailed or DestinationError when the destination ends the run; what is known is in the journal.
         """
-        step = self.rows_at_most or len(rows) or 1
+        rows = with_records(self, rows)
+        step = min(self.rows_at_most or len(rows) or 1, self.capabilities.batch_rows)
         waiting = [rows[start : start + step] for start in range(0, len(rows), step)]
         while waiting and not self.stopping.is_set():
             part = waiting.pop(0)

@@ -47,6 +47,7 @@ REJECTED = (
     "not_found",
     "refused",
     "row_too_large",
+    "record_missing",
 )
 PACKAGE = Path(cdp_platform.__file__).parent
 GIVEN = {"rows": 3, "model": "m", "column": "c", "before": 9, "limit": 2, "fields": "a", "destination": "hubspot"}
