@@ -64,9 +64,12 @@ class DbtManifest:
         return {key: node for key, node in sorted(self.content["nodes"].items()) if node["resource_type"] == "test"}
 
     def asset_key(self, unique_id: str) -> dg.AssetKey:
-        """`<layer>/<model>` for what dbt builds; for a dbt source the key in its `meta.dagster.asset_key`."""
+        """For what dbt builds what dagster-dbt calls it, so that either may load it: `<schema>/<model>`, or `<model>`.
+
+        For a dbt source it is the key in its `meta.dagster.asset_key`.
+        """
         if node := self.models.get(unique_id):
-            return dg.AssetKey([node["schema"], node["name"]])
+            return key_of(node)
         source = self.content["sources"][unique_id]
         for meta in (source.get("meta", {}), source.get("config", {}).get("meta", {}), source.get("source_meta", {})):
             if key := meta.get("dagster", {}).get("asset_key"):
@@ -125,6 +128,17 @@ class DbtManifest:
 
     def _is_asset(self, unique_id: str) -> bool:
         return unique_id in self.models or unique_id in self.content["sources"]
+
+
+def key_of(node: Node) -> dg.AssetKey:
+    """Name what dbt builds as dagster-dbt does: by `meta.dagster.asset_key`, or by configured schema and name."""
+    meta = node["config"].get("meta") or node.get("meta") or {}
+    if key := meta.get("dagster", {}).get("asset_key"):
+        return dg.AssetKey(key)
+    if node.get("version"):
+        return dg.AssetKey([node["alias"]])
+    schema = node["config"].get("schema")
+    return dg.AssetKey([schema, node["name"]] if schema else [node["name"]])
 
 
 def column_schema(node: Node, types: Mapping[str, str]) -> dg.TableSchema:

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from cdp_platform.components import sync_metadata as shown
 from cdp_platform.components.clock import read_clock
-from cdp_platform.components.dbt_manifest import Node
+from cdp_platform.components.dbt_manifest import Node, key_of
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.resources import PLATFORM, Platform
@@ -51,7 +51,14 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
     consent: ConsentRule | None = Field(default=None, description="Whose consent is asked for.")
     mapping: list[MappingEntry] = Field(description="Columns and the fields they are written to.", min_length=1)
     removal: Literal["keep", "delete", "archive", "clear"] = Field(
-        default="keep", description="What becomes of records that left the model; a mirror says it, no other mode may."
+        default="keep",
+        description="What becomes of records that left the model; a mirror says it. With key_moves, in mode upsert and"
+        " update: of the second record of persons who were merged; kept ones are counted in each plan.",
+    )
+    key_moves: str | None = Field(
+        default=None,
+        description="The log of merged persons, as identity.identity_merges, where the primary key is the person's id:"
+        " a merge then moves the record to the id that stays, and makes no second one.",
     )
     first_run: Literal["send_all", "baseline"] = Field(
         default="send_all", description="Send every row the first time, or take the present rows as delivered."
@@ -67,9 +74,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the plan and the destination asset; raise ConfigError for a sync that cannot work."""
         spec = self.spec(context.project_root)
-        keys = {
-            node["name"]: dg.AssetKey([node["schema"], node["name"]]) for node in self._models(context.project_root)
-        }
+        keys = {node["name"]: key_of(node) for node in self._models(context.project_root)}
         upstream = [keys[self.source_model]]
         if self.consent and spec.consent:
             upstream.append(keys[self.consent.consents_model])
@@ -94,6 +99,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             approval=self.approval,
             removal=self.removal,
             first_run=self.first_run,
+            key_moves=self.key_moves,
         )
 
     def _models(self, project_root: Path) -> list[Node]:

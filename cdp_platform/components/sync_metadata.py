@@ -12,6 +12,7 @@ from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import Mode, SyncSpec
 from cdp_platform.domain.traffic import Traffic
 from cdp_platform.syncs.controls import Approval, Pause, approval_text, pause_text
+from cdp_platform.syncs.guards import may_remove
 from cdp_platform.syncs.preview import Change
 from cdp_platform.texts.catalogue import resend_text, text, verdict_text
 
@@ -27,7 +28,7 @@ def guards_of(spec: SyncSpec, capabilities: Capabilities) -> list[str]:
         "model_not_shrunk": spec.mode is not Mode.APPEND,
         "consent_present": spec.consent is not None,
         "ledger_current": spec.mode is Mode.MIRROR or sends_once,
-        "removals_within_limit": spec.mode is Mode.MIRROR,
+        "removals_within_limit": may_remove(spec),
         "approved": spec.needs_approval,
     }
     return [*(guard for guard, is_needed in more.items() if is_needed), *GUARDS]
@@ -43,6 +44,7 @@ def plan_metadata(plan: Plan, changes: Sequence[Change], held: Pause | None = No
         "model_rows": plan.model_rows,
         "unchanged": plan.unchanged,
         **({"sent_again": resend_text(plan.resend_reason, plan.resent_rows, "en")} if plan.resend_reason else {}),
+        **({"moved": text("plan.moved", "en", count=plan.moved_rows)} if plan.moved_rows else {}),
         "planned": dg.MetadataValue.md(table(("operation", "rows"), plan.operations.items())),
         "skipped": dg.MetadataValue.md(table(("reason", "rows"), plan.skipped.items())),
         "preview": dg.MetadataValue.md(preview_table(changes)),

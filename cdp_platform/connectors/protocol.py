@@ -33,6 +33,8 @@ class OutgoingRow(NamedTuple):
     """The fields to be written; None for all of the document."""
     idempotency_key: str | None = None
     """Names this very delivery, in every attempt alike; None where the object honours no such key."""
+    former_match_value: str | None = None
+    """What the destination's record has in place of `match_value`, which it is to get; None where that is the same."""
 
     @property
     def fields(self) -> Mapping[str, Json]:
@@ -58,6 +60,8 @@ class Batch(Sequence[OutgoingRow]):
     names: Sequence[Sequence[str] | None]
     idempotency_keys: Sequence[str | None] | None = None
     """None where the object honours no such keys."""
+    former_match_values: Sequence[str | None] | None = None
+    """None where no match value changes."""
 
     @classmethod
     def of(cls, rows: Iterable[OutgoingRow]) -> "Batch":
@@ -92,7 +96,8 @@ class Batch(Sequence[OutgoingRow]):
 
     def _columns(self) -> tuple[Sequence[Any], ...]:
         told = (self.ordinals, self.operations, self.match_values, self.record_ids, self.documents, self.names)
-        return (*told, [None] * len(self) if self.idempotency_keys is None else self.idempotency_keys)
+        more = (self.idempotency_keys, self.former_match_values)
+        return (*told, *([None] * len(self) if column is None else column for column in more))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,6 +178,8 @@ class Capabilities:
     """Rows in one request at most."""
     writes_changed_fields_only: bool
     """Whether fields left out of a request keep their value."""
+    changes_match_value: bool = False
+    """Whether a known record can be given another match value: see `OutgoingRow.former_match_value`."""
     requests_per_second: float
     """Steady pace that the vendor allows one credential, from the vendor's page."""
     burst_requests: int

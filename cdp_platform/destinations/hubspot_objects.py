@@ -98,6 +98,7 @@ def capabilities_of(object_name: str, records: Capabilities, options: AccountOpt
         modes=frozenset({Mode.UPSERT, Mode.MIRROR}),
         removals=frozenset({Removal.KEEP, Removal.DELETE}),
         needs_record=True,
+        changes_match_value=False,
     )
     if pair_of(object_name):
         return replace(links, batch_rows=1_000, lookup_rows=1_000)

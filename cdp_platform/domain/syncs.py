@@ -22,7 +22,7 @@ class Mode(StrEnum):
 
 
 class Removal(StrEnum):
-    """What happens at the destination to a record that left the source model of a mirror."""
+    """What happens at the destination to a record that left the source model of a mirror, or is left by a merge."""
 
     KEEP = "keep"
     DELETE = "delete"
@@ -178,6 +178,8 @@ class SyncSpec:
     consent: Consent | None = None
     """None only where the YAML says `purpose: none`."""
     limits: Limits = field(default_factory=Limits)
+    key_moves: str | None = None
+    """The log of merged persons, as `schema.table`, whose ids the primary key holds; None: keys never move."""
     declared_in: str = ""
     """The YAML file, for messages."""
 

@@ -16,9 +16,9 @@ from dbt.contracts.graph.manifest import Manifest
 
 from cdp_platform.ingest import retail
 from cdp_platform.ingest.load import load_table
+from cdp_platform_tests.small_sources import HOUSEHOLDS_UP_TO, small_sources
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
-HOUSEHOLDS_UP_TO = 150
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +105,14 @@ def built_once(dbt_folder: Path, manifest: Manifest) -> Path:
             rows,
             name=table.name,
             dataset="raw_retail",
+            destination=dlt.destinations.duckdb(str(warehouse.path)),
+            pipelines_dir=dbt_folder / "pipelines",
+        )
+    for declared, reading in small_sources(dbt_folder / "demo"):
+        load_table(
+            reading.rows,
+            name=declared.name,
+            dataset=f"raw_{declared.source}",
             destination=dlt.destinations.duckdb(str(warehouse.path)),
             pipelines_dir=dbt_folder / "pipelines",
         )

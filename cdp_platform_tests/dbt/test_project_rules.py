@@ -17,6 +17,9 @@ MAY_READ = {
 ASSET_KEYS = {
     "cdp.loop_clock": ["raw", "loop", "clock"],
     "raw_hubspot.contacts": ["feedback", "hubspot", "contacts_history"],
+    "raw_web.events": ["raw", "web", "events"],
+    "raw_loyalty.cards": ["raw", "loyalty", "cards"],
+    "raw_support.tickets": ["raw", "support", "tickets"],
     **{
         f"raw_retail.{table}": ["raw", "retail", table]
         for table in (

@@ -24,6 +24,7 @@ SKIPPED = (
     "invalid_key",
     "suppressed",
     "not_revertible",
+    "merged",
 )
 GUARDS = (
     "keys_unique",
