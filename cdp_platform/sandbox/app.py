@@ -10,8 +10,9 @@ from cdp_platform.sandbox.faults import WithFaults
 from cdp_platform.sandbox.hubspot.app import open_hubspot
 from cdp_platform.sandbox.settings import SandboxSettings
 from cdp_platform.sandbox.vendor import Open
+from cdp_platform.sandbox.zoho.app import open_zoho
 
-VENDORS: Final[tuple[Open, ...]] = ()
+VENDORS: Final[tuple[Open, ...]] = (open_zoho,)
 """The vendors beside the CRM, which keeps the clock."""
 
 

@@ -37,7 +37,7 @@ from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
 from cdp_platform.syncs.lookup import looked_up
 from cdp_platform.syncs.notes import RequestNote, RowNote, Status
-from cdp_platform.syncs.prefetch import with_records
+from cdp_platform.syncs.prefetch import after_refusal, with_records
 
 MAX_ATTEMPTS = 5
 MAX_WAITING_SECONDS = 900.0
@@ -118,7 +118,8 @@ class Exchange:
             except Refused as refusal:
                 self.is_size_limited |= refusal.status == _TOO_LARGE
                 if len(part) == 1:
-                    self.note(part, Status.REJECTED, code=refusal.code)
+                    if again := after_refusal(self, part, refusal):
+                        waiting.insert(0, again)
                     continue
                 faultpoint("batch.halved")
                 middle = len(part) // 2

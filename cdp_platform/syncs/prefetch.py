@@ -20,6 +20,8 @@ _ATTEMPTS = 5
 _BACKOFF_SECONDS = 0.5
 _LATER_ANYWAY = (Operation.REMOVE, Operation.WITHDRAW)
 """Looked up right before their request, where a record that is not there has a meaning of its own."""
+_WRITES = (Operation.CREATE, Operation.UPDATE)
+_GONE = (404, 410)
 # What a credential lacks it still lacks a second later; so these very kinds and none that is derived from them.
 _PASSING = (RateLimited, TemporarilyDown, ConnectionFailed)
 
@@ -39,6 +41,29 @@ def with_records(exchange: "Exchange", rows: Batch) -> Batch:
         exchange.note(missing, Status.REJECTED, code=MISSING)
         known = [row for row in known if not _is_sought(row.operation, row.record_id)]
     return Batch.of(known)
+
+
+def after_refusal(exchange: "Exchange", row: Batch, refusal: Refused) -> Batch | None:
+    """Note what the refusal of one row means, or return the row to be sent anew.
+
+    A record that is to be removed and is gone already is removed. One that is to be changed and is gone is made anew,
+    where the object makes records at all. One that is to be made and is there, since an earlier request made it whose
+    answer never came, is changed.
+    """
+    is_gone = refusal.status in _GONE
+    if is_gone and row.operations[0] is Operation.REMOVE:
+        exchange.note(row, Status.DELIVERED)
+        return None
+    told = exchange.capabilities
+    may_write = told.lookup_rows and not told.needs_record and row.operations[0] in _WRITES
+    if may_write and refusal.code == "duplicate_value" and row.record_ids[0] is None:
+        found = with_records(exchange, row)
+        if found.record_ids[0] is not None:
+            return found
+    if may_write and is_gone and row.record_ids[0]:
+        return Batch.of([row.with_all_fields().as_operation(Operation.CREATE)[0]._replace(record_id=None)])
+    exchange.note(row, Status.REJECTED, code=refusal.code)
+    return None
 
 
 def _is_sought(operation: Operation, record_id: str | None) -> bool:

@@ -255,6 +255,8 @@ class DestinationContract:
                 assert len(outcomes) == len(case.rows), known.name
 
     def test_one_bad_row_leaves_the_others_delivered(self, case: DestinationCase) -> None:
+        if case.destination.capabilities(case.object).batch_rows == 1:
+            return
         mixed = [known for known in case.answers if len({told["outcome"] for told in known.outcomes.values()}) > 1]
         assert mixed, "the fixtures need an answer that delivers some rows and rejects others"
 
