@@ -103,7 +103,7 @@ def capabilities_of(object_name: str, records: Capabilities, options: AccountOpt
     if pair_of(object_name):
         return replace(links, batch_rows=1_000, lookup_rows=1_000)
     if list_of(object_name):
-        return replace(links, batch_rows=2_000, lookup_rows=2_000)
+        return replace(links, batch_rows=2_000, lookup_rows=2_000, is_membership=True)
     raise ConfigError(
         f"Destination hubspot has no object {object_name!r}.",
         remedy=f"It has: {', '.join(RECORDS)}, custom objects (p123_name or 2-123), pairs (contacts_to_companies) and"

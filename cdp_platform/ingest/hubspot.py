@@ -26,6 +26,7 @@ SCHEMA: Final = pa.schema(
         pa.field("lapsed_loyalist", pa.bool_()),
         pa.field("created_at", pa.timestamp("us", tz="UTC"), nullable=False),
         pa.field("updated_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("read_at", pa.timestamp("us", tz="UTC")),
     ]
 )
 PROPERTY_COLUMNS: Final = {
@@ -48,6 +49,7 @@ def read_contacts(
     *,
     sleep: Callable[[float], None] = time.sleep,
     spread: Callable[[], float] = random.random,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> pa.Table:
     """Read all contacts that are not archived, one row a contact, in the order of their ids; columns as in SCHEMA.
 
@@ -63,8 +65,10 @@ def read_contacts(
             remedy=f"It has: {', '.join(PROPERTY_COLUMNS)}.",
         )
     contacts = dict[str, dict[str, Json]]()
+    # The time at which the reading began: an edit while it went on may or may not have been seen.
+    read_at = now()
     for answer, records in _read_pages(session, properties, sleep, spread):
-        rows = [_row(record, properties, feedback_day, answer) for record in records]
+        rows = [_row(record, properties, feedback_day, answer) | {"read_at": read_at} for record in records]
         known = len(contacts)
         contacts |= {row["contact_id"]: row for row in rows}
         if rows and len(contacts) == known:

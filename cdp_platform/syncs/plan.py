@@ -23,6 +23,7 @@ from cdp_platform.syncs.ledger import Ledger, follow_key_type, ledger_id, open_l
 from cdp_platform.syncs.moves import follow_merges, with_moves
 from cdp_platform.syncs.operations import count_operations, create_operations, digest_of, planned_rows
 from cdp_platform.syncs.plan_files import drafted, expire, keep
+from cdp_platform.syncs.policies import apply_policies
 from cdp_platform.syncs.records import create_desired, encoded_fields, register_keys
 from cdp_platform.syncs.resend import with_resend
 from cdp_platform.syncs.settle import recover
@@ -154,8 +155,9 @@ def _plan(
     keys: tuple[str, ...],
 ) -> tuple[Plan, str]:
     dialect = engine.warehouse.dialect
-    fields = encoded_fields(session, dialect, spec)
-    create_desired(session, dialect, spec, fields)
+    policies = apply_policies(session, dialect, spec, ledger)
+    fields = encoded_fields(session, dialect, policies.source)
+    create_desired(session, dialect, policies.source, fields)
     faultpoint("plan.reading")
     only = register_keys(session, keys) if keys else "true"
     is_forgetful = isinstance(engine.destination, FindsRecords) and continuity.is_forgetful(engine.journal, ledger)
@@ -163,9 +165,12 @@ def _plan(
     model_rows = row_count(session, dialect.relation(spec.relation))
     consent_rows = consent_row_count(session, dialect, spec)
     verdicts = guards.judge_model(session, spec, ledger, model_rows, is_partial=bool(keys))
-    verdicts += guards.judge_consents(spec, ledger, consent_rows)
+    verdicts += [*guards.judge_consents(spec, ledger, consent_rows), *policies.verdicts]
     verdicts += [*continuity.judge(engine, spec, ledger), *guards.judge_account(session, ledger)]
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
+        # What is taken as delivered is the model's own; what the destination holds instead is an edit from then on.
+        policies, fields = replace(policies, source=spec), encoded_fields(session, dialect, spec)
+        create_desired(session, dialect, spec, fields)
         ledger = take_baseline(session, dialect, spec, ledger, fields)
         create_operations(session, spec, ledger, only, is_forgetful=is_forgetful)
     hold_unresolved(session, ledger)
@@ -191,8 +196,9 @@ def _plan(
         verdicts=tuple(verdicts),
         is_partial=bool(keys),
         has_forgotten=is_forgetful,
+        held_fields=policies.held,
     )
-    return plan, planned_rows(dialect, spec, ledger, fields, operations)
+    return plan, planned_rows(dialect, policies.source, ledger, fields, operations)
 
 
 def ledger_of(engine: Engine, session: Session, spec: SyncSpec, account_id: str) -> Ledger:

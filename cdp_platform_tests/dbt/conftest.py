@@ -11,6 +11,7 @@ import dlt
 import duckdb
 import pyarrow.compute as pc
 import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
@@ -30,7 +31,11 @@ class Warehouse:
     manifest: Manifest
 
     def run(self, *arguments: str) -> dbtRunnerResult:
-        return dbtRunner(manifest=self.manifest).invoke([*arguments, *_folders(self.folder)])
+        try:
+            return dbtRunner(manifest=self.manifest).invoke([*arguments, *_folders(self.folder)])
+        finally:
+            # dbt keeps the database open in its process; what it wrote would not be in the file that is copied.
+            DuckDBConnectionManager.close_all_connections()
 
     def run_facts(self, first: date, last: date) -> dbtRunnerResult:
         """Rebuild the facts of the days from `first` to `last`, both included."""

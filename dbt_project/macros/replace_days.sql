@@ -20,8 +20,14 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- With a unique_key, rows of other days that a new row takes the place of go as well. -#}
 {% macro get_incremental_replace_days_sql(arguments) -%}
-    {{ return(replaced_where(arguments, is_in_invocation_days(config.require('event_time')))) }}
+    {%- set of_days = is_in_invocation_days(config.require('event_time')) -%}
+    {%- set key = config.get('unique_key') -%}
+    {%- if key -%}
+        {%- set of_days = of_days ~ " or " ~ key ~ " in (select " ~ key ~ " from " ~ arguments.temp_relation ~ ")" -%}
+    {%- endif -%}
+    {{ return(replaced_where(arguments, of_days)) }}
 {%- endmacro %}
 
 {#- Snapshots: only the clock's day is replaced, also by no rows. -#}
