@@ -5,12 +5,12 @@ sent is counted by reason. The operations are written once to a file named by th
 verdict goes to the journal. A plan changes nothing at the destination, and asks it nothing where nothing is to be sent.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
 from cdp_platform.connectors.protocol import FindsRecords
-from cdp_platform.domain.plans import Plan
+from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import FirstRun, SyncSpec
 from cdp_platform.errors import GuardTripped
 from cdp_platform.faultpoints import faultpoint
@@ -24,7 +24,7 @@ from cdp_platform.syncs.moves import follow_merges, with_moves
 from cdp_platform.syncs.operations import count_operations, create_operations, digest_of, planned_rows
 from cdp_platform.syncs.plan_files import drafted, expire, keep
 from cdp_platform.syncs.policies import apply_policies
-from cdp_platform.syncs.records import create_desired, encoded_fields, register_keys
+from cdp_platform.syncs.records import Fields, create_desired, encoded_fields, register_keys
 from cdp_platform.syncs.resend import with_resend
 from cdp_platform.syncs.settle import recover
 from cdp_platform.syncs.unknown import hold_unresolved
@@ -156,28 +156,23 @@ def _plan(
 ) -> tuple[Plan, str]:
     dialect = engine.warehouse.dialect
     policies = apply_policies(session, dialect, spec, ledger)
-    fields = encoded_fields(session, dialect, policies.source)
-    create_desired(session, dialect, policies.source, fields)
+    fields = _desired(session, dialect, policies.source)
     faultpoint("plan.reading")
     only = register_keys(session, keys) if keys else "true"
     is_forgetful = isinstance(engine.destination, FindsRecords) and continuity.is_forgetful(engine.journal, ledger)
     create_operations(session, spec, ledger, only, is_forgetful=is_forgetful)
     model_rows = row_count(session, dialect.relation(spec.relation))
     consent_rows = consent_row_count(session, dialect, spec)
-    verdicts = guards.judge_model(session, spec, ledger, model_rows, is_partial=bool(keys))
-    verdicts += [*guards.judge_consents(spec, ledger, consent_rows), *policies.verdicts]
-    verdicts += [*continuity.judge(engine, spec, ledger), *guards.judge_account(session, ledger)]
+    verdicts = [*guards.judge_model(session, spec, ledger, model_rows, is_partial=bool(keys)), *policies.verdicts]
+    verdicts += _judge_surroundings(engine, session, spec, ledger, consent_rows)
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
-        # What is taken as delivered is the model's own; what the destination holds instead is an edit from then on.
-        policies, fields = replace(policies, source=spec), encoded_fields(session, dialect, spec)
-        create_desired(session, dialect, spec, fields)
+        policies, fields = replace(policies, source=spec), _desired(session, dialect, spec)
         ledger = take_baseline(session, dialect, spec, ledger, fields)
         create_operations(session, spec, ledger, only, is_forgetful=is_forgetful)
     hold_unresolved(session, ledger)
     operations, skipped = count_operations(session)
-    ledger_rows = row_count(session, ledger.diff_table)
-    verdicts += guards.judge_operations(spec, ledger_rows, operations, needs_approval=spec.needs_approval)
-    planned = sum(operations.values()) + sum(skipped.values()) - operations.get("remove", 0) - skipped.get("merged", 0)
+    known = row_count(session, ledger.diff_table)
+    verdicts += guards.judge_operations(spec, known, operations, needs_approval=spec.needs_approval)
     plan = Plan(
         digest=digest_of(session, spec, ledger),
         sync=spec.name,
@@ -190,7 +185,7 @@ def _plan(
         run_id=run_id,
         model_rows=model_rows,
         consent_rows=consent_rows,
-        unchanged=0 if keys else model_rows - planned,
+        unchanged=0 if keys else _unchanged(model_rows, operations, skipped),
         operations=operations,
         skipped=skipped,
         verdicts=tuple(verdicts),
@@ -199,6 +194,27 @@ def _plan(
         held_fields=policies.held,
     )
     return plan, planned_rows(dialect, policies.source, ledger, fields, operations)
+
+
+def _desired(session: Session, dialect: Dialect, source: SyncSpec) -> Fields:
+    """Define the desired records, and say how their fields are encoded."""
+    fields = encoded_fields(session, dialect, source)
+    create_desired(session, dialect, source, fields)
+    return fields
+
+
+def _judge_surroundings(
+    engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, consent_rows: int
+) -> list[Verdict]:
+    """Judge what is neither model nor operations: consents, the books, the account."""
+    books = [*continuity.judge(engine, spec, ledger), *guards.judge_account(session, ledger)]
+    return [*guards.judge_consents(spec, ledger, consent_rows), *books]
+
+
+def _unchanged(model_rows: int, operations: Mapping[str, int], skipped: Mapping[str, int]) -> int:
+    """Rows of the model that are neither sent nor left out; removals are of rows that it does not have."""
+    planned = sum(operations.values()) + sum(skipped.values())
+    return model_rows - planned + operations.get("remove", 0) + skipped.get("merged", 0)
 
 
 def ledger_of(engine: Engine, session: Session, spec: SyncSpec, account_id: str) -> Ledger:

@@ -15,7 +15,7 @@ from cdp_platform.domain.plans import Verdict
 from cdp_platform.domain.syncs import FieldKind, FieldMapping, FieldPolicy, ReadBack, SyncSpec
 from cdp_platform.errors import ConfigError
 from cdp_platform.syncs.ledger import Ledger
-from cdp_platform.syncs.records import encoded_fields, type_of
+from cdp_platform.syncs.records import Fields, encoded_fields, type_of
 from cdp_platform.warehouse.base import Dialect, Session
 from cdp_platform.warehouse.literals import literal
 
@@ -28,7 +28,10 @@ class Policies:
     """What a plan has to do with the policies of its sync."""
 
     source: SyncSpec
-    """The sync as it reads its model: fields that are held back have the value that was delivered last."""
+    """The sync as it reads its model: fields that are held back have the value that was delivered last.
+
+    A baseline reads the model itself: what the destination holds instead of it is an edit from then on.
+    """
     held: Mapping[str, int] = field(default_factory=dict)
     """Rows in which a field was held back although the model has another value, by field."""
     verdicts: Sequence[Verdict] = ()
@@ -119,25 +122,8 @@ def _create_policied_model(
 ) -> None:
     """Fill the table. Grain: a row of the source model, with `<field> is held` (boolean) and `<field> kept` (the value
     to compare with) for each field that has a policy."""
-    columns, there_columns = session.columns(spec.relation), session.columns(read_back.relation)
     fields = encoded_fields(session, dialect, spec)
-    held, kept = [], []
-    for entry in entries:
-        field_type = type_of(spec, entry, columns, dialect)
-        there_column = read_back.column_of(entry.field)
-        there = dialect.exact(f"there.{dialect.quote(there_column)}", there_columns[there_column], field_type)
-        if field_type.kind is FieldKind.TEXT:
-            there = f"nullif(trim({there}), '')"
-        told = dialect.json_text("sent.payload", entry.field)
-        sent = dialect.exact(told, "VARCHAR", field_type)
-        ours = fields.exact[entry.field]
-        condition = f"coalesce({_condition(entry.policy, there, sent, ours)}, false)"
-        held.append(f"{condition} and {ours} is distinct from {there} as {dialect.quote(_held(entry))}")
-        own = f"model.{dialect.quote(entry.column)}"
-        kept.append(
-            f"case when {condition} then try_cast({told} as {columns[entry.column]}) else {own} end"
-            f" as {dialect.quote(_kept(entry))}"
-        )
+    added = _added_columns(session, dialect, spec, read_back, fields, entries)
     key, moment = dialect.quote(read_back.key), f"cast({dialect.quote(read_back.read_at)} as timestamptz)"
     session.execute(
         f"""create or replace temporary table policied_model as
@@ -160,11 +146,41 @@ def _create_policied_model(
             join {ledger.diff_table} as known on cast(known."key" as varchar) = rows.primary_key
                 and known.fingerprint is not null
         )
-        select model.*, {", ".join([*held, *kept])}
+        select model.*, {", ".join(added)}
         from {dialect.relation(spec.relation)} as model
         left join seen as there on cast(there.{key} as varchar) = {fields.match_value}
         left join sent on sent.primary_key = cast(model.{dialect.quote(spec.primary_key)} as varchar)"""
     )
+
+
+def _added_columns(
+    session: Session,
+    dialect: Dialect,
+    spec: SyncSpec,
+    read_back: ReadBack,
+    fields: Fields,
+    entries: Sequence[FieldMapping],
+) -> list[str]:
+    """SQL of the columns that the table has beside the model's, over the aliases `model`, `there` and `sent`."""
+    columns, there_columns = session.columns(spec.relation), session.columns(read_back.relation)
+    held, kept = [], []
+    for entry in entries:
+        field_type = type_of(spec, entry, columns, dialect)
+        there_column = read_back.column_of(entry.field)
+        there = dialect.exact(f"there.{dialect.quote(there_column)}", there_columns[there_column], field_type)
+        if field_type.kind is FieldKind.TEXT:
+            there = f"nullif(trim({there}), '')"
+        told = dialect.json_text("sent.payload", entry.field)
+        sent = dialect.exact(told, "VARCHAR", field_type)
+        ours = fields.exact[entry.field]
+        condition = f"coalesce({_condition(entry.policy, there, sent, ours)}, false)"
+        held.append(f"{condition} and {ours} is distinct from {there} as {dialect.quote(_held(entry))}")
+        own = f"model.{dialect.quote(entry.column)}"
+        kept.append(
+            f"case when {condition} then try_cast({told} as {columns[entry.column]}) else {own} end"
+            f" as {dialect.quote(_kept(entry))}"
+        )
+    return [*held, *kept]
 
 
 def _condition(policy: FieldPolicy, there: str, sent: str, ours: str) -> str:

@@ -140,6 +140,10 @@ def _condition(module: str, query: Mapping[str, str]) -> tuple[str, list[Any]]:
     if since := query.get("last_modified_time"):
         where.append("modified_at >= ?")
         values.append(since)
+    for name, sign in (("date_start", ">="), ("date_end", "<=")):
+        if module == "salesorders" and query.get(name):
+            where.append(f"json_extract(document, '$.date') {sign} ?")
+            values.append(query[name])
     return " and ".join(where), values
 
 
