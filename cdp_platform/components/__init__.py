@@ -9,23 +9,27 @@ from typing import Any
 _MODULES = {
     "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
+    "ConsentPolicyComponent": "consent_policy",
     "FacesComponent": "faces",
     "FeedbackComponent": "feedback",
     "LoopComponent": "loop",
     "ModelsComponent": "models",
     "SourceComponent": "source",
     "SyncComponent": "sync",
+    "TraitsComponent": "traits",
 }
 
 __all__ = [
     "AlertsComponent",
     "AudienceComponent",
+    "ConsentPolicyComponent",
     "FacesComponent",
     "FeedbackComponent",
     "LoopComponent",
     "ModelsComponent",
     "SourceComponent",
     "SyncComponent",
+    "TraitsComponent",
 ]
 
 

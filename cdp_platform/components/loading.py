@@ -18,10 +18,13 @@ from dagster.components.core.defs_module import ComponentPath
 from cdp_platform.audiences.catalogue import Catalogue
 from cdp_platform.audiences.definition import Definition
 from cdp_platform.components.audience import AudienceComponent, refuse_wrong_names
+from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.definition_file import DefinitionFile
 from cdp_platform.components.resources import PLATFORM, executor_of
 from cdp_platform.components.sync import SyncComponent
+from cdp_platform.components.traits import TraitsComponent, extended
 from cdp_platform.domain.nearest import nearest_of
+from cdp_platform.domain.permission import ConsentPolicy
 from cdp_platform.domain.syncs import Removal, SyncSpec
 from cdp_platform.errors import ConfigError
 
@@ -37,12 +40,13 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
     warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
     warnings.filterwarnings("ignore", message="Asset job .* materializes assets with varying BackfillPolicies")
     files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
+    policy = read_policy(folder)
     components = [(file, _component(file, project_root)) for file in files]
-    _audiences(components, project_root)
-    built = [(file, _build(file, component, project_root)) for file, component in components]
+    _audiences(components, project_root, policy)
+    built = [(file, _build(file, component, project_root, folder)) for file, component in components]
     _refuse_duplicates(built)
     _refuse_unknown_models(built)
-    _refuse_overlaps(_specs(components, project_root))
+    _refuse_overlaps(_specs(components, project_root, policy))
     shared = dg.Definitions(resources={"platform": PLATFORM}, executor=executor_of())
     return dg.Definitions.merge(*(definitions for _, definitions in built), shared)
 
@@ -52,7 +56,7 @@ def load_syncs(folder: Path, project_root: Path) -> dict[str, SyncSpec]:
 
     Raises ConfigError for the first file that cannot work.
     """
-    specs = _specs(_ours(folder, project_root), project_root)
+    specs = _specs(_ours(folder, project_root), project_root, read_policy(folder))
     _refuse_overlaps(specs)
     return {spec.name: spec for spec in specs}
 
@@ -62,7 +66,7 @@ def load_audiences(folder: Path, project_root: Path) -> dict[str, tuple[Definiti
 
     Raises ConfigError for the first file that cannot work.
     """
-    return _audiences(_ours(folder, project_root), project_root)
+    return _audiences(_ours(folder, project_root), project_root, read_policy(folder))
 
 
 def _ours(folder: Path, project_root: Path) -> list[tuple[DefinitionFile, dg.Component]]:
@@ -88,9 +92,9 @@ def _component(file: DefinitionFile, project_root: Path) -> dg.Component:
         raise file.placed(error) from error
 
 
-def _build(file: DefinitionFile, component: dg.Component, project_root: Path) -> dg.Definitions:
+def _build(file: DefinitionFile, component: dg.Component, project_root: Path, folder: Path) -> dg.Definitions:
     try:
-        return component.build_defs(_context(file, project_root))
+        return component.build_defs(replace(_context(file, project_root), defs_module_path=folder))
     except ConfigError as error:
         raise file.placed(error) from error
 
@@ -101,12 +105,14 @@ def _context(file: DefinitionFile, project_root: Path) -> dg.ComponentLoadContex
     return replace(context, project_root=project_root)
 
 
-def _specs(components: list[tuple[DefinitionFile, dg.Component]], project_root: Path) -> list[SyncSpec]:
+def _specs(
+    components: list[tuple[DefinitionFile, dg.Component]], project_root: Path, policy: ConsentPolicy
+) -> list[SyncSpec]:
     specs = []
     for file, component in components:
         if isinstance(component, SyncComponent):
             try:
-                spec = component.spec(project_root)
+                spec = component.spec(project_root, policy)
             except ConfigError as error:
                 raise file.placed(error) from error
             specs.append(replace(spec, declared_in=f"{file.path}:1"))
@@ -114,13 +120,16 @@ def _specs(components: list[tuple[DefinitionFile, dg.Component]], project_root: 
 
 
 def _audiences(
-    components: list[tuple[DefinitionFile, dg.Component]], project_root: Path
+    components: list[tuple[DefinitionFile, dg.Component]], project_root: Path, policy: ConsentPolicy
 ) -> dict[str, tuple[Definition, Catalogue]]:
     declared, files = {}, {}
+    _refuse_wrong_traits(components, project_root)
+    traits = [component for _, component in components if isinstance(component, TraitsComponent)]
     for file, component in components:
         if isinstance(component, AudienceComponent):
+            component.stands_beside(traits)
             try:
-                declared[component.name] = component.declared(project_root)
+                declared[component.name] = component.declared(project_root, policy)
             except ConfigError as error:
                 raise file.placed(error) from error
             files[component.name] = file
@@ -129,6 +138,18 @@ def _audiences(
     except ConfigError as error:
         raise files[error.place].placed_at(error, error.field) from error
     return declared
+
+
+def _refuse_wrong_traits(components: list[tuple[DefinitionFile, dg.Component]], project_root: Path) -> None:
+    """A computed trait needs a name that neither a model's trait nor another computed one has."""
+    catalogues: dict[str, Catalogue] = {}
+    for file, component in components:
+        if isinstance(component, TraitsComponent):
+            try:
+                known = catalogues.get(component.project) or component.catalogue(project_root)
+                catalogues[component.project] = extended(known, [component])
+            except ConfigError as error:
+                raise file.placed(error) from error
 
 
 def _refuse_overlaps(specs: list[SyncSpec]) -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from cdp_platform.components.days import Days, days_of, each_day
+from cdp_platform.components.person_keys import without_forgotten_rows
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.components.source_tables import SourceTableDefinition, declared_reader
 from cdp_platform.domain.nearest import nearest_of
@@ -139,24 +140,26 @@ def _load(
     reading = read(platform, days)
     for bad in reading.bad_rows:
         context.log.warning(f"Left out of raw/{source}/{table.name}: {bad}")
+    rows, forgotten = without_forgotten_rows(platform, f"raw_{source}.{table.name}", reading.rows)
     replaced = (table.day_column, *days) if table.day_column and days else None
     with platform.warehouse.exclusive(f"loading raw/{source}/{table.name}"):
         result = load_table(
-            reading.rows,
+            rows,
             name=table.name,
             dataset=f"raw_{source}",
             destination=platform.dlt_destination(),
             pipelines_dir=platform.home.dlt,
             replaced_days=replaced,
         )
-    bad_rows = {"unreadable_rows": reading.bad_count} if reading.bad_count else {}
+    left_out = {"unreadable_rows": reading.bad_count, "forgotten_rows": forgotten}
+    left_out = {name: count for name, count in left_out.items() if count}
     if replaced is None or days is None:
-        return dg.MaterializeResult(metadata={"dagster/row_count": result.row_count, **bad_rows})
-    counts = Counter(reading.rows[replaced[0]].to_pylist())
+        return dg.MaterializeResult(metadata={"dagster/row_count": result.row_count, **left_out})
+    counts = Counter(rows[replaced[0]].to_pylist())
     for day in each_day(*days):
         metadata = {"dagster/partition_row_count": counts[day]}
         context.add_asset_metadata(metadata, asset_key=context.asset_key, partition_key=day.isoformat())
-    return dg.MaterializeResult(metadata=bad_rows)
+    return dg.MaterializeResult(metadata=left_out)
 
 
 def _column_schema(schema: pa.Schema) -> dg.TableSchema:

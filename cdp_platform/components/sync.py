@@ -14,6 +14,7 @@ from pydantic import Field
 
 from cdp_platform.components import sync_metadata as shown
 from cdp_platform.components.clock import read_clock
+from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.dbt_manifest import Node, key_of
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.destination import DestinationAccount
@@ -22,6 +23,7 @@ from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.components.sync_definition import ConsentRule, MappingEntry, SyncLimits, make_spec
 from cdp_platform.connectors.http import open_session
 from cdp_platform.connectors.registry import destination_of
+from cdp_platform.domain.permission import ConsentPolicy
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
@@ -77,18 +79,20 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the plan and the destination asset; raise ConfigError for a sync that cannot work."""
-        spec = self.spec(context.project_root)
+        spec = self.spec(context.project_root, read_policy(context.defs_module_path))
         keys = {node["name"]: key_of(node) for node in self._models(context.project_root)}
         upstream = [keys[self.source_model]]
         if self.consent and spec.consent:
             upstream.append(keys[self.consent.consents_model])
         if self.read_back:
             upstream.append(self.read_back.upstream(keys))
+        if self.consent and spec.consent and spec.consent.suppressions:
+            upstream.append(keys[self.consent.suppressions_model])
         return dg.Definitions(
             assets=[self._plan(spec, upstream), self._send(spec, upstream[0])], resources={"platform": PLATFORM}
         )
 
-    def spec(self, project_root: Path) -> SyncSpec:
+    def spec(self, project_root: Path, policy: ConsentPolicy) -> SyncSpec:
         """Make the engine's spec; raise ConfigError for a sync that cannot work."""
         relations = {node["name"]: f"{node['schema']}.{node['alias']}" for node in self._models(project_root)}
         return make_spec(
@@ -105,6 +109,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             approval=self.approval,
             removal=self.removal,
             first_run=self.first_run,
+            policy=policy,
             key_moves=self.key_moves,
             read_back=self.read_back,
         )
@@ -144,7 +149,8 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             journal = Journal(platform.home)
             judged = _judged(key, made, waiting_approval(journal, spec.name, made.digest))
             yield dg.MaterializeResult(
-                metadata=shown.plan_metadata(made, changes, pause_of(journal, spec.name, spec.connection.name)),
+                metadata=shown.plan_metadata(made, changes, pause_of(journal, spec.name, spec.connection.name))
+                | shown.consent_metadata(spec),
                 check_results=[judged.get(guard) or _not_asked(key, guard) for guard in guards],
             )
 

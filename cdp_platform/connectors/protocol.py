@@ -306,10 +306,14 @@ class JudgesRows(Protocol):
 class ClearsIdentifiers(Protocol):
     """A destination of memberships that keeps the identifiers that a changed row no longer has."""
 
-    def clear(self, session: Session, object_name: str, match_field: str, rows: Batch) -> None:
-        """Remove, before the rows are sent, what they were last delivered with and no longer have.
+    def stale(self, object_name: str, match_field: str, rows: Batch) -> Batch:
+        """Choose the rows that were last delivered with something that they no longer have."""
+        ...
 
-        Nothing of this is told row by row: where it fails it raises as a request does, and the rows are not sent.
+    def encode_clearing(self, object_name: str, match_field: str, rows: Batch) -> Request:
+        """Turn such rows into one request that removes it, and nothing else; `read` and `poll` understand its answer.
+
+        The rows themselves are sent when that was acknowledged to its end, for else it could remove them again.
         """
         ...
 
@@ -329,6 +333,15 @@ class FindsRecords(Protocol):
         self, session: Session, object_name: str, match_field: str, match_values: Sequence[str]
     ) -> Mapping[str, str]:
         """Look up record ids by match value, at most `batch_rows` at once; what does not exist is left out."""
+        ...
+
+
+@runtime_checkable
+class ErasesRecords(Protocol):
+    """A destination that can erase a record for good, with what hangs on it, where removing only archives."""
+
+    def erase(self, object_name: str, record_id: str) -> Request:
+        """Turn the erasure of one record, archived or not, into a request; any 2xx is its acknowledgement."""
         ...
 
 

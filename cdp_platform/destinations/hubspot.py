@@ -11,7 +11,8 @@ crm-contacts-v3/batch/post-crm-v3-objects-contacts-batch-upsert and -update, err
 - Values travel as text; an empty text clears a property; properties left out keep their value.
 - Each input carries an objectWriteTraceId, which HubSpot repeats in results and errors: a 207 is read row by row.
 - Objects: hubspot_objects.py; what links records: hubspot_links.py.
-- Removing means archiving (restorable for 90 days) or clearing the mapped properties; records are never deleted.
+- Removing means archiving (restorable for 90 days) or clearing the mapped properties. Only an erasure deletes contacts
+  (gdpr-delete, by id: for good, with what hangs on them; scope crm.objects.contacts.write).
 - Cannot: match by `email` (no partial upsert there), say whether an e-mail can be delivered to. All fields of an error
   are optional, so a reason may stay `refused`.
 """
@@ -141,6 +142,13 @@ class HubSpot:
         if set(match_values) - ids.keys() - missing:
             raise broken(answer, "neither finds every record nor says that it is missing")
         return ids
+
+    def erase(self, object_name: str, record_id: str) -> Request:
+        if pair := pair_of(object_name):
+            return links.separate(pair, record_id)
+        if list_id := list_of(object_name):
+            return Request(method="PUT", path=f"/crm/v3/lists/{list_id}/memberships/remove", body=[record_id])
+        return Request(method="POST", path=f"/crm/v3/objects/{object_name}/gdpr-delete", body={"objectId": record_id})
 
     def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome] | AllDelivered:
         if answer.status == 204 and rows[0].operation is Operation.REMOVE:

@@ -88,6 +88,13 @@ def encode_pairs(pair: Pair, rows: Sequence[OutgoingRow]) -> Request:
     return Request(method="POST", path=f"{_pair_path(pair)}/batch/{verb}", body={"inputs": inputs})
 
 
+def separate(pair: Pair, record_id: str) -> Request:
+    """Turn the record id of a pair into the request that takes away every association of it."""
+    one, _, other = record_id.partition(":")
+    inputs = [{"from": {"id": one}, "to": [{"id": other}]}]
+    return Request(method="POST", path=f"{_pair_path(pair)}/batch/archive", body={"inputs": inputs})
+
+
 def encode_members(list_id: str, rows: Sequence[OutgoingRow]) -> Request:
     """Turn rows into one request that adds and removes members; who withdrew is removed."""
     body = {

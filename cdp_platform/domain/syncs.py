@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from cdp_platform.domain.permission import ConsentRule
+
 NO_PURPOSE = "none"
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
 
@@ -154,6 +156,10 @@ class Consent:
     """The source model's column that holds the identifier; compared in lower case, without blanks around it."""
     relation: str
     """The consents table in the warehouse, as `schema.table`."""
+    suppressions: str | None = None
+    """The table of those who must never be contacted, as `schema.table`; None only where the YAML says so."""
+    rule: ConsentRule = ConsentRule.OPT_IN
+    """What the market asks for on this channel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +190,7 @@ class Limits:
     removed_rows: int = 100
     """A plan that removes no more rows than this passes whatever the share."""
     shrunk_share: float = 0.5
-    """The model, or the consents table, may lose at most this share of its rows against the last good run."""
+    """The model, the consents or the suppressions may lose at most this share of rows against the last good run."""
     rejected_share: float = 0.05
     """More rejected rows than this fail the run's check; fewer warn."""
 

@@ -5,10 +5,8 @@ What becomes of rows whose outcome nobody knows is the plan's rule: they are sen
 """
 
 import itertools
-import random
 import threading
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cdp_platform.connectors.protocol import Batch, Capabilities, Job, Session
@@ -38,8 +36,9 @@ from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
 from cdp_platform.syncs.lookup import looked_up
 from cdp_platform.syncs.notes import RequestNote, RowNote, Status
-from cdp_platform.syncs.prefetch import after_refusal, with_records
+from cdp_platform.syncs.prefetch import after_refusal, requests_of
 from cdp_platform.syncs.preparation import clear_identifiers, unfit_rows
+from cdp_platform.syncs.timing import Timing as Timing
 
 MAX_ATTEMPTS = 5
 MAX_WAITING_SECONDS = 900.0
@@ -48,16 +47,6 @@ BACKOFF_SECONDS = 0.5
 MAX_DOUBTS_IN_A_ROW = 3
 """So many requests whose rows became unknown, one after the other, end the run: the rest is not put at risk."""
 _TOO_LARGE = 413
-
-
-@dataclass(frozen=True, kw_only=True)
-class Timing:
-    """Clocks, sleep and chance, so that tests need not wait. Seconds; `wall` is POSIX time, `jitter` is 0 to 1."""
-
-    clock: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    sleep: Callable[[float], None] = time.sleep
-    jitter: Callable[[], float] = random.random
 
 
 @dataclass(kw_only=True)
@@ -76,6 +65,8 @@ class Exchange:
     """None where the object honours no idempotency keys."""
     before_poll: Callable[[], None] = lambda: None
     """Called before each question for a job; what it raises ends the run, and the next one asks on."""
+    left_out: Callable[[Batch], Sequence[tuple[str, Batch]]] = lambda rows: ()
+    """Asked before each request: the rows that may not be sent any more, with the reason."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the run is to end: requests under way are finished, no other is begun."""
     batches: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -96,9 +87,7 @@ class Exchange:
 
         Raises ConnectionFailed or DestinationError when the destination ends the run; what is known is in the journal.
         """
-        rows = with_records(self, rows)
-        step = min(self.rows_at_most or len(rows) or 1, self.capabilities.batch_rows)
-        waiting = [rows[start : start + step] for start in range(0, len(rows), step)]
+        waiting = requests_of(self, rows)
         while waiting and not self.stopping.is_set():
             part = waiting.pop(0)
             try:
@@ -168,19 +157,8 @@ class Exchange:
         Raises Refused where none of them was processed, JobFailed where nobody knows and they may be sent again, other
         CdpErrors where the run ends while the job goes on.
         """
-        watch = JobWatch(
-            destination=self.engine.destination,
-            session=self.session,
-            object_name=self.spec.object,
-            longest_seconds=self.capabilities.job_seconds,
-            wall=self.timing.wall,
-            sleep=self.timing.sleep,
-            lease=self.lease,
-            stopping=self.stopping,
-            before_poll=self.before_poll,
-        )
         try:
-            told = watch.outcomes(rows, job, submitted_at=submitted_at)
+            told = self._watch().outcomes(rows, job, submitted_at=submitted_at)
             faultpoint("job.answered")
         except Refused as refusal:
             left = Status.UNANSWERED if is_uncertain or refusal.is_partial else Status.NOT_SENT
@@ -212,6 +190,22 @@ class Exchange:
             self.note(unmet, Status.SKIPPED, code="withdrawn")
         return rows
 
+    def _watch(self) -> JobWatch:
+        return JobWatch(
+            destination=self.engine.destination,
+            session=self.session,
+            object_name=self.spec.object,
+            longest_seconds=self.capabilities.job_seconds,
+            wall=self.timing.wall,
+            sleep=self.timing.sleep,
+            lease=self.lease,
+            stopping=self.stopping,
+            before_poll=self.before_poll,
+        )
+
+    def _outcomes(self, rows: Batch, job: Job) -> Mapping[int, RowOutcome]:
+        return self._watch().outcomes(rows, job, submitted_at=self.timing.wall())
+
     def as_sent(self, rows: Batch) -> Batch:
         """The rows as a request carries them: with every field where the object wants that, cleared by an update."""
         if not self.capabilities.writes_changed_fields_only:
@@ -225,14 +219,16 @@ class Exchange:
             return
         if not (rows := self._fit(rows)):
             return
-        request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
         attempts = self._begin(rows, batch)
         while not self._is_lost(rows, attempts):
             self.lease.renew_if_due()
+            if not (rows := self._permitted(rows, attempts)):
+                return
+            request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
             self.note(rows, Status.INTENT, batch=batch, attempt=attempts.number)
             faultpoint("intent.committed")
             try:
-                clear_identifiers(self.engine.destination, self.session, self.spec, rows)
+                clear_identifiers(self.engine.destination, self.session, self.spec, rows, self._outcomes)
                 answer = self.session.send(request)
                 reading = self.engine.destination.read(rows, answer)
                 told = {} if isinstance(reading, Job) else complete(rows, reading)
@@ -248,6 +244,15 @@ class Exchange:
                 self._answered(rows, told, batch=batch, attempt=attempts.number, request_id=answer.request_id)
                 return
             self.timing.sleep(pause)
+
+    def _permitted(self, rows: Batch, attempts: Attempts) -> Batch:
+        """Leave out whose permission has gone; what may have arrived stays in doubt, and the next plan tells of it."""
+        for code, gone in self.left_out(rows):
+            if not attempts.is_uncertain:
+                self.note(gone, Status.SKIPPED, batch=attempts.batch, attempt=attempts.number, code=code)
+            kept = set(rows.ordinals).difference(gone.ordinals)
+            rows = Batch.of(row for row in rows if row.ordinal in kept)
+        return rows
 
     def _answered(
         self,
@@ -269,11 +274,10 @@ class Exchange:
 
     def _fit(self, rows: Batch) -> Batch:
         """Leave out the rows of which the destination knows already that it would refuse them."""
-        if not (unfit := unfit_rows(self.engine.destination, self.spec, rows)):
-            return rows
-        refused = Batch.of(row for row in rows if row.ordinal in unfit)
-        self.note(refused, Status.REJECTED, outcomes=unfit)
-        return Batch.of(row for row in rows if row.ordinal not in unfit)
+        if unfit := unfit_rows(self.engine.destination, self.spec, rows):
+            self.note(Batch.of(row for row in rows if row.ordinal in unfit), Status.REJECTED, outcomes=unfit)
+            rows = Batch.of(row for row in rows if row.ordinal not in unfit)
+        return rows
 
     def _keyed(self, rows: Batch, batch: int) -> Batch:
         """Give the rows their idempotency keys; those whose key was forgotten since they were planned are unknown."""

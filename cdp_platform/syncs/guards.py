@@ -3,13 +3,24 @@
 from collections.abc import Mapping, Sequence
 
 from cdp_platform.connectors.protocol import DestinationField
+from cdp_platform.domain.permission import ConsentRule
 from cdp_platform.domain.plans import Verdict
-from cdp_platform.domain.syncs import Mode, Removal, SyncSpec
+from cdp_platform.domain.syncs import FieldKind, FieldType, Mode, Removal, SyncSpec
 from cdp_platform.syncs.account import NOT_ASKED
 from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.syncs.moves import leaves_leftovers
+from cdp_platform.syncs.permissions import floors
 from cdp_platform.warehouse.base import Session
 from cdp_platform.warehouse.literals import literal
+
+_TAKEN: Mapping[FieldKind | None, frozenset[FieldKind]] = {
+    FieldKind.INTEGER: frozenset({FieldKind.INTEGER}),
+    FieldKind.DECIMAL: frozenset({FieldKind.DECIMAL, FieldKind.INTEGER}),
+    FieldKind.BOOLEAN: frozenset({FieldKind.BOOLEAN}),
+    FieldKind.DATE: frozenset({FieldKind.DATE}),
+    FieldKind.TIMESTAMP: frozenset({FieldKind.TIMESTAMP, FieldKind.DATE}),
+}
+"""By the type of a destination's field: the declared types that it takes, besides text."""
 
 
 def judge_model(
@@ -66,7 +77,7 @@ def _keys(session: Session, spec: SyncSpec, ledger: Ledger, model_rows: int) -> 
             count(*) filter (where not is_in_ledger) as new_rows,
             count(distinct "key") filter (where not is_in_ledger) as new_keys,
             count(*) filter (where not is_in_ledger and "key" is null) as null_keys,
-            count(*) filter (where operation = 'remove') as gone,
+            count(*) filter (where operation = 'remove' and permission is null) as gone,
             (select count(*) from {ledger.diff_table}) as ledger_rows
         from operations"""
     )
@@ -101,18 +112,28 @@ def _match_keys(session: Session, spec: SyncSpec, ledger: Ledger) -> tuple[int, 
     return found["blank"], found["doubled"] + still_there
 
 
-def judge_consents(spec: SyncSpec, ledger: Ledger, consent_rows: int) -> list[Verdict]:
-    """Judge the consents table: a table that is empty or has shrunk is no proof that nobody minds, or that all do."""
+def judge_consents(spec: SyncSpec, ledger: Ledger, consent_rows: int, suppression_rows: int) -> list[Verdict]:
+    """Judge consents and suppressions: a table that is empty or has shrunk is no proof that nobody minds, or all do.
+
+    Where everybody may be contacted who did not say no, there may be no answer yet.
+    """
     if spec.consent is None:
         return []
-    floor = ledger.consent_rows * (1 - spec.limits.shrunk_share)
-    return [
-        Verdict(
-            code="consent_present",
-            passed=consent_rows > 0 and consent_rows >= floor,
-            parameters={"purpose": spec.consent.purpose, "rows": consent_rows, "before": ledger.consent_rows},
-        )
-    ]
+    consents, suppressions = floors(spec, ledger)
+    may_be_empty = spec.consent.rule is ConsentRule.OPT_OUT
+    present = Verdict(
+        code="consent_present",
+        passed=(consent_rows > 0 or may_be_empty) and consent_rows >= consents,
+        parameters={"purpose": spec.consent.purpose, "rows": consent_rows, "before": ledger.consent_rows},
+    )
+    if spec.consent.suppressions is None:
+        return [present]
+    listed = Verdict(
+        code="suppressions_present",
+        passed=suppression_rows >= suppressions,
+        parameters={"channel": spec.consent.channel, "rows": suppression_rows, "before": ledger.suppression_rows},
+    )
+    return [present, listed]
 
 
 def judge_account(session: Session, ledger: Ledger) -> list[Verdict]:
@@ -140,15 +161,16 @@ def may_remove(spec: SyncSpec) -> bool:
 
 
 def judge_operations(
-    spec: SyncSpec, ledger_rows: int, operations: Mapping[str, int], *, needs_approval: bool
+    spec: SyncSpec, ledger_rows: int, operations: Mapping[str, int], *, removed: int, needs_approval: bool = False
 ) -> list[Verdict]:
     """Judge how much would be removed of what the ledger holds (G6), and ask for a person's word where needed.
 
     What merges have left counts like what left the model: a rule that merges strangers is stopped by the same brake.
+    `removed` is what it holds; what goes by somebody's own word passes it (G13). `needs_approval`: also where the sync
+    does not ask for it.
     """
     verdicts = []
     if may_remove(spec):
-        removed = operations.get("remove", 0)
         limit = max(spec.limits.removed_rows, int(ledger_rows * spec.limits.removed_share))
         verdicts.append(
             Verdict(
@@ -157,9 +179,16 @@ def judge_operations(
                 parameters={"rows": removed, "before": ledger_rows, "limit": limit, "object": spec.object},
             )
         )
-    if needs_approval and operations:
+    if (needs_approval or spec.needs_approval) and operations:
         verdicts.append(Verdict(code="approved", passed=False, parameters={"rows": sum(operations.values())}))
     return verdicts
+
+
+def _takes(field: DestinationField | None, declared: FieldType | None) -> bool:
+    """Whether a field may take values of a declared type: text may say anything, so only the others are judged."""
+    if field is None or declared is None or declared.kind is FieldKind.TEXT:
+        return True
+    return field.kind not in _TAKEN or declared.kind in _TAKEN[field.kind]
 
 
 def judge_mapping(spec: SyncSpec, fields: Sequence[DestinationField]) -> list[Verdict]:
@@ -171,7 +200,8 @@ def judge_mapping(spec: SyncSpec, fields: Sequence[DestinationField]) -> list[Ve
     ]
     key = declared.get(spec.match_key.field)
     not_unique = [spec.match_key.field] if key is not None and not key.is_unique else []
-    wrong = [*unknown, *read_only, *not_unique]
+    other_type = [entry.field for entry in spec.mapping if not _takes(declared.get(entry.field), entry.type)]
+    wrong = [*unknown, *read_only, *not_unique, *other_type]
     return [
         Verdict(
             code="mapping_fits",

@@ -5,7 +5,7 @@ sent is counted by reason. The operations are written once to a file named by th
 verdict goes to the journal. A plan changes nothing at the destination, and asks it nothing where nothing is to be sent.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -15,15 +15,22 @@ from cdp_platform.domain.syncs import FirstRun, SyncSpec
 from cdp_platform.errors import GuardTripped
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import continuity, controls, guards
-from cdp_platform.syncs.account import NOT_ASKED, Engine, connection_id, identity, is_at_most_once, session_to
+from cdp_platform.syncs.account import NOT_ASKED, Engine, connection_id, identity, is_at_most_once, kind_of, session_to
 from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, follow_key_type, ledger_id, open_ledger
 from cdp_platform.syncs.moves import follow_merges, with_moves
-from cdp_platform.syncs.operations import count_operations, create_operations, digest_of, planned_rows
+from cdp_platform.syncs.operations import (
+    count_operations,
+    count_removals,
+    create_operations,
+    digest_of,
+    planned_rows,
+)
+from cdp_platform.syncs.permissions import count_statements
 from cdp_platform.syncs.plan_files import drafted, expire, keep
-from cdp_platform.syncs.policies import apply_policies
+from cdp_platform.syncs.policies import Policies, apply_policies
 from cdp_platform.syncs.records import Fields, create_desired, encoded_fields, register_keys
 from cdp_platform.syncs.resend import with_resend
 from cdp_platform.syncs.settle import recover
@@ -155,24 +162,23 @@ def _plan(
     keys: tuple[str, ...],
 ) -> tuple[Plan, str]:
     dialect = engine.warehouse.dialect
-    policies = apply_policies(session, dialect, spec, ledger)
-    fields = _desired(session, dialect, policies.source)
+    policies, fields = _policied(session, dialect, spec, ledger)
     faultpoint("plan.reading")
     only = register_keys(session, keys) if keys else "true"
     is_forgetful = isinstance(engine.destination, FindsRecords) and continuity.is_forgetful(engine.journal, ledger)
-    create_operations(session, spec, ledger, only, is_forgetful=is_forgetful)
+    create_operations(session, spec, ledger, only, kind=kind_of(engine, spec), is_forgetful=is_forgetful)
     model_rows = row_count(session, dialect.relation(spec.relation))
-    consent_rows = consent_row_count(session, dialect, spec)
+    said = count_statements(session, dialect, spec)
     verdicts = [*guards.judge_model(session, spec, ledger, model_rows, is_partial=bool(keys)), *policies.verdicts]
-    verdicts += _judge_surroundings(engine, session, spec, ledger, consent_rows)
+    verdicts += _judge_surroundings(engine, session, spec, ledger, said)
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         policies, fields = replace(policies, source=spec), _desired(session, dialect, spec)
         ledger = take_baseline(session, dialect, spec, ledger, fields)
-        create_operations(session, spec, ledger, only, is_forgetful=is_forgetful)
+        create_operations(session, spec, ledger, only, kind=kind_of(engine, spec), is_forgetful=is_forgetful)
     hold_unresolved(session, ledger)
     operations, skipped = count_operations(session)
-    known = row_count(session, ledger.diff_table)
-    verdicts += guards.judge_operations(spec, known, operations, needs_approval=spec.needs_approval)
+    removed, gone = count_removals(session)
+    verdicts += guards.judge_operations(spec, row_count(session, ledger.diff_table), operations, removed=removed)
     plan = Plan(
         digest=digest_of(session, spec, ledger),
         sync=spec.name,
@@ -184,8 +190,9 @@ def _plan(
         made_at=datetime.now(UTC),
         run_id=run_id,
         model_rows=model_rows,
-        consent_rows=consent_rows,
-        unchanged=0 if keys else _unchanged(model_rows, operations, skipped),
+        consent_rows=said[0],
+        suppression_rows=said[1],
+        unchanged=0 if keys else model_rows + gone - sum(operations.values()) - sum(skipped.values()),
         operations=operations,
         skipped=skipped,
         verdicts=tuple(verdicts),
@@ -196,6 +203,12 @@ def _plan(
     return plan, planned_rows(dialect, policies.source, ledger, fields, operations)
 
 
+def _policied(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger) -> tuple[Policies, Fields]:
+    """Define the desired records as the fields' policies leave them."""
+    policies = apply_policies(session, dialect, spec, ledger)
+    return policies, _desired(session, dialect, policies.source)
+
+
 def _desired(session: Session, dialect: Dialect, source: SyncSpec) -> Fields:
     """Define the desired records, and say how their fields are encoded."""
     fields = encoded_fields(session, dialect, source)
@@ -204,17 +217,11 @@ def _desired(session: Session, dialect: Dialect, source: SyncSpec) -> Fields:
 
 
 def _judge_surroundings(
-    engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, consent_rows: int
+    engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, said: tuple[int, int]
 ) -> list[Verdict]:
     """Judge what is neither model nor operations: consents, the books, the account."""
     books = [*continuity.judge(engine, spec, ledger), *guards.judge_account(session, ledger)]
-    return [*guards.judge_consents(spec, ledger, consent_rows), *books]
-
-
-def _unchanged(model_rows: int, operations: Mapping[str, int], skipped: Mapping[str, int]) -> int:
-    """Rows of the model that are neither sent nor left out; removals are of rows that it does not have."""
-    planned = sum(operations.values()) + sum(skipped.values())
-    return model_rows - planned + operations.get("remove", 0) + skipped.get("merged", 0)
+    return [*guards.judge_consents(spec, ledger, *said), *books]
 
 
 def ledger_of(engine: Engine, session: Session, spec: SyncSpec, account_id: str) -> Ledger:
@@ -232,8 +239,3 @@ def row_count(session: Session, relation: str) -> int:
     """Count the rows of a relation, given as SQL."""
     [found] = session.rows(f"select count(*) as row_count from {relation}")
     return int(found["row_count"])
-
-
-def consent_row_count(session: Session, dialect: Dialect, spec: SyncSpec) -> int:
-    """Count the consents table; 0 where no consent is needed."""
-    return row_count(session, dialect.relation(spec.consent.relation)) if spec.consent else 0

@@ -26,6 +26,13 @@ _GONE = (404, 410)
 _PASSING = (RateLimited, TemporarilyDown, ConnectionFailed)
 
 
+def requests_of(exchange: "Exchange", rows: Batch) -> list[Batch]:
+    """Divide rows into those of one request each, once their records are known; raises as `with_records` does."""
+    rows = with_records(exchange, rows)
+    step = min(exchange.rows_at_most or len(rows) or 1, exchange.capabilities.batch_rows)
+    return [rows[start : start + step] for start in range(0, len(rows), step)]
+
+
 def with_records(exchange: "Exchange", rows: Batch) -> Batch:
     """Return the rows with the ids of their records; those that need one and have none are noted as rejected.
 

@@ -32,6 +32,7 @@ from cdp_platform.connectors.protocol import (
     Batch,
     Job,
     Json,
+    JudgesRows,
     OutgoingRow,
     Reading,
     Request,
@@ -135,13 +136,9 @@ class DestinationContract:
 
     def test_a_row_with_another_match_value_addresses_the_record_by_its_id(self, case: DestinationCase) -> None:
         if case.destination.capabilities(case.object).changes_match_value:
-            count = len(case.rows)
-            ids = [f"record-{ordinal}" for ordinal in case.rows.ordinals]
-            rows = replace(case.rows, operations=[Operation.UPDATE] * count, record_ids=ids)
-            moved = replace(rows, former_match_values=[f"former-{value}" for value in rows.match_values])
-            text = json.dumps(case.destination.encode(case.object, case.match_field, moved).body)
-            assert all(record_id in text for record_id in ids)
-            assert all(row.match_value in text for row in rows)
+            row = case.rows[0]._replace(operation=Operation.UPDATE, record_id="its-id", former_match_value="former")
+            text = json.dumps(case.destination.encode(case.object, case.match_field, Batch.of([row])).body)
+            assert "its-id" in text and row.match_value in text  # noqa: PT018
 
     def test_a_job_is_read_with_its_id_and_asked_for_without_a_value_of_a_person(self, case: DestinationCase) -> None:
         assert (case.job is not None) == isinstance(case.destination, RunsJobs)
@@ -176,7 +173,8 @@ class DestinationContract:
             return
         mixed = [known for known in case.answers if len({told["outcome"] for told in known.outcomes.values()}) > 1]
         refused = [known for known in case.answers if known.is_refused]
-        assert mixed or refused, "the fixtures need an answer that delivers some rows and rejects others"
+        judges = isinstance(case.destination, JudgesRows)
+        assert mixed or refused or judges, "the fixtures need an answer that delivers some rows and rejects others"
         for known in refused:
             with pytest.raises(Refused) as caught:
                 _read(case, known.answer)

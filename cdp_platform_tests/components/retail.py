@@ -11,7 +11,16 @@ from cdp_platform.components.dbt_manifest import DbtManifest
 
 DAY = date(2017, 12, 30)
 TYPES = {"text": "varchar", "timestamp": "timestamptz"}
-MODELS = ("profiles", "traits_rfm", "traits_engagement", "traits_departments", "orders", "order_lines", "consents")
+MODELS = (
+    "profiles",
+    "traits_rfm",
+    "traits_engagement",
+    "traits_departments",
+    "orders",
+    "order_lines",
+    "consents",
+    "suppressions",
+)
 
 
 class Retail:

@@ -7,6 +7,7 @@ import yaml
 
 from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.sync_definition import MappingEntry, SyncLimits, make_spec
+from cdp_platform.domain.permission import ConsentPolicy
 from cdp_platform_tests.architecture.tree import ROOT
 
 EXAMPLES = sorted((ROOT / "examples" / "destinations").glob("*/defs.yaml"))
@@ -27,6 +28,7 @@ def test_the_example_is_a_sync_to_its_destination(path: Path) -> None:
         mapping=[MappingEntry(**entry) for entry in told["mapping"]],
         limits=SyncLimits(),
         removal=told.get("removal", "keep"),
+        policy=ConsentPolicy(),
     )
     assert spec.connection.vendor == path.parent.name
 

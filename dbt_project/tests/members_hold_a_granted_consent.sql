@@ -16,11 +16,18 @@ consents as (
 
     select * from {{ ref('consents') }}
 
+),
+
+suppressions as (
+
+    select * from {{ ref('suppressions') }}
+
 )
 
 select members.person_id
 from members
 inner join profiles on members.person_id = profiles.person_id
 left join consents
-    on profiles.email = consents.identifier and profiles.entity = consents.entity and consents.status = 'granted'
-where consents.identifier is null
+    on profiles.email = consents.identifier and profiles.entity = consents.entity and consents.status in ('granted', 'confirmed')
+left join suppressions on profiles.email = suppressions.identifier
+where consents.identifier is null or suppressions.identifier is not null

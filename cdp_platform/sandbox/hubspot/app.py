@@ -70,6 +70,7 @@ def _api_routes(apis: ObjectApis, door: "_ApiDoor") -> list[Route]:
         ("POST", f"{_RECORDS}/batch/create", apis.on(ContactsApi.batch_create)),
         ("POST", f"{_RECORDS}/batch/update", apis.on(ContactsApi.batch_update)),
         ("POST", f"{_RECORDS}/batch/archive", apis.on(ContactsApi.batch_archive)),
+        ("POST", f"{_RECORDS}/gdpr-delete", apis.on(ContactsApi.gdpr_delete)),
         ("POST", f"{_RECORDS}/search", apis.on(ContactsApi.search)),
         ("GET", f"{_RECORDS}/{{id}}", apis.on(ContactsApi.get_contact)),
     ]

@@ -17,6 +17,15 @@ consents as (
 
 ),
 
+suppressions as (
+
+    select identifier, min(suppressed_on) as suppressed_on
+    from {{ ref('suppressions') }}
+    where channel = 'email' and (entity is null or entity = 'retail_us')
+    group by identifier
+
+),
+
 clock as (
 
     select * from {{ ref('loop_clock') }}
@@ -62,9 +71,13 @@ select
     addressed.household_composition,
     addressed.first_order_on,
     addressed.email_changed_on,
-    consents.status as email_permission,
-    consents.changed_on as email_permission_changed_on,
+    case
+        when suppressions.identifier is not null or consents.status = 'withdrawn' then 'withdrawn'
+        when consents.status is not null then 'granted'
+    end as email_permission,
+    coalesce(suppressions.suppressed_on, consents.changed_on) as email_permission_changed_on,
     clock.as_of_on
 from addressed
 cross join clock
 left join consents on addressed.current_email = consents.identifier
+left join suppressions on addressed.current_email = suppressions.identifier
