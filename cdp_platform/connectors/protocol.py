@@ -205,6 +205,11 @@ class Capabilities:
     """The modes in which sending a row twice does harm: an outcome that nobody knows is not tried again by itself."""
     idempotency_seconds: float = 0.0
     """How long the object remembers a row's idempotency key, from the vendor's page; 0: it takes none."""
+    lookup_rows: int = 0
+    """Rows whose records are looked up together before they are written, where no run has learned their ids (see
+    FindsRecords); 0: the destination finds them itself."""
+    needs_record: bool = False
+    """Whether a row is rejected whose record does not exist: it links records and makes none."""
     key_is_match_value: bool = False
     """Whether the match value itself is that key: the vendor's own id of an event."""
     job_seconds: float = 3600.0
