@@ -25,15 +25,23 @@ class OAuthAccess(dg.Model, dg.Resolvable):
     """Access by OAuth 2: tokens are fetched and renewed. Secrets are named here and stand in the environment."""
 
     token_url: str = Field(description="The vendor's token endpoint: https://, or http:// on this machine.")
-    grant: Literal["refresh_token", "client_credentials"] = Field(description="How a token is asked for.")
+    grant: Literal["refresh_token", "client_credentials", "jwt_bearer"] = Field(description="How a token is asked for.")
     client_id_env: str = Field(description="Name of the variable that holds the client's id.")
-    client_secret_env: str = Field(description="Name of the variable that holds the client's secret.")
+    client_secret_env: str = Field(
+        description="Name of the variable that holds the client's secret; for jwt_bearer the private key, or its file."
+    )
     refresh_token_env: str | None = Field(
         default=None,
         validate_default=True,
         description="Name of the variable that holds the refresh token, for the grant of that name.",
     )
     scope: str | None = Field(default=None, description="Permissions asked for; left out: those that the client has.")
+    subject: str | None = Field(
+        default=None, validate_default=True, description="For jwt_bearer: the user in whose name the client acts."
+    )
+    audience: str | None = Field(
+        default=None, description="For jwt_bearer: whom the assertion is for; left out: the token URL's host."
+    )
 
     @field_validator("token_url")
     @classmethod
@@ -52,6 +60,13 @@ class OAuthAccess(dg.Model, dg.Resolvable):
             raise ValueError("the grant refresh_token needs the name of a variable here, and no other grant has one")
         return value
 
+    @field_validator("subject")
+    @classmethod
+    def _of_the_assertion(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if (info.data.get("grant") == Grant.JWT_BEARER.value) != (value is not None):
+            raise ValueError("the grant jwt_bearer needs the name of a user here, and no other grant has one")
+        return value
+
     def as_oauth(self) -> OAuth:
         """The same as the connectors know it."""
         return OAuth(
@@ -61,6 +76,8 @@ class OAuthAccess(dg.Model, dg.Resolvable):
             client_secret_env=self.client_secret_env,
             refresh_token_env=self.refresh_token_env,
             scope=self.scope,
+            subject=self.subject,
+            audience=self.audience,
         )
 
 
