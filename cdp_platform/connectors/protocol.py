@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, Protocol, runtime_checkable
 
-from cdp_platform.connectors.rows import Batch as Batch
-from cdp_platform.connectors.rows import Json as Json
-from cdp_platform.connectors.rows import OutgoingRow as OutgoingRow
+from cdp_platform.connectors.batch import Batch as Batch
+from cdp_platform.connectors.batch import Json as Json
+from cdp_platform.connectors.batch import OutgoingRow as OutgoingRow
 from cdp_platform.domain.outcomes import RowOutcome
 from cdp_platform.domain.syncs import FieldKind, Mode, Removal
 from cdp_platform.domain.traffic import Traffic

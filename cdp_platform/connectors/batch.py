@@ -1,4 +1,4 @@
-"""The rows of one request, as their plan has them: one by one, or column by column."""
+"""The rows on their way to a destination: one by one, or column by column as the rows of one request."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
