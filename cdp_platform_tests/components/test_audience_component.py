@@ -141,7 +141,7 @@ def test_an_audience_lies_below_the_models_that_it_reads_and_the_audiences_it_as
     parents = {key.to_user_string() for key in graph.get(COUPONS).parent_keys}
     assert parents == {
         "marts/profiles", "marts/traits_engagement", "marts/person_order_lines", "marts/person_orders",
-        "marts/consents", "audiences/high_value_at_risk",
+        "marts/consents", "marts/suppressions", "audiences/high_value_at_risk",
     }  # fmt: skip
 
 
