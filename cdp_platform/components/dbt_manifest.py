@@ -17,7 +17,7 @@ from cdp_platform.errors import ConfigError
 Node = Mapping[str, Any]
 
 _BUILT: Final = ("model", "seed", "snapshot")
-_GROUPS: Final = {"audiences": "audiences", "activation": "audiences"}
+_GROUPS: Final = {"activation": "audiences"}
 """By layer; every other layer is among the models. So no edge between groups goes back."""
 
 
@@ -81,6 +81,16 @@ class DbtManifest:
         """Find a model or seed by its name."""
         return next((node for node in self.models.values() if node["name"] == name), None)
 
+    def audiences_above(self, unique_id: str) -> set[str]:
+        """Name the audiences that a model reads, itself or by the models above it."""
+        found: set[str] = set()
+        for parent in _parents(self.models[unique_id]):
+            if parent in self.models:
+                found |= self.audiences_above(parent)
+            elif parent in self.content["sources"] and (path := self.asset_key(parent).path)[0] == "audiences":
+                found.add(path[-1])
+        return found
+
     def tested_asset(self, test: Node) -> str | None:
         """Name the model that a test speaks of: the one it is attached to, else the last of those it reads."""
         if (attached := test.get("attached_node")) in self.models:
@@ -93,7 +103,7 @@ class DbtManifest:
         node = self.models[unique_id]
         return dg.AssetSpec(
             key=self.asset_key(unique_id),
-            deps=[self.asset_key(parent) for parent in _parents(node) if self._is_asset(parent)],
+            deps=dict.fromkeys(self.asset_key(parent) for parent in _parents(node) if self._is_asset(parent)),
             description=node.get("description") or None,
             group_name=_GROUPS.get(node["schema"], "models"),
             kinds={"dbt", self.content["metadata"].get("adapter_type") or "sql"},

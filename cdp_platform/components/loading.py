@@ -4,7 +4,7 @@ The ordinary `dg` loader reads the same files. This one also says where a file i
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -34,7 +34,7 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
     warnings.filterwarnings("ignore", message="Asset job .* materializes assets with varying BackfillPolicies")
     files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
     components = [(file, _component(file, project_root)) for file in files]
-    _audiences(components, project_root)
+    _refuse_unknown_sources(components, project_root)
     built = [(file, _build(file, component, project_root)) for file, component in components]
     _refuse_duplicates(built)
     _refuse_unknown_models(built)
@@ -49,7 +49,9 @@ def load_syncs(folder: Path, project_root: Path) -> dict[str, SyncSpec]:
     Raises ConfigError for the first file that cannot work.
     """
     files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
-    specs = _specs([(file, _component(file, project_root)) for file in files], project_root)
+    components = [(file, _component(file, project_root)) for file in files]
+    _refuse_unknown_sources(components, project_root)
+    specs = _specs(components, project_root)
     _refuse_overlaps(specs)
     return {spec.name: spec for spec in specs}
 
@@ -118,6 +120,25 @@ def _audiences(
     return declared
 
 
+def _refuse_unknown_sources(components: list[tuple[DefinitionFile, dg.Component]], project_root: Path) -> None:
+    """A source model is a dbt model or an audience; said before the columns of a wrong one are looked for."""
+    audiences = _audiences(components, project_root)
+    for file, component in components:
+        if isinstance(component, SyncComponent):
+            names = [*component.model_names(project_root), *audiences]
+            if component.source_model not in names:
+                raise _unknown_model(file, component.source_model, names)
+
+
+def _unknown_model(file: DefinitionFile, name: str, names: Iterable[str]) -> ConfigError:
+    return ConfigError(
+        f"there is no model {name!r}.",
+        place=f"{file.path}:{file.line_of('attributes', 'source_model')}",
+        field="source_model",
+        remedy=nearest_of(name, names),
+    )
+
+
 def _refuse_overlaps(specs: list[SyncSpec]) -> None:
     """Two syncs must not write one field of an account's object, nor both remove there: each would undo the other."""
     for first, second in combinations(specs, 2):
@@ -165,12 +186,7 @@ def _refuse_unknown_models(built: list[tuple[DefinitionFile, dg.Definitions]]) -
     for file, _ in built:
         name = file.attribute("source_model")
         if name is not None and name not in models:
-            raise ConfigError(
-                f"there is no model {name!r}.",
-                place=f"{file.path}:{file.line_of('attributes', 'source_model')}",
-                field="source_model",
-                remedy=nearest_of(name, models),
-            )
+            raise _unknown_model(file, name, models)
 
 
 def _keys(definitions: dg.Definitions) -> Iterator[dg.AssetKey]:

@@ -5,6 +5,7 @@ verdict is stored with the plan: the checks here show it, the engine obeys it.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -14,11 +15,12 @@ from pydantic import Field
 
 from cdp_platform.components import sync_metadata as shown
 from cdp_platform.components.clock import read_clock
-from cdp_platform.components.dbt_manifest import Node
+from cdp_platform.components.dbt_manifest import DbtManifest
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.components.sync_definition import ConsentRule, MappingEntry, SyncLimits, make_spec
+from cdp_platform.components.sync_source import Source, find_source
 from cdp_platform.connectors.http import open_session
 from cdp_platform.connectors.registry import find_destination
 from cdp_platform.domain.plans import Plan
@@ -26,6 +28,7 @@ from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.approval import may_be_approved
+from cdp_platform.syncs.audience_source import held_out_count
 from cdp_platform.syncs.controls import Approval, is_enabled, pause_of, waiting_approval
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.plan import make_plan
@@ -41,8 +44,10 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
     """Bring a source model's rows to a destination's object."""
 
     name: str = Field(description="The sync's name, as crm_contacts; it names its assets, ledger and plans.")
-    source_model: str = Field(description="The dbt model whose rows are sent; one row per primary key.")
-    primary_key: str = Field(description="The column that makes a row unique.")
+    source_model: str = Field(
+        description="The dbt model, or the audience, whose rows are sent; one row per primary key."
+    )
+    primary_key: str = Field(description="The column that makes a row unique; of an audience the person's key.")
     destination: DestinationAccount = Field(description="Where the rows go.")
     mode: Literal["insert", "update", "upsert", "mirror", "append"] = Field(
         default="upsert", description="Which rows may be created, changed or removed."
@@ -66,47 +71,62 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the plan and the destination asset; raise ConfigError for a sync that cannot work."""
-        spec = self.spec(context.project_root)
-        keys = {
-            node["name"]: dg.AssetKey([node["schema"], node["name"]]) for node in self._models(context.project_root)
-        }
-        upstream = [keys[self.source_model]]
+        spec, source = self.spec(context.project_root), self.source(context.project_root)
+        upstream = list(source.keys)
         if self.consent and spec.consent:
-            upstream.append(keys[self.consent.consents_model])
+            model = self._manifest(context.project_root).find(self.consent.consents_model)
+            upstream += [dg.AssetKey([model["schema"], model["name"]])] if model else []
         return dg.Definitions(
-            assets=[self._plan(spec, upstream), self._send(spec, upstream[0])], resources={"platform": PLATFORM}
+            assets=[self._plan(spec, source, upstream), self._send(spec, source)], resources={"platform": PLATFORM}
         )
 
     def spec(self, project_root: Path) -> SyncSpec:
         """Make the engine's spec; raise ConfigError for a sync that cannot work."""
-        relations = {node["name"]: f"{node['schema']}.{node['alias']}" for node in self._models(project_root)}
-        return make_spec(
+        source, models = self.source(project_root), self._manifest(project_root).models.values()
+        relations = {node["name"]: f"{node['schema']}.{node['alias']}" for node in models}
+        spec = make_spec(
             name=self.name,
             source_model=self.source_model,
-            relations=relations,
+            relations=relations | {self.source_model: source.relation},
             primary_key=self.primary_key,
             account=self.destination,
             mode=self.mode,
             purpose=self.purpose,
-            consent=self.consent,
-            mapping=self.mapping,
+            consent=source.asked(self.consent),
+            mapping=source.mapped(self.mapping),
             limits=self.limits,
             approval=self.approval,
             removal=self.removal,
             first_run=self.first_run,
         )
+        return replace(spec, audiences=source.audiences, view=source.view)
 
-    def _models(self, project_root: Path) -> list[Node]:
-        folder = (project_root / self.project).resolve()
-        return list(DbtProject(folder=folder, home=PLATFORM.home).manifest().models.values())
+    def source(self, project_root: Path) -> Source:
+        """Find the model or the audience whose rows are sent; raise ConfigError for what it does not have."""
+        return find_source(
+            self._manifest(project_root),
+            sync=self.name,
+            source_model=self.source_model,
+            primary_key=self.primary_key,
+            mode=self.mode,
+            mapping=self.mapping,
+            consent=self.consent,
+        )
 
-    def _plan(self, spec: SyncSpec, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    def model_names(self, project_root: Path) -> list[str]:
+        """Name the dbt models that could be the source."""
+        return [node["name"] for node in self._manifest(project_root).models.values()]
+
+    def _manifest(self, project_root: Path) -> DbtManifest:
+        return DbtProject(folder=(project_root / self.project).resolve(), home=PLATFORM.home).manifest()
+
+    def _plan(self, spec: SyncSpec, source: Source, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
         key = dg.AssetKey(["plans", spec.name])
         guards = shown.guards_of(spec, find_destination(spec.connection.vendor).capabilities(spec.object))
 
         @dg.asset(
             key=key,
-            deps=upstream,
+            deps=dict.fromkeys(upstream),
             group_name="plans",
             description=(
                 f"What the next send of {spec.name} would create and change at {spec.connection.name}: computed, "
@@ -118,7 +138,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
                 dg.AssetCheckSpec(name=guard, asset=key, blocking=True, description=text(f"guard.{guard}.label", "en"))
                 for guard in guards
             ],
-            metadata={"dagster/column_lineage": shown.column_lineage(spec, upstream[0])},
+            metadata={"dagster/column_lineage": shown.column_lineage(spec, source)},
             op_tags={"room": "syncs"},
         )
         def plan(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
@@ -130,14 +150,17 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             changes = preview(platform.home, platform.warehouse, spec, made, rows=_PREVIEW_ROWS)
             journal = Journal(platform.home)
             judged = _judged(key, made, waiting_approval(journal, spec.name, made.digest))
+            held = pause_of(journal, spec.name, spec.connection.name)
+            with platform.warehouse.session(f"plan {spec.name}: who is held out") as session:
+                held_out = held_out_count(session, spec)
             yield dg.MaterializeResult(
-                metadata=shown.plan_metadata(made, changes, pause_of(journal, spec.name, spec.connection.name)),
+                metadata=shown.plan_metadata(made, changes, held, held_out),
                 check_results=[judged.get(guard) or _not_asked(key, guard) for guard in guards],
             )
 
         return plan
 
-    def _send(self, spec: SyncSpec, model: dg.AssetKey) -> dg.AssetsDefinition:
+    def _send(self, spec: SyncSpec, source: Source) -> dg.AssetsDefinition:
         key = dg.AssetKey([spec.connection.name, spec.name])
         hours = self.freshness_hours
 
@@ -154,7 +177,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
                     skippable=True,
                     metadata={
                         "dagster/column_schema": shown.field_schema(spec),
-                        "dagster/column_lineage": shown.column_lineage(spec, model),
+                        "dagster/column_lineage": shown.column_lineage(spec, source),
                     },
                     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours))
                     if hours

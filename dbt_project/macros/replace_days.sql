@@ -21,18 +21,8 @@
 {%- endmacro %}
 
 {% macro get_incremental_replace_days_sql(arguments) -%}
-    {{ return(replaced_where(arguments, is_in_invocation_days(config.require('event_time')))) }}
-{%- endmacro %}
-
-{#- Snapshots: only the clock's day is replaced, also by no rows. -#}
-{% macro get_incremental_replace_clock_day_sql(arguments) -%}
-    {%- set clock_day = "(select as_of_on from " ~ ref('loop_clock') ~ ")" -%}
-    {{ return(replaced_where(arguments, config.require('event_time') ~ " = " ~ clock_day)) }}
-{%- endmacro %}
-
-{% macro replaced_where(arguments, condition) -%}
     {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) -%}
-    delete from {{ arguments.target_relation }} where {{ condition }};
+    delete from {{ arguments.target_relation }} where {{ is_in_invocation_days(config.require('event_time')) }};
     insert into {{ arguments.target_relation }} ({{ columns }})
     select {{ columns }} from {{ arguments.temp_relation }};
 {%- endmacro %}
