@@ -13,6 +13,7 @@
     │   └── JobFailed          a job that ended without telling what became of its rows
     ├── GuardTripped           we stopped ourselves; carries counts
     ├── LeaseLost              another run holds this account's object
+    ├── SourceUnreadable       who delivers the files or keeps the database that a source reads
     └── WarehouseError
         └── WarehouseLocked    another process holds the embedded warehouse's file
 
@@ -110,6 +111,10 @@ class GuardTripped(CdpError):
 
 class LeaseLost(CdpError):
     """Another run holds the lease on this account's object, or took it over."""
+
+
+class SourceUnreadable(CdpError):
+    """A source's file or database is missing, locked, or not what was declared; nothing of it was loaded."""
 
 
 class WarehouseError(CdpError):

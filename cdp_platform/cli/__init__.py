@@ -11,6 +11,7 @@ import typer
 
 from cdp_platform.cli.audience_commands import app as audience_commands
 from cdp_platform.cli.identity_commands import app as identity_commands
+from cdp_platform.cli.init_command import app as init_command
 from cdp_platform.cli.operate_commands import app as operate_commands
 from cdp_platform.cli.review_commands import app as review_commands
 from cdp_platform.cli.sync_commands import app as sync_commands
@@ -24,6 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(init_command)
 app.add_typer(sync_commands)
 app.add_typer(review_commands)
 app.add_typer(operate_commands)

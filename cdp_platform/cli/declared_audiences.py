@@ -4,12 +4,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from datetime import date
-from pathlib import Path
 
-import cdp_platform
 from cdp_platform.audiences.catalogue import Catalogue
 from cdp_platform.audiences.definition import Definition
-from cdp_platform.cli.declared_syncs import unknown
+from cdp_platform.cli.declared_syncs import declared_in, unknown
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.errors import CdpError
 from cdp_platform.warehouse.base import Session
@@ -22,10 +20,9 @@ def declared_audiences() -> Mapping[str, Declared]:
     """Load every audience that the definitions declare, by name; raise ConfigError where one of them cannot work."""
     from cdp_platform.components.loading import load_audiences
 
-    package = Path(cdp_platform.__file__).parent
     # dbt talks while it parses; a command's own output may be read by a program.
     with redirect_stdout(sys.stderr):
-        return load_audiences(package / "defs", package.parent)
+        return load_audiences(*declared_in())
 
 
 def find_audience(name: str) -> Declared:

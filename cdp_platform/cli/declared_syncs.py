@@ -8,6 +8,7 @@ from getpass import getuser
 from pathlib import Path
 
 import cdp_platform
+from cdp_platform.connectors.credentials import cdp_project
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs.account import Engine
@@ -17,10 +18,17 @@ def declared_syncs() -> Mapping[str, SyncSpec]:
     """Load every sync that the definitions declare, by name; raise ConfigError where one of them cannot work."""
     from cdp_platform.components.loading import load_syncs
 
-    package = Path(cdp_platform.__file__).parent
     # dbt talks while it parses; a command's own output may be read by a program.
     with redirect_stdout(sys.stderr):
-        return load_syncs(package / "defs", package.parent)
+        return load_syncs(*declared_in())
+
+
+def declared_in() -> tuple[Path, Path]:
+    """The folder with the `defs.yaml` files and the project's root: of the nearest `cdp.yaml`, else our own."""
+    if project := cdp_project():
+        return project.defs, project.root
+    package = Path(cdp_platform.__file__).parent
+    return package / "defs", package.parent
 
 
 def open_sync(name: str) -> tuple[Engine, SyncSpec]:

@@ -8,6 +8,7 @@ from rich.markup import escape
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.privacy.masking import masked
 from cdp_platform.syncs.explain import Delivery, Explanation
+from cdp_platform.syncs.moves import KeyMove
 from cdp_platform.syncs.unknown import UnknownRow
 from cdp_platform.texts.catalogue import rejected_text, text
 
@@ -66,6 +67,10 @@ def show_explanation(console: Console, spec: SyncSpec, document: dict[str, Any])
 
 def _says(spec: SyncSpec, known: Explanation) -> list[str]:
     says = [text(f"explain.{known.reason or 'in_order'}", "en")]
+    says += [
+        text(f"explain.moved_{'here' if move.key == known.key else 'away'}", "en", **_move(move))
+        for move in known.moves
+    ]
     if known.rejected:
         refused = known.rejected
         says += [rejected_text(refused.code, 1, "en", destination=spec.connection.name, parameters=refused.parameters)]
@@ -74,6 +79,10 @@ def _says(spec: SyncSpec, known: Explanation) -> list[str]:
     if not known.is_content_known:
         says.append(text("explain.content_unknown", "en"))
     return says
+
+
+def _move(move: KeyMove) -> dict[str, str]:
+    return {"former": move.former_key, "key": move.key, "at": f"{move.moved_at:%Y-%m-%d %H:%M} UTC"}
 
 
 def attempt_line(row: UnknownRow) -> str:

@@ -33,6 +33,7 @@ def plan_document(
         "unchanged": plan.unchanged,
         "operations": dict(plan.operations),
         "skipped": dict(plan.skipped),
+        "moved": plan.moved_rows,
         "sent_again": {
             "reason": plan.resend_reason,
             "rows": plan.resent_rows,
@@ -60,6 +61,8 @@ def show_plan(console: Console, plan: Plan, changes: Sequence[Change], *, approv
     console.print(f"  {plan.to_send:,} to send, {plan.unchanged:,} unchanged, {sum(plan.skipped.values()):,} left out")
     for operation, count in plan.operations.items():
         console.print(f"  {text(f'operation.{operation}.label', 'en')}: {count:,}")
+    if plan.moved_rows:
+        console.print("  " + escape(text("plan.moved", "en", count=plan.moved_rows)))
     for reason, count in plan.skipped.items():
         console.print("  " + escape(skipped_text(reason, count, "en").replace("\n", "\n    ")))
     if plan.resend_reason:

@@ -8,6 +8,7 @@ from typing import Any
 
 _MODULES = {
     "AudienceComponent": "audience",
+    "FacesComponent": "faces",
     "FeedbackComponent": "feedback",
     "LoopComponent": "loop",
     "ModelsComponent": "models",
@@ -17,6 +18,7 @@ _MODULES = {
 
 __all__ = [
     "AudienceComponent",
+    "FacesComponent",
     "FeedbackComponent",
     "LoopComponent",
     "ModelsComponent",

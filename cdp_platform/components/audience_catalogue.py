@@ -14,7 +14,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cdp_platform.audiences.catalogue import Catalogue, Event, EventField, Kind, People, Relation, Trait
-from cdp_platform.components.dbt_manifest import DbtManifest, Node
+from cdp_platform.components.dbt_manifest import DbtManifest, Node, key_of
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
 
@@ -111,7 +111,7 @@ def _place(node: Node) -> str:
 
 
 def _relation(node: Node) -> Relation:
-    return Relation(schema=node["schema"], name=node.get("alias") or node["name"], asset=(node["schema"], node["name"]))
+    return Relation(schema=node["schema"], name=node.get("alias") or node["name"], asset=tuple(key_of(node).path))
 
 
 def _people(node: Node, meta: _Meta) -> People:

@@ -64,13 +64,15 @@ class DbtManifest:
         return {key: node for key, node in sorted(self.content["nodes"].items()) if node["resource_type"] == "test"}
 
     def asset_key(self, unique_id: str) -> dg.AssetKey:
-        """`<layer>/<model>` for what dbt builds; for a dbt source the key in its `meta.dagster.asset_key`."""
+        """For what dbt builds what dagster-dbt calls it, so that either may load it: `<schema>/<model>`, or `<model>`.
+
+        For a dbt source it is the key in its `meta.dagster.asset_key`.
+        """
         if node := self.models.get(unique_id):
-            return dg.AssetKey([node["schema"], node["name"]])
+            return key_of(node)
         source = self.content["sources"][unique_id]
-        for meta in (source.get("meta", {}), source.get("config", {}).get("meta", {}), source.get("source_meta", {})):
-            if key := meta.get("dagster", {}).get("asset_key"):
-                return dg.AssetKey(key)
+        if key := _declared_key(source):
+            return dg.AssetKey(key)
         raise ConfigError(
             f"the dbt source {source['source_name']}.{source['name']} does not say which asset it is.",
             place=source["original_file_path"],
@@ -87,8 +89,8 @@ class DbtManifest:
         for parent in _parents(self.models[unique_id]):
             if parent in self.models:
                 found |= self.audiences_above(parent)
-            elif parent in self.content["sources"] and (path := self.asset_key(parent).path)[0] == "audiences":
-                found.add(path[-1])
+            elif (key := _declared_key(self.content["sources"].get(parent, {}))) and key[0] == "audiences":
+                found.add(key[-1])
         return found
 
     def tested_asset(self, test: Node) -> str | None:
@@ -135,6 +137,25 @@ class DbtManifest:
 
     def _is_asset(self, unique_id: str) -> bool:
         return unique_id in self.models or unique_id in self.content["sources"]
+
+
+def _declared_key(source: Node) -> list[str] | None:
+    """The asset key that a dbt source says of itself."""
+    for meta in (source.get("meta", {}), source.get("config", {}).get("meta", {}), source.get("source_meta", {})):
+        if key := meta.get("dagster", {}).get("asset_key"):
+            return list(key)
+    return None
+
+
+def key_of(node: Node) -> dg.AssetKey:
+    """Name what dbt builds as dagster-dbt does: by `meta.dagster.asset_key`, or by configured schema and name."""
+    meta = node["config"].get("meta") or node.get("meta") or {}
+    if key := meta.get("dagster", {}).get("asset_key"):
+        return dg.AssetKey(key)
+    if node.get("version"):
+        return dg.AssetKey([node["alias"]])
+    schema = node["config"].get("schema")
+    return dg.AssetKey([schema, node["name"]] if schema else [node["name"]])
 
 
 def column_schema(node: Node, types: Mapping[str, str]) -> dg.TableSchema:

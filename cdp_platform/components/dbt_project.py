@@ -97,7 +97,9 @@ class DbtProject:
     def _run(
         self, command: str, target: Path, arguments: Sequence[str], *, timeout: int
     ) -> "subprocess.CompletedProcess[str]":
-        options = {"--project-dir": self.folder, "--profiles-dir": self.folder, "--target-path": target}
+        options = {"--project-dir": self.folder, "--target-path": target}
+        if (self.folder / "profiles.yml").is_file():
+            options["--profiles-dir"] = self.folder
         line = [sys.executable, "-W", "ignore", "-m", "dbt.cli.main", "--no-use-colors", "--no-version-check", command]
         for option, value in options.items():
             line += [option, str(value)]
@@ -125,7 +127,10 @@ class DbtProject:
         if not manifest.is_file():
             return True
         made_at = manifest.stat().st_mtime
-        return any(file.stat().st_mtime > made_at for file in self._files())
+        files = self._files()
+        # A folder changes when a file in it is removed; the project's own one also when dbt or DuckDB work in it.
+        folders = {file.parent for file in files} - {self.folder}
+        return any(path.stat().st_mtime > made_at for path in (*files, *folders))
 
     def _files(self) -> list[Path]:
         return [

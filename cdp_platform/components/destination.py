@@ -63,6 +63,9 @@ class DestinationAccount(dg.Model, dg.Resolvable):
     oauth: OAuthAccess | None = Field(default=None, description="OAuth 2, in place of `token_env`.")
     base_url: str | None = Field(default=None, description="Address of the account; left out: the vendor's own.")
     base_url_env: str | None = Field(default=None, description="Name of a variable that, where set, replaces it.")
+    options: dict[str, str] = Field(
+        default_factory=dict, description="What else this destination has to be told, as organization_id; no secrets."
+    )
     entity: str = Field(default="default", description="Brand and market that the account belongs to.")
 
     @field_validator("oauth")
@@ -81,5 +84,6 @@ class DestinationAccount(dg.Model, dg.Resolvable):
             oauth=self.oauth.as_oauth() if self.oauth else None,
             base_url=self.base_url,
             base_url_env=self.base_url_env,
+            options=self.options,
             entity=self.entity,
         )

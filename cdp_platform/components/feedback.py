@@ -16,7 +16,7 @@ from cdp_platform.components.days import Days, days_of, each_day
 from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.connectors.http import open_session
-from cdp_platform.connectors.registry import find_destination
+from cdp_platform.connectors.registry import destination_of
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.domain.syncs import Connection
 from cdp_platform.errors import ConfigError
@@ -129,9 +129,7 @@ class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
         from cdp_platform.ingest.load import load_table
 
         reader, properties = READERS[self.destination.name, self.destination.object]
-        session = open_session(
-            self.connection, find_destination(self.destination.name), platform.home, self.destination.object
-        )
+        session = open_session(self.connection, destination_of(self.connection), platform.home, self.destination.object)
         try:
             rows = reader(session, properties, day)
         finally:

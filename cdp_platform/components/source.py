@@ -1,12 +1,14 @@
 """A source's tables as assets `raw/<source>/<table>`: the first room of the flow.
 
 Tables with days are daily partitions, and any range of days is loaded in one run; the others are loaded whole.
+Files and SQLite tables of one's own are declared under `tables`.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import dagster as dg
 import pyarrow as pa
@@ -14,9 +16,14 @@ from pydantic import Field
 
 from cdp_platform.components.days import Days, days_of, each_day
 from cdp_platform.components.resources import PLATFORM, Platform
+from cdp_platform.components.source_tables import SourceTableDefinition, declared_reader
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
 from cdp_platform.ingest import retail
+from cdp_platform.ingest.declared import Reading
+
+SOURCES: Final[Mapping[str, Any]] = {"retail": retail}
+"""The sources that the platform itself can read, by name."""
 
 
 class SourceTable(Protocol):
@@ -30,22 +37,23 @@ class SourceTable(Protocol):
     def day_column(self) -> str | None: ...
 
 
-class Source(Protocol):
-    """A module of `ingest` that reads tables."""
-
-    TABLES: Mapping[str, Any]
-
-    def read_table(self, name: str, days: tuple[date, date] | None = None) -> pa.Table: ...
-
-
-SOURCES: Mapping[str, Any] = {"retail": retail}
+Read = Callable[[Platform, tuple[date, date] | None], Reading]
+"""Reads a table's rows of some days, both inclusive, or all of them."""
 
 
 class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
     """Load a source's tables into the warehouse's raw schemas."""
 
-    source: str = Field(description="The source's name, as retail.")
-    days: Days = Field(description="The local days that the source's events are partitioned by.")
+    source: str = Field(description="The source's name: retail, or with `tables` a name of your own.")
+    tables: dict[str, SourceTableDefinition] = Field(
+        default_factory=dict, description="Table → where its rows lie; left out: the tables that the platform knows."
+    )
+    days: Days | None = Field(
+        default=None, description="The local days that tables with days are partitioned by; left out: there are none."
+    )
+    upstream: list[str] = Field(
+        default_factory=list, description="Assets that make the files, as raw/demo/faces, where this project does."
+    )
     descriptions: dict[str, str] = Field(default_factory=dict, description="What a row of each table is.")
     freshness_hours: dict[str, int] = Field(
         default_factory=dict, description="Table → hours after which it counts as stale."
@@ -53,11 +61,8 @@ class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
     owner: str = Field(default="team:data", description="Who answers for these tables: team:… or an e-mail.")
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Make one asset a table; raise ConfigError for an unknown source or table."""
-        if self.source not in SOURCES:
-            remedy = nearest_of(self.source, SOURCES)
-            raise ConfigError(f"there is no source {self.source!r}.", remedy=remedy, field="source")
-        tables = SOURCES[self.source].TABLES
+        """Make one asset a table; raise ConfigError for an unknown source, table, column or type."""
+        tables = self._declared(context.project_root) if self.tables else self._known()
         for field in ("descriptions", "freshness_hours"):
             for name in getattr(self, field):
                 if name not in tables:
@@ -67,22 +72,43 @@ class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
                         field=f"{field}.{name}",
                     )
         return dg.Definitions(
-            assets=[self._asset(table) for table in tables.values()], resources={"platform": PLATFORM}
+            assets=[self._asset(table, read) for table, read in tables.values()], resources={"platform": PLATFORM}
         )
 
-    def _asset(self, table: SourceTable) -> dg.AssetsDefinition:
+    def _known(self) -> Mapping[str, tuple[SourceTable, Read]]:
+        if self.source not in SOURCES:
+            remedy = f"{nearest_of(self.source, SOURCES)} For a source of your own declare its `tables`."
+            raise ConfigError(f"there is no source {self.source!r}.", remedy=remedy, field="source")
+        return {name: (table, _known_reader(self.source, name)) for name, table in SOURCES[self.source].TABLES.items()}
+
+    def _declared(self, project_root: Path) -> Mapping[str, tuple[SourceTable, Read]]:
+        if self.source in SOURCES:
+            raise ConfigError(
+                f"the platform has a source {self.source!r} already.", remedy="Choose another name.", field="source"
+            )
+        zone = self.days.time_zone if self.days else "UTC"
+        found = {}
+        for name, definition in self.tables.items():
+            table = definition.declared(self.source, name, time_zone=zone)
+            found[name] = (table, declared_reader(table, project_root))
+        return found
+
+    def _asset(self, table: SourceTable, read: Read) -> dg.AssetsDefinition:
         is_daily = table.day_column is not None
+        if is_daily and self.days is None:
+            raise ConfigError(f"the table {table.name!r} has days, and the source has none.", field="days")
         hours = self.freshness_hours.get(table.name)
 
         @dg.asset(
             key=["raw", self.source, table.name],
+            deps=[dg.AssetKey.from_user_string(key) for key in self.upstream],
             group_name="sources",
             description=self.descriptions.get(table.name),
             owners=[self.owner],
             kinds={"dlt", "duckdb"},
             tags={"source": self.source},
             metadata={"dagster/column_schema": _column_schema(table.schema)},
-            partitions_def=self.days.partitions if is_daily else None,
+            partitions_def=self.days.partitions if is_daily and self.days else None,
             # Also where there are no days: a job runs a range at once only if each of its assets would.
             backfill_policy=dg.BackfillPolicy.single_run(),
             freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)) if hours else None,
@@ -90,9 +116,13 @@ class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
         )
         def load(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[Any]:
             days = days_of(context) if is_daily else None
-            return _load(context, platform, self.source, table, days)
+            return _load(context, platform, self.source, table, read, days)
 
         return load
+
+
+def _known_reader(source: str, name: str) -> Read:
+    return lambda platform, days: Reading(rows=SOURCES[source].read_table(name, days))
 
 
 def _load(
@@ -100,29 +130,33 @@ def _load(
     platform: Platform,
     source: str,
     table: SourceTable,
+    read: Read,
     days: tuple[date, date] | None,
 ) -> dg.MaterializeResult[Any]:
     # dlt takes half a second to import; nothing else at load needs it.
     from cdp_platform.ingest.load import load_table
 
-    rows = SOURCES[source].read_table(table.name, days)
+    reading = read(platform, days)
+    for bad in reading.bad_rows:
+        context.log.warning(f"Left out of raw/{source}/{table.name}: {bad}")
     replaced = (table.day_column, *days) if table.day_column and days else None
     with platform.warehouse.exclusive(f"loading raw/{source}/{table.name}"):
         result = load_table(
-            rows,
+            reading.rows,
             name=table.name,
             dataset=f"raw_{source}",
             destination=platform.dlt_destination(),
             pipelines_dir=platform.home.dlt,
             replaced_days=replaced,
         )
+    bad_rows = {"unreadable_rows": reading.bad_count} if reading.bad_count else {}
     if replaced is None or days is None:
-        return dg.MaterializeResult(metadata={"dagster/row_count": result.row_count})
-    counts = Counter(rows[replaced[0]].to_pylist())
+        return dg.MaterializeResult(metadata={"dagster/row_count": result.row_count, **bad_rows})
+    counts = Counter(reading.rows[replaced[0]].to_pylist())
     for day in each_day(*days):
         metadata = {"dagster/partition_row_count": counts[day]}
         context.add_asset_metadata(metadata, asset_key=context.asset_key, partition_key=day.isoformat())
-    return dg.MaterializeResult()
+    return dg.MaterializeResult(metadata=bad_rows)
 
 
 def _column_schema(schema: pa.Schema) -> dg.TableSchema:

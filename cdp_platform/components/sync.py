@@ -15,14 +15,14 @@ from pydantic import Field
 
 from cdp_platform.components import sync_metadata as shown
 from cdp_platform.components.clock import read_clock
-from cdp_platform.components.dbt_manifest import DbtManifest
+from cdp_platform.components.dbt_manifest import DbtManifest, key_of
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.components.sync_definition import ConsentRule, MappingEntry, SyncLimits, make_spec
 from cdp_platform.components.sync_source import Source, find_source
 from cdp_platform.connectors.http import open_session
-from cdp_platform.connectors.registry import find_destination
+from cdp_platform.connectors.registry import destination_of
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
@@ -56,7 +56,14 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
     consent: ConsentRule | None = Field(default=None, description="Whose consent is asked for.")
     mapping: list[MappingEntry] = Field(description="Columns and the fields they are written to.", min_length=1)
     removal: Literal["keep", "delete", "archive", "clear"] = Field(
-        default="keep", description="What becomes of records that left the model; a mirror says it, no other mode may."
+        default="keep",
+        description="What becomes of records that left the model; a mirror says it. With key_moves, in mode upsert and"
+        " update: of the second record of persons who were merged; kept ones are counted in each plan.",
+    )
+    key_moves: str | None = Field(
+        default=None,
+        description="The log of merged persons, as identity.identity_merges, where the primary key is the person's id:"
+        " a merge then moves the record to the id that stays, and makes no second one.",
     )
     first_run: Literal["send_all", "baseline"] = Field(
         default="send_all", description="Send every row the first time, or take the present rows as delivered."
@@ -75,7 +82,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
         upstream = list(source.keys)
         if self.consent and spec.consent:
             model = self._manifest(context.project_root).find(self.consent.consents_model)
-            upstream += [dg.AssetKey([model["schema"], model["name"]])] if model else []
+            upstream += [key_of(model)] if model else []
         return dg.Definitions(
             assets=[self._plan(spec, source, upstream), self._send(spec, source)], resources={"platform": PLATFORM}
         )
@@ -98,6 +105,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             approval=self.approval,
             removal=self.removal,
             first_run=self.first_run,
+            key_moves=self.key_moves,
         )
         return replace(spec, audiences=source.audiences, view=source.view)
 
@@ -122,7 +130,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def _plan(self, spec: SyncSpec, source: Source, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
         key = dg.AssetKey(["plans", spec.name])
-        guards = shown.guards_of(spec, find_destination(spec.connection.vendor).capabilities(spec.object))
+        guards = shown.guards_of(spec, destination_of(spec.connection).capabilities(spec.object))
 
         @dg.asset(
             key=key,
@@ -217,7 +225,7 @@ def engine_of(platform: Platform, spec: SyncSpec) -> Engine:
         home=platform.home,
         warehouse=platform.warehouse,
         journal=Journal(platform.home),
-        destination=find_destination(spec.connection.vendor),
+        destination=destination_of(spec.connection),
         open_session=open_session,
     )
 

@@ -1,5 +1,6 @@
 """What `defs.yaml` may say of a sync, and the spec that the engine makes of it."""
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -7,7 +8,7 @@ import dagster as dg
 from pydantic import Field, field_validator
 
 from cdp_platform.components.destination import DestinationAccount
-from cdp_platform.connectors.registry import find_destination
+from cdp_platform.connectors.registry import destination_of
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.domain.syncs import (
     NO_PURPOSE,
@@ -21,6 +22,8 @@ from cdp_platform.domain.syncs import (
     SyncSpec,
 )
 from cdp_platform.errors import ConfigError
+
+_TABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){1,2}")
 
 
 class MappingEntry(dg.Model, dg.Resolvable):
@@ -78,16 +81,19 @@ def make_spec(
     approval: Literal["required", "brake"] = "brake",
     removal: Literal["keep", "delete", "archive", "clear"] = "keep",
     first_run: Literal["send_all", "baseline"] = "send_all",
+    key_moves: str | None = None,
 ) -> SyncSpec:
     """Make the engine's spec. `relations` are `schema.table` by model name.
 
     Raises ConfigError, naming the field, for what cannot work at this destination.
     """
-    capabilities = find_destination(account.name).capabilities(account.object)
+    capabilities = destination_of(account.as_connection()).capabilities(account.object)
     if Mode(mode) not in capabilities.modes:
         able = ", ".join(sorted(capabilities.modes))
         raise ConfigError(f"{account.name} {account.object} cannot {mode}.", remedy=f"It can: {able}.", field="mode")
-    _check_removal(Mode(mode), Removal(removal), capabilities.removals, f"{account.name} {account.object}")
+    where = f"{account.name} {account.object}"
+    _check_removal(Mode(mode), Removal(removal), capabilities.removals, where, is_moving=key_moves is not None)
+    _check_key_moves(key_moves, may_move=capabilities.changes_match_value, where=where)
     _check_mapping(mapping)
     return SyncSpec(
         name=name,
@@ -103,6 +109,7 @@ def make_spec(
         mapping=tuple(_mapping(entry) for entry in mapping),
         consent=_consent(purpose, consent, account.entity, relations),
         limits=Limits(**limits.model_dump()),
+        key_moves=key_moves,
     )
 
 
@@ -112,8 +119,8 @@ def _relation(model: str, relations: dict[str, str], field: str) -> str:
     return relations[model]
 
 
-def _check_removal(mode: Mode, removal: Removal, able: frozenset[Removal], where: str) -> None:
-    """Raise ConfigError unless a mirror, and nothing else, says what becomes of records that left the model."""
+def _check_removal(mode: Mode, removal: Removal, able: frozenset[Removal], where: str, *, is_moving: bool) -> None:
+    """Raise ConfigError unless a mirror says what becomes of records that left the model, and others only of merged."""
     choices = ", ".join(sorted(able - {Removal.KEEP}))
     if mode is Mode.MIRROR and removal is Removal.KEEP:
         raise ConfigError(
@@ -121,14 +128,33 @@ def _check_removal(mode: Mode, removal: Removal, able: frozenset[Removal], where
             remedy=f"Write `removal:` with one of: {choices}.",
             field="removal",
         )
-    if mode is not Mode.MIRROR and removal is not Removal.KEEP:
+    may_remove = mode is Mode.MIRROR or (is_moving and mode in (Mode.UPSERT, Mode.UPDATE))
+    if not may_remove and removal is not Removal.KEEP:
         raise ConfigError(
             f"the mode {mode} removes nothing.",
-            remedy="Leave `removal` out, or write `mode: mirror`.",
+            remedy="Leave `removal` out, or write `mode: mirror`; with `key_moves` it says what becomes of the second"
+            " record of merged persons.",
             field="removal",
         )
     if removal not in able | {Removal.KEEP}:
         raise ConfigError(f"{where} cannot {removal}.", remedy=f"It can: {choices or 'keep'}.", field="removal")
+
+
+def _check_key_moves(key_moves: str | None, *, may_move: bool, where: str) -> None:
+    if key_moves is None:
+        return
+    if not _TABLE.fullmatch(key_moves):
+        raise ConfigError(
+            f"{key_moves[:80]!r} is no table.",
+            remedy="Write schema.table, as identity.identity_merges.",
+            field="key_moves",
+        )
+    if not may_move:
+        raise ConfigError(
+            f"{where} cannot give a record another match key.",
+            remedy="Leave `key_moves` out: the record of a merged person is then as that of one who left the model.",
+            field="key_moves",
+        )
 
 
 def _check_mapping(mapping: Sequence[MappingEntry]) -> None:

@@ -13,6 +13,7 @@ from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import Mode, SyncSpec
 from cdp_platform.domain.traffic import Traffic
 from cdp_platform.syncs.controls import Approval, Pause, approval_text, pause_text
+from cdp_platform.syncs.guards import may_remove
 from cdp_platform.syncs.preview import Change
 from cdp_platform.texts.catalogue import resend_text, text, verdict_text
 
@@ -28,7 +29,7 @@ def guards_of(spec: SyncSpec, capabilities: Capabilities) -> list[str]:
         "model_not_shrunk": spec.mode is not Mode.APPEND,
         "consent_present": spec.consent is not None,
         "ledger_current": spec.mode is Mode.MIRROR or sends_once,
-        "removals_within_limit": spec.mode is Mode.MIRROR,
+        "removals_within_limit": may_remove(spec),
         "approved": spec.needs_approval,
         "audience_expected": bool(spec.audiences),
     }
@@ -47,6 +48,7 @@ def plan_metadata(
         "model_rows": plan.model_rows,
         "unchanged": plan.unchanged,
         **({"sent_again": resend_text(plan.resend_reason, plan.resent_rows, "en")} if plan.resend_reason else {}),
+        **({"moved": text("plan.moved", "en", count=plan.moved_rows)} if plan.moved_rows else {}),
         "planned": dg.MetadataValue.md(table(("operation", "rows"), plan.operations.items())),
         "skipped": dg.MetadataValue.md(table(("reason", "rows"), plan.skipped.items())),
         **({"skipped_holdout": held_out} if held_out else {}),

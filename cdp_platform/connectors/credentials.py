@@ -7,10 +7,12 @@ from typing import Final, final
 
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.syncs import Connection
-from cdp_platform.errors import AuthenticationFailed
+from cdp_platform.errors import AuthenticationFailed, ConfigError
+from cdp_platform.project_file import NAME, Project, find_project
 
 _HOME_VARIABLE: Final = "CDP_HOME"
 _PLANS_VARIABLE: Final = "CDP_PLANS_URL"
+_PROJECT_VARIABLE: Final = "CDP_PROJECT"
 
 
 @final
@@ -84,9 +86,29 @@ def resolve_base_url(connection: Connection, default: str) -> str:
 
 
 def cdp_home() -> Home:
-    """Tell where the platform keeps its state: CDP_HOME, else `.cdp` under the current directory; absolute.
+    """Tell where the platform keeps its state: CDP_HOME, else what `cdp.yaml` says, else `.cdp` here; absolute.
 
-    CDP_PLANS_URL, where set, is the folder in which plan files are shared.
+    CDP_PLANS_URL, where set, is the folder in which plan files are shared. Raises ConfigError for a wrong `cdp.yaml`.
     """
     root, plans_url = (os.environ.get(name, "").strip() for name in (_HOME_VARIABLE, _PLANS_VARIABLE))
-    return Home(root=Path(root or ".cdp").expanduser().absolute(), plans_url=plans_url or None)
+    project = cdp_project()
+    usual = project.state if project else Path(".cdp")
+    return Home(
+        root=Path(root or usual).expanduser().absolute(),
+        plans_url=plans_url or None,
+        warehouse_file=project.warehouse if project else None,
+    )
+
+
+def cdp_project() -> Project | None:
+    """Find the project that is worked on: the folder in CDP_PROJECT, else the nearest `cdp.yaml` from here upwards.
+
+    None where there is none. Raises ConfigError for a wrong one, and where CDP_PROJECT names a folder without one.
+    """
+    named = os.environ.get(_PROJECT_VARIABLE, "").strip()
+    found = find_project(Path(named or ".").expanduser().absolute())
+    if named and found is None:
+        raise ConfigError(
+            f"{_PROJECT_VARIABLE} names a folder without {NAME}.", remedy="Correct it, or run `cdp init` there."
+        )
+    return found

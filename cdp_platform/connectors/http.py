@@ -16,7 +16,7 @@ from urllib.parse import urlencode, urlsplit
 from cdp_platform.connectors.answers import error_of, remaining_requests, request_id_of, retry_after_seconds
 from cdp_platform.connectors.credentials import Secret, credential_of, read_secret, resolve_base_url
 from cdp_platform.connectors.oauth import AccessTokens
-from cdp_platform.connectors.protocol import Answer, Destination, Json, Request
+from cdp_platform.connectors.protocol import Answer, Destination, Json, NamesItsScheme, Reads, ReadsErrors, Request
 from cdp_platform.connectors.rate_limit import Bucket, name_bucket
 from cdp_platform.connectors.tally import Tallies
 from cdp_platform.connectors.token_endpoint import TokenEndpoint
@@ -37,8 +37,16 @@ from cdp_platform.errors import (
 _SHORTEST_PENALTY_SECONDS: Final = 1.0
 _GRACE_SECONDS: Final = 1.0
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~!$&'()*+,;=:@%-]+)+/?")
+_FORM: Final = "application/x-www-form-urlencoded"
 _NO_BODY: Final = frozenset({202, 204, 205})
 _HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "cdp-platform"}
+
+ReadError = Callable[[int, Mapping[str, str], Json], CdpError | None]
+"""Reads an answer that is no 2xx: status, headers, parsed body; None where it has nothing to say."""
+
+
+def _nothing_to_say(status: int, headers: Mapping[str, str], body: Json) -> None:
+    return None
 
 
 class HttpSession:
@@ -55,16 +63,21 @@ class HttpSession:
         deadline_seconds: float = 30.0,
         pace_seconds: float = 15.0,
         body_limit_bytes: int = 32 * 1024 * 1024,
+        auth_scheme: str = "Bearer",
+        read_error: ReadError = _nothing_to_say,
         ca_file: Path | None = None,
     ) -> None:
         """Check `base_url` and prepare; nothing is sent yet.
 
         `read_token` is called for every request, so that a renewed secret is used. After a 401 `renew_token` is given
         the token that was refused; where there is none, `read_token` is asked again. A request waits `pace_seconds` at
-        most for its slot, then has `deadline_seconds` from the first byte sent to the last byte read.
+        most for its slot, then has `deadline_seconds` from the first byte sent to the last byte read. `auth_scheme` is
+        the word before the token; `read_error` is asked before the default reading of answers.py.
         """
         self._base_path = urlsplit(check_base_url(base_url)).path
         self._vendor = vendor
+        self._auth_scheme = auth_scheme
+        self._read_error = read_error
         self._bucket = bucket
         self._read_token = read_token
         self._renew_token = renew_token
@@ -125,25 +138,36 @@ class HttpSession:
         slot = self._bucket.acquire(self._pace_seconds)
         self._tallies.of_this_thread().paced_seconds += slot.waited_seconds
         try:
-            answer = self._exchange(request.method, target, body, _headers(token, has_body=body is not None))
+            answer = self._exchange(request, target, body, self._headers(request, token, has_body=body is not None))
         except CdpError as error:
             self._bucket.report(slot.admission, error)
             raise
         self._bucket.report(slot.admission, None)
         return answer
 
-    def _exchange(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        raw = self._counted(method, target, body, headers)
+    def _exchange(self, request: Request, target: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        raw = self._counted(request.method, target, body, headers)
         # They are gone through several times, and a plain dict is quicker at that.
         told = dict(raw.headers.items())
         error = None
         if not 200 <= raw.status < 300:
-            error = error_of(raw.status, told, _parse_leniently(raw.content), vendor=self._vendor)
+            said = _parse_leniently(raw.content)
+            error = self._read_error(raw.status, told, said) or error_of(raw.status, told, said, vendor=self._vendor)
         self._heed(error, told)
         if error:
             raise error
-        parsed = None if raw.status in _NO_BODY and not raw.content else self._parse(raw)
+        parsed = None if raw.status in _NO_BODY and not raw.content else self._parse(raw, request.reads)
         return Answer(status=raw.status, headers=raw.headers, body=parsed, request_id=request_id_of(told))
+
+    def _headers(self, request: Request, token: Secret | None, *, has_body: bool) -> dict[str, str]:
+        headers = {**_HEADERS, **request.headers}
+        if request.reads == "text":
+            headers["Accept"] = "text/csv, */*"
+        if has_body:
+            headers["Content-Type"] = request.media_type
+        if token:
+            headers["Authorization"] = f"{self._auth_scheme} {token.reveal()}"
+        return headers
 
     def _counted(self, method: str, target: str, body: bytes | None, headers: Mapping[str, str]) -> RawAnswer:
         tally, began_at = self._tallies.of_this_thread(), time.perf_counter()
@@ -167,11 +191,13 @@ class HttpSession:
         elif limits := remaining_requests(headers):
             self._bucket.observe(*limits)
 
-    def _parse(self, raw: RawAnswer) -> Json:
+    def _parse(self, raw: RawAnswer, reads: Reads) -> Json:
         try:
-            return _STRICT.decode(raw.content.decode("utf-8-sig"))
+            text = raw.content.decode("utf-8-sig")
+            return text if reads == "text" else _STRICT.decode(text)
         except (ValueError, RecursionError):
-            raise self._transport.broken(raw.status, "is not JSON" if raw.content else "is empty") from None
+            what = "text" if reads == "text" else "JSON"
+            raise self._transport.broken(raw.status, f"is not {what}" if raw.content else "is empty") from None
 
     def _target(self, request: Request) -> str:
         """Join the base URL's path, the request's, and its query; raise ConfigError for what could lead elsewhere."""
@@ -214,6 +240,8 @@ def open_session(
         renew_token=renew_token,
         deadline_seconds=deadline_seconds,
         pace_seconds=pace_seconds,
+        read_error=destination.error_of if isinstance(destination, ReadsErrors) else _nothing_to_say,
+        auth_scheme=destination.auth_scheme if isinstance(destination, NamesItsScheme) else "Bearer",
     )
 
 
@@ -229,18 +257,11 @@ def _token_ways(
     return (lambda: read_secret(token_env)) if token_env else None, None
 
 
-def _headers(token: Secret | None, *, has_body: bool) -> dict[str, str]:
-    headers = dict(_HEADERS)
-    if has_body:
-        headers["Content-Type"] = "application/json"
-    if token:
-        headers["Authorization"] = f"Bearer {token.reveal()}"
-    return headers
-
-
 def _encode_body(request: Request, vendor: str) -> bytes | None:
     if request.body is None or isinstance(request.body, bytes):
         return request.body
+    if request.media_type == _FORM:
+        return urlencode(request.body).encode()
     try:
         return json.dumps(request.body, allow_nan=False, separators=(",", ":")).encode()
     except (ValueError, TypeError):

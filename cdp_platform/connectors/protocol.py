@@ -6,14 +6,17 @@ The engine owns the loop (pacing, retries, bisection, journal); a destination ow
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final, NamedTuple, Protocol, overload, runtime_checkable
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol, overload, runtime_checkable
 
 from cdp_platform.domain.outcomes import Operation, RowOutcome
 from cdp_platform.domain.syncs import FieldKind, Mode, Removal
 from cdp_platform.domain.traffic import Traffic
+from cdp_platform.errors import CdpError
 
 Json = Any
 """Anything that JSON can say."""
+
+Reads = Literal["json", "text"]
 
 
 class OutgoingRow(NamedTuple):
@@ -30,6 +33,8 @@ class OutgoingRow(NamedTuple):
     """The fields to be written; None for all of the document."""
     idempotency_key: str | None = None
     """Names this very delivery, in every attempt alike; None where the object honours no such key."""
+    former_match_value: str | None = None
+    """What the destination's record has in place of `match_value`, which it is to get; None where that is the same."""
 
     @property
     def fields(self) -> Mapping[str, Json]:
@@ -55,6 +60,8 @@ class Batch(Sequence[OutgoingRow]):
     names: Sequence[Sequence[str] | None]
     idempotency_keys: Sequence[str | None] | None = None
     """None where the object honours no such keys."""
+    former_match_values: Sequence[str | None] | None = None
+    """None where no match value changes."""
 
     @classmethod
     def of(cls, rows: Iterable[OutgoingRow]) -> "Batch":
@@ -89,7 +96,8 @@ class Batch(Sequence[OutgoingRow]):
 
     def _columns(self) -> tuple[Sequence[Any], ...]:
         told = (self.ordinals, self.operations, self.match_values, self.record_ids, self.documents, self.names)
-        return (*told, [None] * len(self) if self.idempotency_keys is None else self.idempotency_keys)
+        more = (self.idempotency_keys, self.former_match_values)
+        return (*told, *([None] * len(self) if column is None else column for column in more))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,15 +107,21 @@ class Request:
     method: str
     path: str
     body: Json = None
-    """What JSON can say; or bytes that are JSON already, of rows as the warehouse wrote them."""
+    """What JSON can say; or bytes that are in `media_type` already, of rows as the warehouse wrote them."""
+    media_type: str = "application/json"
+    """What `body` is sent as; of `application/x-www-form-urlencoded` it is the fields by name."""
     query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Beside those of the session, for what the vendor asks for; never a credential."""
+    reads: Reads = "json"
+    """What a 2xx body is: JSON, or text that `Answer.body` holds as it came."""
     is_repeatable: bool = True
     """Whether sending it twice does no harm."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """A 2xx answer. `body` is parsed JSON; None where the destination sent none."""
+    """A 2xx answer. `body` is parsed JSON, or text where the request reads text; None where none was sent."""
 
     status: int
     headers: Mapping[str, str]
@@ -164,6 +178,8 @@ class Capabilities:
     """Rows in one request at most."""
     writes_changed_fields_only: bool
     """Whether fields left out of a request keep their value."""
+    changes_match_value: bool = False
+    """Whether a known record can be given another match value: see `OutgoingRow.former_match_value`."""
     requests_per_second: float
     """Steady pace that the vendor allows one credential, from the vendor's page."""
     burst_requests: int
@@ -225,6 +241,34 @@ class Destination(Protocol):
         RunsJobs describes.
         """
         ...
+
+
+@runtime_checkable
+class TakesOptions(Protocol):
+    """A destination that has to be told more of its account than address and credential: `destination.options`."""
+
+    def with_options(self, options: Mapping[str, str]) -> Destination:
+        """Return the destination of one account; raise ConfigError, naming it, for an option it lacks or knows not."""
+        ...
+
+
+@runtime_checkable
+class ReadsErrors(Protocol):
+    """A destination that says in the body what its status does not: a limit as 400, a refusal as 300."""
+
+    def error_of(self, status: int, headers: Mapping[str, str], body: Json) -> CdpError | None:
+        """Read an answer that is no 2xx; None leaves it to the default reading. `body` is None where it is no JSON.
+
+        It may only narrow that reading. No value of the body goes into the error.
+        """
+        ...
+
+
+@runtime_checkable
+class NamesItsScheme(Protocol):
+    """A destination whose token is not announced as `Bearer` (Zoho: `Zoho-oauthtoken`)."""
+
+    auth_scheme: ClassVar[str]
 
 
 @runtime_checkable

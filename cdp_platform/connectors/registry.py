@@ -4,7 +4,8 @@ from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
-from cdp_platform.connectors.protocol import Destination
+from cdp_platform.connectors.protocol import Destination, TakesOptions
+from cdp_platform.domain.syncs import Connection
 from cdp_platform.errors import ConfigError
 
 GROUP: Final = "cdp_platform.destinations"
@@ -32,6 +33,23 @@ def find_destination(name: str) -> Destination:
             field="destination.name",
         )
     return _load(next(iter(found.values())))
+
+
+def destination_of(connection: Connection) -> Destination:
+    """Make the destination of a connection, with its options.
+
+    Raises ConfigError as `find_destination` does, and for options that the destination does not take.
+    """
+    destination = find_destination(connection.vendor)
+    if isinstance(destination, TakesOptions):
+        return destination.with_options(connection.options)
+    if connection.options:
+        raise ConfigError(
+            f"Destination {connection.vendor} takes no options.",
+            remedy=f"Remove {', '.join(sorted(connection.options))}.",
+            field="destination.options",
+        )
+    return destination
 
 
 def _load(entry: EntryPoint) -> Destination:

@@ -1,7 +1,7 @@
 """HubSpot CRM: contacts, upserted in batches of 100 by a unique custom property.
 
 Vendor pages, read 2026-11-22, under https://developers.hubspot.com/docs/api-reference:
-crm-contacts-v3/batch/post-crm-v3-objects-contacts-batch-upsert, error-handling, and the usage guidelines.
+crm-contacts-v3/batch/post-crm-v3-objects-contacts-batch-upsert and -update, error-handling, and the usage guidelines.
 
 - Limits: 190 requests per 10 seconds and app (100 with Free and Starter), by window; 625,000 a day and account
   (Professional). A day's limit shows as 429 with policyName DAILY. Starter accounts: the session learns their smaller
@@ -40,6 +40,7 @@ _CONTACTS: Final = Capabilities(
     removals=frozenset({Removal.KEEP, Removal.ARCHIVE, Removal.CLEAR}),
     batch_rows=100,
     writes_changed_fields_only=True,
+    changes_match_value=True,
     # Usage guidelines: 190 requests per 10 seconds, which is this pace with this burst.
     requests_per_second=19.0,
     burst_requests=190,
@@ -98,7 +99,7 @@ class HubSpot:
         return [_field(item) for item in properties if not item.get("archived")]
 
     def encode(self, object_name: str, match_field: str, rows: Sequence[OutgoingRow]) -> Request:
-        """Turn rows into one batch upsert, or removals into one batch archive.
+        """Turn rows into one batch upsert, removals into one batch archive, changed match values into one batch update.
 
         Raises ConfigError for the match field `email`.
         """
@@ -112,11 +113,10 @@ class HubSpot:
         if rows[0].operation is Operation.REMOVE:
             ids = [{"id": row.record_id} for row in rows]
             return Request(method="POST", path=f"/crm/v3/objects/{object_name}/batch/archive", body={"inputs": ids})
-        return Request(
-            method="POST",
-            path=f"/crm/v3/objects/{object_name}/batch/upsert",
-            body={"inputs": [_input(match_field, row) for row in rows]},
-        )
+        # An upsert by a new match value would make a second contact; an update addresses the record by its id.
+        verb = "upsert" if rows[0].former_match_value is None else "update"
+        inputs = [_input(match_field, row) for row in rows]
+        return Request(method="POST", path=f"/crm/v3/objects/{object_name}/batch/{verb}", body={"inputs": inputs})
 
     def find(
         self, session: Session, object_name: str, match_field: str, match_values: Sequence[str]
@@ -184,14 +184,11 @@ def _read_errors(
 
 def _input(match_field: str, row: OutgoingRow) -> dict[str, Json]:
     properties = {name: _text(value) for name, value in row.fields.items()}
-    if row.operation is Operation.CREATE or row.record_id is None:
+    is_moved = row.former_match_value is not None
+    if is_moved or row.operation is Operation.CREATE or row.record_id is None:
         properties[match_field] = row.match_value
-    return {
-        "id": row.match_value,
-        "idProperty": match_field,
-        "objectWriteTraceId": str(row.ordinal),
-        "properties": properties,
-    }
+    found_by = {"id": row.record_id} if is_moved else {"id": row.match_value, "idProperty": match_field}
+    return {**found_by, "objectWriteTraceId": str(row.ordinal), "properties": properties}
 
 
 def _text(value: Json) -> str:

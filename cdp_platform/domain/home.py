@@ -12,10 +12,13 @@ class Home:
     plans_url: str | None = None
     """Where plan files are shared, as an fsspec URL; None: they lie in `plans` only."""
 
+    warehouse_file: Path | None = None
+    """The DuckDB file that the project's own dbt builds into; None: one of the platform's, under `root`."""
+
     @property
     def warehouse(self) -> Path:
         """The embedded warehouse's DuckDB file."""
-        return self.root / "warehouse.duckdb"
+        return self.warehouse_file or self.root / "warehouse.duckdb"
 
     @property
     def journal(self) -> Path:
@@ -56,6 +59,11 @@ class Home:
     def sandbox(self) -> Path:
         """The sandbox CRM's state and token."""
         return self.root / "sandbox"
+
+    @property
+    def demo_sources(self) -> Path:
+        """The files and the database that stand for the demo's other systems, with the truth beside them."""
+        return self.root / "demo"
 
     @property
     def reports(self) -> Path:

@@ -61,6 +61,8 @@ class Plan:
     """The run whose changes the plan takes back; None for every other plan."""
     resend_reason: str | None = None
     """Why rows are sent again whose values did not change, `resend.…` in the catalogue; None: there are none."""
+    moved_rows: int = 0
+    """How many rows to be sent give a known record another match value, as after a merge of persons."""
     resent_rows: int = 0
     """How many rows to be sent are sent for that reason alone."""
     probe: str = ""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
@@ -21,7 +22,7 @@ class Mode(StrEnum):
 
 
 class Removal(StrEnum):
-    """What happens at the destination to a record that left the source model of a mirror."""
+    """What happens at the destination to a record that left the source model of a mirror, or is left by a merge."""
 
     KEEP = "keep"
     DELETE = "delete"
@@ -126,6 +127,8 @@ class Connection:
     """Name of an environment variable that, where set, replaces `base_url`."""
     entity: str = "default"
     """Brand × market, as it stands in the consents."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """What else the destination has to be told, by name: an organisation, an ad account. Never a secret."""
     environment: str = "local"
 
 
@@ -196,6 +199,8 @@ class SyncSpec:
     consent: Consent | None = None
     """None only where the YAML says `purpose: none`."""
     limits: Limits = field(default_factory=Limits)
+    key_moves: str | None = None
+    """The log of merged persons, as `schema.table`, whose ids the primary key holds; None: keys never move."""
     declared_in: str = ""
     """The YAML file, for messages."""
     audiences: tuple[str, ...] = ()

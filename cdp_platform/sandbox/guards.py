@@ -7,32 +7,33 @@ from urllib.parse import urlsplit
 
 from starlette.requests import ClientDisconnect, Request
 
-from cdp_platform.sandbox.answers import RequestError, invalid
+from cdp_platform.sandbox.wire import Refusal
 
+VALIDATION_ERROR = "VALIDATION_ERROR"
 MOST_BODY_BYTES = 5 * 1024 * 1024
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 def require_token(request: Request, token: str) -> None:
-    """Raise RequestError 401 unless the request carries the account's bearer token."""
+    """Raise Refusal 401 unless the request carries the account's bearer token."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
     is_right = hmac.compare_digest(given.strip().encode("latin-1", "replace"), token.encode())
     if scheme.lower() != "bearer" or not is_right:
         message = "Authentication credentials not found. This API supports OAuth 2.0 and private app tokens."
-        raise RequestError(401, "INVALID_AUTHENTICATION", message)
+        raise Refusal(401, "INVALID_AUTHENTICATION", message)
 
 
 def require_local_browser(request: Request) -> None:
-    """Raise RequestError 403 for a Host that is not this machine, or an Origin that is not this very page.
+    """Raise Refusal 403 for a Host that is not this machine, or an Origin that is not this very page.
 
     Without it, a page elsewhere could reach the account through the person's browser (DNS rebinding, cross-origin).
     """
     host = request.headers.get("host", "")
     if _host_name(f"//{host}") not in _LOCAL_HOSTS:
-        raise RequestError(403, "FORBIDDEN", "The sandbox answers to 127.0.0.1 and localhost only")
+        raise Refusal(403, "FORBIDDEN", "The sandbox answers to 127.0.0.1 and localhost only")
     origin = request.headers.get("origin")
     if origin is not None and origin != f"http://{host}":
-        raise RequestError(403, "FORBIDDEN", "Requests from another origin are not taken")
+        raise Refusal(403, "FORBIDDEN", "Requests from another origin are not taken")
 
 
 def _host_name(address: str) -> str | None:
@@ -42,22 +43,27 @@ def _host_name(address: str) -> str | None:
         return None
 
 
-async def read_json(request: Request) -> Any:
-    """Return the JSON body. Raises RequestError 413 above 5 MB, 400 for what is not JSON or cannot be kept as text."""
+async def read_body(request: Request, most_bytes: int = MOST_BODY_BYTES) -> bytes:
+    """Return the body. Raises Refusal 413 where it is larger than `most_bytes`, 400 where it was cut."""
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MOST_BODY_BYTES:
-                raise RequestError(413, "VALIDATION_ERROR", f"The body is larger than {MOST_BODY_BYTES} bytes")
+            if len(body) > most_bytes:
+                raise Refusal(413, VALIDATION_ERROR, f"The body is larger than {most_bytes} bytes")
     except ClientDisconnect:
-        raise invalid("The connection ended before the body did") from None
+        raise Refusal(400, VALIDATION_ERROR, "The connection ended before the body did") from None
+    return bytes(body)
+
+
+def parse_json(body: bytes) -> Any:
+    """Return the JSON value. Raises Refusal 400 for what is not JSON or cannot be kept as text."""
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
-        if not _is_storable(value):
+        if not is_storable(value):
             raise ValueError
     except (ValueError, RecursionError):
-        raise invalid("Invalid input JSON") from None
+        raise Refusal(400, VALIDATION_ERROR, "Invalid input JSON") from None
     return value
 
 
@@ -65,10 +71,11 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _is_storable(value: Any) -> bool:
+def is_storable(value: Any) -> bool:
+    """Say whether a JSON value can be kept as text."""
     if isinstance(value, str):
         # NUL would end the text early in SQLite's JSON functions; a lone surrogate has no UTF-8 form.
         return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
     if isinstance(value, dict):
-        return all(_is_storable(key) and _is_storable(item) for key, item in value.items())
-    return all(map(_is_storable, value)) if isinstance(value, list) else True
+        return all(is_storable(key) and is_storable(item) for key, item in value.items())
+    return all(map(is_storable, value)) if isinstance(value, list) else True

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cdp_platform.connectors.protocol import Batch, Capabilities, FindsRecords, Job, Session
+from cdp_platform.connectors.protocol import Batch, Capabilities, Job, Session
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import Removal, SyncSpec
@@ -29,11 +29,13 @@ from cdp_platform.errors import (
     TemporarilyDown,
 )
 from cdp_platform.faultpoints import faultpoint
+from cdp_platform.syncs import moved_rows
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.answer_rules import AnswerRule, complete
 from cdp_platform.syncs.idempotency import IdempotencyKeys
 from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
+from cdp_platform.syncs.lookup import looked_up
 from cdp_platform.syncs.notes import RequestNote, RowNote, Status
 
 MAX_ATTEMPTS = 5
@@ -202,28 +204,21 @@ class Exchange:
             self._answered(rows, told, batch=batch, attempt=attempt)
 
     def _found(self, rows: Batch) -> Batch:
-        """Look up the record ids that a removal needs, and an opt-out of people whom a lost ledger has forgotten.
+        """Look up the record ids that a removal or a new match value needs, and an opt-out of who was forgotten.
 
         A record that does not exist is gone already; who has none is told nothing. These operations stand first.
         """
-        destination = self.engine.destination
+        if rows[0].former_match_value is not None and self.capabilities.changes_match_value:
+            rows, missing = moved_rows.located(self.engine.destination, self.session, self.spec, rows)
+            self.send(missing)
+            return rows
         sought = (Operation.REMOVE, Operation.WITHDRAW) if self.plan.has_forgotten else (Operation.REMOVE,)
-        if rows.operations[0] not in sought or not isinstance(destination, FindsRecords):
-            return rows
-        unknown = [row.match_value for row in rows if row.operation in sought and row.record_id is None]
-        if not unknown:
-            return rows
-        ids = destination.find(self.session, self.spec.object, self.spec.match_key.field, unknown)
-        found = [
-            row._replace(record_id=row.record_id or ids.get(row.match_value)) if row.operation in sought else row
-            for row in rows
-        ]
-        missing = [row for row in found if row.operation in sought and row.record_id is None]
+        rows, missing = looked_up(self.engine.destination, self.session, self.spec, rows, sought)
         if gone := Batch.of(row for row in missing if row.operation is Operation.REMOVE):
             self.note(gone, Status.DELIVERED)
         if unmet := Batch.of(row for row in missing if row.operation is Operation.WITHDRAW):
             self.note(unmet, Status.SKIPPED, code="withdrawn")
-        return Batch.of(row for row in found if row not in missing)
+        return rows
 
     def as_sent(self, rows: Batch) -> Batch:
         """The rows as a request carries them: with every field where the object wants that, cleared by an update."""
@@ -269,8 +264,13 @@ class Exchange:
         request_id: str | None = None,
     ) -> None:
         self.doubts = 0
-        self.note(rows, Status.DELIVERED, batch=batch, attempt=attempt, outcomes=told, request_id=request_id)
-        faultpoint("outcome.committed")
+        gone = moved_rows.gone(self.spec, rows, told)
+        if left := Batch.of(row for row in rows if row not in gone) if gone else rows:
+            known = {ordinal: told[ordinal] for ordinal in left.ordinals} if gone else told
+            self.note(left, Status.DELIVERED, batch=batch, attempt=attempt, outcomes=known, request_id=request_id)
+            faultpoint("outcome.committed")
+        if gone:
+            self.send(Batch.of(map(moved_rows.as_new, gone)))
 
     def _keyed(self, rows: Batch, batch: int) -> Batch:
         """Give the rows their idempotency keys; those whose key was forgotten since they were planned are unknown."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.syncs.ledger import ensure_tables
+from cdp_platform.syncs.moves import KeyMove, key_moves
 from cdp_platform.syncs.records import create_desired, encoded_fields
 from cdp_platform.syncs.rejected import RejectedRow, rejected_rows
 from cdp_platform.syncs.unknown import UnknownRow, unknown_rows
@@ -62,6 +63,8 @@ class Explanation:
     """Oldest first."""
     fields: Sequence[FieldStory]
     rejected: RejectedRow | None
+    moves: Sequence[KeyMove]
+    """The merges of persons by which the key took over a record, or lost it."""
     unknown: UnknownRow | None
     """The delivery of which nobody knows whether it arrived."""
 
@@ -77,6 +80,7 @@ def explain(warehouse: Warehouse, spec: SyncSpec, key: str) -> Explanation:
         deliveries = [_delivery(row) for row in _log(session, spec, key)]
         fingerprints = _fingerprints(session, spec, key)
         rejected = next(iter(rejected_rows(session, warehouse, spec, key=key)), None)
+        moves = key_moves(session, spec.name, key)
         doubtful = next(iter(unknown_rows(session, spec, key=key)), None)
     payload = json.loads(present["payload"]) if present else {}
     return Explanation(
@@ -87,6 +91,7 @@ def explain(warehouse: Warehouse, spec: SyncSpec, key: str) -> Explanation:
         deliveries=deliveries,
         fields=_stories(spec, deliveries, payload),
         rejected=rejected,
+        moves=moves,
         unknown=doubtful,
     )
 

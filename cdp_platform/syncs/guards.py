@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 from cdp_platform.connectors.protocol import DestinationField
 from cdp_platform.domain.plans import Verdict
-from cdp_platform.domain.syncs import Mode, SyncSpec
+from cdp_platform.domain.syncs import Mode, Removal, SyncSpec
 from cdp_platform.syncs.account import NOT_ASKED
 from cdp_platform.syncs.ledger import Ledger
+from cdp_platform.syncs.moves import leaves_leftovers
 from cdp_platform.warehouse.base import Session
 from cdp_platform.warehouse.literals import literal
 
@@ -133,12 +134,20 @@ def judge_account(session: Session, ledger: Ledger) -> list[Verdict]:
     ]
 
 
+def may_remove(spec: SyncSpec) -> bool:
+    """Whether a plan of this sync may hold removals."""
+    return spec.mode is Mode.MIRROR or (leaves_leftovers(spec) and spec.removal is not Removal.KEEP)
+
+
 def judge_operations(
     spec: SyncSpec, ledger_rows: int, operations: Mapping[str, int], *, needs_approval: bool
 ) -> list[Verdict]:
-    """Judge how much a mirror would remove of what the ledger holds (G6), and ask for a person's word where needed."""
+    """Judge how much would be removed of what the ledger holds (G6), and ask for a person's word where needed.
+
+    What merges have left counts like what left the model: a rule that merges strangers is stopped by the same brake.
+    """
     verdicts = []
-    if spec.mode is Mode.MIRROR:
+    if may_remove(spec):
         removed = operations.get("remove", 0)
         limit = max(spec.limits.removed_rows, int(ledger_rows * spec.limits.removed_share))
         verdicts.append(

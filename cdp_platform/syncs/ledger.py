@@ -2,9 +2,9 @@
 
 Per ledger two tables in schema `cdp`: the diff table (key, fingerprint) that every plan reads whole, and the side table
 (match value, record id, version) that is joined for changed rows only. Beside them, for all ledgers: the header
-`cdp.ledgers`, `cdp.rejected_rows`, `cdp.unknown_rows`, `cdp.sync_runs`, and the append-only sync log. The log is two
-tables, a row per settle and a row per delivered row, which `cdp.sync_log` shows as one: what is the same for a whole
-run stands once.
+`cdp.ledgers`, `cdp.rejected_rows`, `cdp.unknown_rows`, `cdp.key_moves`, `cdp.sync_runs`, and the append-only sync log.
+The log is two tables, a row per settle and a row per delivered row, which `cdp.sync_log` shows as one: what is the same
+for a whole run stands once.
 """
 
 import hashlib
@@ -48,6 +48,9 @@ _TABLES = (
         changed varchar, payload varchar, previous varchar, "partition" varchar, digest varchar, run_id varchar,
         batch bigint, request_id varchar, code varchar, parameters varchar, first_at timestamptz, last_at timestamptz,
         retry_until timestamptz, resolved_as varchar, resolved_by varchar, resolved_at timestamptz)""",
+    """create table if not exists cdp.key_moves (
+        ledger_id varchar, version bigint, sync varchar, former_key varchar, "key" varchar, merged_at timestamptz,
+        moved_at timestamptz)""",
     """create table if not exists cdp.sync_runs (
         run_id varchar, sync varchar, destination varchar, ledger_id varchar, "partition" varchar, digest varchar,
         planned bigint, delivered bigint, rejected bigint, unknown bigint, skipped bigint, pending bigint,

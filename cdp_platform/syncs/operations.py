@@ -11,12 +11,16 @@ from collections.abc import Mapping, Sequence
 
 from cdp_platform.domain.syncs import Mode, Removal, SyncSpec
 from cdp_platform.syncs.ledger import Ledger
+from cdp_platform.syncs.moves import leaves_leftovers
 from cdp_platform.syncs.records import Fields
 from cdp_platform.warehouse.base import Dialect, Session
 from cdp_platform.warehouse.literals import literal
 
 ORDER = ("remove", "withdraw", "update", "create")
 """The order in which operations are sent."""
+_LEFT_BY_MERGES = """union all
+            select "key", 'remove', null, fingerprint, true, null, null from {diff}
+            where {only} and "key" in (select "key" from leftovers)"""
 
 
 def create_operations(
@@ -29,6 +33,7 @@ def create_operations(
     send looks these people up.
     """
     creates_only = spec.mode in (Mode.INSERT, Mode.APPEND)
+    left = _LEFT_BY_MERGES.format(diff=ledger.diff_table, only=only) if leaves_leftovers(spec) else ""
     # Where nothing is ever updated, a row is sent again only while nobody knows whether it arrived.
     may_update = "ledger.fingerprint is null" if creates_only else "true"
     is_without_record = "true" if creates_only else "not is_in_ledger"
@@ -53,12 +58,14 @@ def create_operations(
                 or desired."key" is null
                 or ({may_update} and (desired.fingerprint is distinct from ledger.fingerprint or is_invalid))
                 or permission = 'never_asked'
+            {left}
         )
         select compared."key", compared.operation, compared.fingerprint, known, is_in_ledger, permission,
             case
                 when permission = 'never_asked' then 'never_asked'
                 when permission = 'withdrawn' and {is_without_record} and not {is_forgetful} then 'withdrawn'
                 when is_invalid then 'invalid_value'
+                when compared.operation = 'remove' and {spec.removal is Removal.KEEP} then 'merged'
                 when rejected.primary_key is not null then 'held'
             end as skipped
         from compared
@@ -100,13 +107,15 @@ def planned_rows(
         select rendered."key", operation, coalesce(rendered.match_value, side.match_value) as match_value,
             side.record_id, rendered.payload, case when known is not null then sent.payload end as previous,
             case when is_in_ledger then nullif({changed}, []) end as changed,
-            fingerprint, consent_identifier
+            fingerprint, consent_identifier,
+            case when is_in_ledger and side.match_value <> rendered.match_value then side.match_value end
+                as former_match_value
         from rendered
         left join {ledger.side_table} as side on side."key" = rendered."key"
         left join sent on sent."key" = rendered."key"
         union all
         select removed."key", 'remove', side.match_value, side.record_id, removed.payload, sent.payload, {names},
-            null, consent_identifier
+            null, consent_identifier, null
         from removed
         left join {ledger.side_table} as side on side."key" = removed."key"
         left join sent on sent."key" = removed."key" """,

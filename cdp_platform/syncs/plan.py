@@ -21,6 +21,7 @@ from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, follow_key_type, ledger_id, open_ledger
+from cdp_platform.syncs.moves import follow_merges, with_moves
 from cdp_platform.syncs.operations import count_operations, create_operations, digest_of, planned_rows
 from cdp_platform.syncs.plan_files import drafted, expire, keep
 from cdp_platform.syncs.records import create_desired, encoded_fields, register_keys
@@ -124,12 +125,14 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
             ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
             follow_key_type(session, engine.warehouse.dialect, ledger, spec)
             ledger = continuity.reconcile(engine, session, spec, ledger)
+            ledger = follow_merges(engine.journal, session, engine.warehouse.dialect, spec, ledger)
             expire(engine.home, spec.name, {digest for digest, _ in engine.journal.open_digests(name)})
             with drafted(engine.home, spec.name) as draft:
                 with session.transaction():
                     plan, rows = build(session, ledger)
                     session.write_parquet(rows, draft)
                     plan = with_resend(plan, session, engine, spec, ledger, draft)
+                    plan = with_moves(plan, session, f"select * from {session.parquet(draft)}")
                 file_hash = keep(draft, engine.home, spec.name, plan.digest)
     return _under_rule(engine, spec, replace(plan, file_hash=file_hash))
 
@@ -171,7 +174,7 @@ def _plan(
     operations, skipped = count_operations(session)
     ledger_rows = row_count(session, ledger.diff_table)
     verdicts += guards.judge_operations(spec, ledger_rows, operations, needs_approval=spec.needs_approval)
-    planned = sum(operations.values()) + sum(skipped.values()) - operations.get("remove", 0)
+    planned = sum(operations.values()) + sum(skipped.values()) - operations.get("remove", 0) - skipped.get("merged", 0)
     plan = Plan(
         digest=digest_of(session, spec, ledger),
         sync=spec.name,

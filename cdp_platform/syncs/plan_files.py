@@ -4,7 +4,8 @@ With `plans_url` the files are shared there (object storage, a network folder), 
 
 Columns, a row per operation in the order of sending: key (the model's type), operation, match_value, record_id
 (nullable), payload (JSON text), previous (JSON text, null where unknown), changed (list of field names, null for all),
-fingerprint (ubigint, null for removals), consent_identifier (nullable). A row's ordinal is its place in the file.
+fingerprint (ubigint, null for removals), consent_identifier (nullable), former_match_value (what the destination has in
+place of match_value; null where that is the same or there is no record). A row's ordinal is its place in the file.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import os
 import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ from cdp_platform.errors import CdpError
 
 RETENTION_SECONDS = 7 * 86_400
 """Plan files hold personal values; older ones are deleted unless the journal still needs them."""
-_COLUMNS = ["operation", "match_value", "record_id", "payload", "changed"]
+_COLUMNS = ["operation", "match_value", "record_id", "payload", "changed", "former_match_value"]
 _OPERATIONS = {str(operation): operation for operation in Operation}
 
 
@@ -164,14 +166,21 @@ def _expire_shared(home: Home, sync: str, needed: Container[str], oldest: float)
                 files.rm_file(name)
 
 
+def has_former_match_values(path: Path) -> bool:
+    """Whether a plan's file was written since there are moved rows; an older one may still wait to be settled."""
+    return _COLUMNS[-1] in pq.read_schema(path).names
+
+
 def read_batches(path: Path, rows: int) -> Iterator[Batch]:
     """Read a plan's operations in order, at most `rows` at a time; removals stand in batches of their own."""
     first = 0
     with pq.ParquetFile(path) as file:
         for record_batch in file.iter_batches(batch_size=rows, columns=_COLUMNS):
             operations, *others = (column.to_pylist() for column in record_batch.columns)
+            formers = others.pop() if len(others) == len(_COLUMNS) - 1 else None
             ordinals = range(first, first + len(operations))
             read = Batch(ordinals, list(map(_OPERATIONS.__getitem__, operations)), *others)
+            read = replace(read, former_match_values=formers)
             first = ordinals.stop
             # Removals stand first in the file.
             removals = operations.count(Operation.REMOVE)

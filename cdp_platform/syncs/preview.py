@@ -28,28 +28,34 @@ class Change:
 def preview(
     home: Home, warehouse: Warehouse, spec: SyncSpec, plan: Plan, *, rows: int, is_masked: bool = True
 ) -> list[Change]:
-    """List the changes of the first rows of each operation, at most `rows` of each, in order of their keys."""
+    """List the changes of the first rows of each operation, at most `rows` of each, in order of their keys.
+
+    Records that get another match value come before others.
+    """
     if not plan.to_send:
         return []
     path = intact_plan(home, plan)
     with warehouse.session(f"preview {plan.sync}") as session:
         planned = session.parquet(path)
         found = session.rows(
-            f"""select cast("key" as varchar) as "key", operation, payload, previous, changed from {planned}
-            qualify row_number() over (partition by operation order by "key") <= ?
+            f"""select cast("key" as varchar) as "key", operation, payload, previous, changed, former_match_value
+            from {planned}
+            qualify row_number() over (partition by operation order by former_match_value is null, "key") <= ?
             order by operation, "key" """,
             [rows],
         )
     personal = frozenset(entry.field for entry in spec.mapping if entry.personal and is_masked)
-    return [change for row in found for change in _changes(row, personal)]
+    return [change for row in found for change in _changes(row, personal, spec.match_key.field)]
 
 
-def _changes(row: Row, personal: frozenset[str]) -> Iterator[Change]:
+def _changes(row: Row, personal: frozenset[str], match_field: str) -> Iterator[Change]:
     payload: Mapping[str, Any] = json.loads(row["payload"])
     previous: Mapping[str, Any] = json.loads(row["previous"] or "{}")
     changed = payload if row["changed"] is None else row["changed"]
     for name in changed:
         old, new = previous.get(name), payload.get(name)
+        if name == match_field and row["former_match_value"] is not None:
+            old = row["former_match_value"]
         if old is None and new is None:
             continue
         show = _masked if name in personal else _plain

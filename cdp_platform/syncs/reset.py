@@ -47,7 +47,7 @@ def reset(engine: Engine, spec: SyncSpec) -> int:
         forgotten = row_count(session, ledger.diff_table)
         old_name = f"{ledger.ledger_id}-{_reset_count(session, ledger) + 1}"
         # A new ledger counts its versions from one: entries of the old one must not stand among them.
-        for table in ("cdp.ledgers", "cdp.settles", "cdp.delivered_rows", "cdp.sync_runs"):
+        for table in ("cdp.ledgers", "cdp.settles", "cdp.delivered_rows", "cdp.key_moves", "cdp.sync_runs"):
             session.execute(f"update {table} set ledger_id = ? where ledger_id = ?", [old_name, ledger.ledger_id])
         session.execute(
             "update cdp.unknown_rows set ledger_id = ?, resolved_as = 'forgotten', resolved_at = now()"

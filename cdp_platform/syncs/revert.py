@@ -129,6 +129,7 @@ def _create_operations(session: Session, dialect: Dialect, spec: SyncSpec, ledge
     may_remove = "false" if spec.removal is Removal.KEEP else "true"
     identifier, permission, joined = _permission(dialect, spec)
     fingerprint = dialect.fingerprint(["'reverted'", "document"])
+    match_value = dialect.json_text("document", spec.match_key.field)
     session.execute(
         f"""create or replace temporary table operations as
         with rendered as (
@@ -145,11 +146,12 @@ def _create_operations(session: Session, dialect: Dialect, spec: SyncSpec, ledge
             select compared.*, {identifier} as consent_identifier, desired.permission as own_permission
             from compared left join desired on desired."key" = compared."key"
         )
-        select "key", operation, coalesce({dialect.json_text("document", spec.match_key.field)}, permitted.match_value)
-                as match_value,
+        select "key", operation, coalesce({match_value}, permitted.match_value) as match_value,
             case when is_there then permitted.record_id end as record_id, document as payload,
             case when is_there and not is_unknown then present end as previous, changed,
             case when operation <> 'remove' then {fingerprint} end as fingerprint, consent_identifier,
+            case when operation = 'update' and permitted.match_value <> {match_value} then permitted.match_value end
+                as former_match_value,
             case when operation = 'remove' then case when not {may_remove} then 'not_revertible' end
                 when permitted.previous is null or (operation = 'update' and not is_there) then 'not_revertible'
                 when {permission} <> 'granted' then {permission}

@@ -23,6 +23,7 @@ from cdp_platform.syncs.idempotency import read_keys
 from cdp_platform.syncs.jobs import open_jobs
 from cdp_platform.syncs.lease import Lease, held_lease
 from cdp_platform.syncs.ledger import ledger_id, read_header
+from cdp_platform.syncs.moved_rows import apart
 from cdp_platform.syncs.notes import Status
 from cdp_platform.syncs.plan import require_allowed
 from cdp_platform.syncs.plan_files import intact_plan, plan_path, read_batches
@@ -180,7 +181,8 @@ class _Send:
             if left <= 0:
                 return
             self._require_unpaused()
-            yield self._permitted(exchange, rows[:left])
+            for part in apart(rows[:left]):
+                yield self._permitted(exchange, part)
             left -= len(rows)
 
     def _require_unpaused(self) -> None:

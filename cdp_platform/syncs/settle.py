@@ -21,7 +21,7 @@ from cdp_platform.syncs import continuity
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.ledger import Ledger, read_header
 from cdp_platform.syncs.notes import LastWord, Status
-from cdp_platform.syncs.plan_files import intact_plan, is_intact
+from cdp_platform.syncs.plan_files import has_former_match_values, intact_plan, is_intact
 from cdp_platform.syncs.unknown import keep_unknown, read_doubt
 from cdp_platform.warehouse.base import Session, text_column
 
@@ -199,10 +199,15 @@ def _fold(
     retry_until: datetime | None,
 ) -> None:
     _register_told(session, word, plan.to_send)
-    operations = session.parquet(intact_plan(engine.home, plan))
+    path = intact_plan(engine.home, plan)
+    operations = session.parquet(path)
+    former = "planned.former_match_value" if has_former_match_values(path) else "null"
     session.execute(
         f"""create or replace temporary table settled as
-        select planned.ordinal, planned."key", planned.operation, planned.match_value, planned.record_id,
+        select planned.ordinal, planned."key", planned.operation, planned.record_id,
+            -- Without an answer the record may have either; who looks for the former finds it, or sends as new.
+            case when told.status = 'delivered' then planned.match_value
+                else coalesce({former}, planned.match_value) end as match_value,
             planned.fingerprint, told.status, reasons.code, reasons.parameters, reasons.told_id,
             reasons.request_id,
             told.status in ('delivered', 'intent', 'unanswered', 'submitted', 'unknown') or told.uncertain = 1

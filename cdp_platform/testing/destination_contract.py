@@ -216,6 +216,16 @@ class DestinationContract:
             request = case.destination.encode(case.object, case.match_field, replace(case.rows, idempotency_keys=keys))
             assert all(key in repr(request) for key in keys)
 
+    def test_a_row_with_another_match_value_addresses_the_record_by_its_id(self, case: DestinationCase) -> None:
+        if case.destination.capabilities(case.object).changes_match_value:
+            count = len(case.rows)
+            ids = [f"record-{ordinal}" for ordinal in case.rows.ordinals]
+            rows = replace(case.rows, operations=[Operation.UPDATE] * count, record_ids=ids)
+            moved = replace(rows, former_match_values=[f"former-{value}" for value in rows.match_values])
+            text = json.dumps(case.destination.encode(case.object, case.match_field, moved).body)
+            assert all(record_id in text for record_id in ids)
+            assert all(row.match_value in text for row in rows)
+
     def test_a_job_is_read_with_its_id_and_asked_for_without_a_value_of_a_person(self, case: DestinationCase) -> None:
         assert (case.job is not None) == isinstance(case.destination, RunsJobs)
         if case.job and isinstance(case.destination, RunsJobs):

@@ -69,12 +69,23 @@ class FakeAccount:
             self._known_keys[key] = record_id
         return record_id
 
+    def former_of(self, row: Mapping[str, Json]) -> str | None:
+        """The match value, until now, of the record that is to get another: found by its id, else by that value."""
+        if row.get("former_match_value") is None:
+            return None
+        by_id = {record.record_id: match_value for match_value, record in self.records.items()}
+        known = row["former_match_value"]
+        return by_id.get(row["record_id"]) if row["record_id"] else known if known in self.records else None
+
     def forget_keys(self) -> None:
         """Forget every idempotency key, as a vendor does after a time."""
         self._known_keys.clear()
 
     def _written(self, row: Mapping[str, Json]) -> str:
         match_value = row["match_value"]
+        former = self.former_of(row)
+        if former is not None and former != match_value:
+            self.records[match_value] = self.records.pop(former)
         if row["operation"] == Operation.REMOVE:
             gone = self.records.pop(match_value, None)
             return gone.record_id if gone else ""
@@ -236,6 +247,8 @@ class FakeSession:
         if rejection := self._rejections.get(row["match_value"]):
             code, parameters = rejection
             return {"ordinal": row["ordinal"], "code": code, "parameters": dict(parameters)}
+        if row.get("former_match_value") is not None and self.account.former_of(row) is None:
+            return {"ordinal": row["ordinal"], "code": "not_found"}
         return {"ordinal": row["ordinal"], "id": self.account.apply(row)}
 
 
@@ -259,6 +272,7 @@ class FakeDestination:
             modes=modes,
             batch_rows=batch_rows,
             writes_changed_fields_only=writes_changed_fields_only,
+            changes_match_value=True,
             requests_per_second=1000.0,
             burst_requests=1000,
             at_most_once=at_most_once,
@@ -295,6 +309,8 @@ class FakeDestination:
                 "match_value": row.match_value,
                 "fields": dict(row.fields),
                 "idempotency_key": row.idempotency_key,
+                "former_match_value": row.former_match_value,
+                "record_id": row.record_id,
             }
             for row in rows
         ]

@@ -185,6 +185,7 @@ def test_two_mirrors_of_one_object_are_refused_naming_both_files(folder: Path) -
         ("mode: mirror", "field `removal`: a mirror must say"),
         ("mode: upsert\n  removal: archive", "field `removal`: the mode upsert removes nothing"),
         ("mode: mirror\n  removal: delete", "field `removal`: hubspot contacts cannot delete"),
+        ("mode: upsert\n  key_moves: merges; drop", "field `key_moves`: 'merges; drop' is no table"),
         ("mode: upsert\n  approval: always", "field `approval`"),
         ("mode: upsert\n  first_run: some", "field `first_run`"),
     ],
@@ -198,10 +199,13 @@ def test_a_wrong_word_about_removals_approvals_or_the_first_run_is_refused(
 
 def test_the_words_of_the_file_reach_the_spec(folder: Path) -> None:
     spoil(
-        folder / SYNC, "mode: upsert", "mode: mirror\n  removal: archive\n  approval: required\n  first_run: baseline"
+        folder / SYNC,
+        "mode: upsert",
+        "mode: mirror\n  removal: archive\n  approval: required\n  first_run: baseline\n  key_moves: identity.merges",
     )
     spec = load_syncs(folder, ROOT)["crm_contacts"]
     assert (spec.mode, spec.removal, spec.needs_approval, spec.first_run) == ("mirror", "archive", True, "baseline")
+    assert spec.key_moves == "identity.merges"
 
 
 def test_two_documents_in_a_file_are_refused(folder: Path) -> None:

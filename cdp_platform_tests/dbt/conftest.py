@@ -26,9 +26,9 @@ from cdp_platform.components.dbt_manifest import DbtManifest
 from cdp_platform.ingest import retail
 from cdp_platform.ingest.load import load_table
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+from cdp_platform_tests.small_sources import HOUSEHOLDS_UP_TO, small_sources
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
-HOUSEHOLDS_UP_TO = 150
 AUDIENCES = (
     "lapsed_loyalists", "high_value_at_risk", "coupon_lovers", "new_department_explorers", "big_basket_families",
 )  # fmt: skip
@@ -149,6 +149,14 @@ def built_once(dbt_folder: Path, manifest: Manifest) -> Path:
             rows,
             name=table.name,
             dataset="raw_retail",
+            destination=dlt.destinations.duckdb(str(warehouse.path)),
+            pipelines_dir=dbt_folder / "pipelines",
+        )
+    for declared, reading in small_sources(dbt_folder / "demo"):
+        load_table(
+            reading.rows,
+            name=declared.name,
+            dataset=f"raw_{declared.source}",
             destination=dlt.destinations.duckdb(str(warehouse.path)),
             pipelines_dir=dbt_folder / "pipelines",
         )

@@ -92,7 +92,7 @@ def test_the_part_that_keeps_an_audience_small_is_the_one_without_which_most_wou
     parts = sizes.conditions[1:]
     assert [part.still for part in parts][-1] == sizes.members
     assert all(part.without is not None and part.without >= sizes.members for part in parts)
-    assert max(parts, key=lambda part: part.without or 0).step.number == 2
+    assert max(parts, key=lambda part: part.without or 0).step.number == 1
 
 
 def _own_columns(event: Event) -> list[Any]:

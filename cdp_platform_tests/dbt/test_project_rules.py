@@ -24,6 +24,9 @@ ASSET_KEYS = {
     },
     "audiences.audience_membership_history": ["audiences", "lapsed_loyalists"],
     "raw_hubspot.contacts": ["feedback", "hubspot", "contacts_history"],
+    "raw_web.events": ["raw", "web", "events"],
+    "raw_loyalty.cards": ["raw", "loyalty", "cards"],
+    "raw_support.tickets": ["raw", "support", "tickets"],
     **{
         f"raw_retail.{table}": ["raw", "retail", table]
         for table in (

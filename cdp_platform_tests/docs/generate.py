@@ -44,7 +44,8 @@ _COMPONENTS: Final = (
 )
 _CLI: Final = (
     "`cdp` stands in `.venv/bin` after `make install`. All state lies in the folder that `CDP_HOME` names, by default"
-    " `.cdp` under the current one. An error of the platform is one message and exit code 1; Ctrl-C gives 130."
+    " `.cdp` beside the nearest `cdp.yaml`, else under the current folder."
+    " An error of the platform is one message and exit code 1; Ctrl-C gives 130."
 )
 _ASSETS: Final = (
     "What the shipped instance (`cdp_platform/defs` and `dbt_project`) puts into the graph, by group. *daily* assets"

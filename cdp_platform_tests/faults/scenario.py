@@ -1,6 +1,6 @@
 """A shop on two days, and the sync that brings it to HubSpot: some rows new, some changed, some withdrawn, some bad."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -31,6 +31,8 @@ SYNC = "contacts__hubspot"
 TOKEN_ENV = "CDP_FAULTS_TOKEN"
 TOKEN = "a-token-of-the-fault-tests"
 POISON = "poison"
+MERGES = "identity.identity_merges"
+"""The log of merged persons; there is none before somebody was merged."""
 BATCH_ROWS = 100
 FIELDS = ("cdp_person_id", "email", "email_permission", "rfm_segment", "lifetime_value", "last_order_on")
 Person = tuple[str, str, str | None, str | None, Decimal | None, date | None]
@@ -68,6 +70,7 @@ def spec_of(base_url: str, token_url: str = "") -> SyncSpec:
             identifier_column="email",
             relation="marts.consents",
         ),
+        key_moves=MERGES,
     )
 
 
@@ -109,6 +112,26 @@ def write_people(root: Path, people: list[Person]) -> None:
             "insert into marts.consents select lower(email), 'shop', 'email', 'email_marketing', email_permission"
             " from activation.people where email_permission is not null"
         )
+
+
+def write_merges(root: Path, merges: Mapping[str, str]) -> None:
+    """Log that persons went up in others, former id → id, as identity does."""
+    with duckdb.connect(str(Home(root=root).warehouse)) as connection:
+        connection.execute("create schema if not exists identity")
+        connection.execute(
+            f"create or replace table {MERGES} (resolved_at timestamptz, former_person_id varchar, person_id varchar,"
+            " kind varchar, record_count bigint)"
+        )
+        connection.executemany(
+            f"insert into {MERGES} values ('2017-12-27 06:00:00+00', ?, ?, 'merge', 1)", list(merges.items())
+        )
+
+
+def merging_day() -> tuple[list[Person], dict[str, str]]:
+    """The people of the first day, 120 of them under another id, and which: former id → id."""
+    people = first_day()
+    merges = {person[0]: f"q-{person[0][2:]}" for person in people[:120]}
+    return [(merges.get(person[0], person[0]), *person[1:]) for person in people], merges
 
 
 def first_day() -> list[Person]:

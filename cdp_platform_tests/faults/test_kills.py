@@ -54,6 +54,12 @@ JOB_CASES = {
     "jobs.found": Case(after_kill_at="job.submitted:2"),
 }
 """Reached where a destination takes requests as jobs: see test_event_kills."""
+MOVE_CASES = {
+    "moves.found": Case(),
+    "moves.uncommitted": Case(),
+    "moves.committed": Case(),
+}
+"""Reached where persons in the ledger were merged: see test_move_kills."""
 TURNS = 3
 TURN = int(os.environ.get("CDP_FAULTS_TURN", datetime.now(UTC).timetuple().tm_yday)) % TURNS
 
@@ -97,7 +103,7 @@ def undisturbed(template: Path, token_url: str, tmp_path_factory: pytest.TempPat
 
 
 def test_every_place_in_the_code_has_a_case_and_stands_there_once() -> None:
-    assert sorted(places_in_the_code()) == sorted(CASES | JOB_CASES)
+    assert sorted(places_in_the_code()) == sorted(CASES | JOB_CASES | MOVE_CASES)
 
 
 @pytest.mark.parametrize("place", in_turn(list(CASES)))

@@ -23,3 +23,20 @@
 {% macro bigquery__type_instant() -%}
     timestamp
 {%- endmacro %}
+
+{#- The date that the clocks of a time zone show at an instant. -#}
+{% macro local_day(instant, time_zone) -%}
+    {{ return(adapter.dispatch('local_day', 'cdp')(instant, time_zone)) }}
+{%- endmacro %}
+
+{% macro default__local_day(instant, time_zone) -%}
+    cast({{ instant }} at time zone '{{ time_zone }}' as date)
+{%- endmacro %}
+
+{% macro snowflake__local_day(instant, time_zone) -%}
+    cast(convert_timezone('{{ time_zone }}', {{ instant }}) as date)
+{%- endmacro %}
+
+{% macro bigquery__local_day(instant, time_zone) -%}
+    date({{ instant }}, '{{ time_zone }}')
+{%- endmacro %}

@@ -7,10 +7,11 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -77,6 +78,44 @@ def test_a_request_arrives_with_its_token_and_its_answer_comes_back_parsed(open_
     assert request.headers["authorization"] == f"Bearer {TOKEN}"
     assert request.headers["content-type"] == "application/json"
     assert request.json == {"name": "Ærø 😀"}
+
+
+def test_a_form_goes_out_as_one_with_the_vendors_headers_and_word_for_the_token(open_to: OpenSession) -> None:
+    with FaultServer([Reply(body={})]) as server:
+        open_to(server.url, auth_scheme="Zoho-oauthtoken").send(
+            Request(
+                method="POST",
+                path="/users",
+                body={"payload": '{"data": ["a=b&c"]}'},
+                media_type="application/x-www-form-urlencoded",
+                headers={"X-Extra": "yes"},
+            )
+        )
+    (request,) = server.requests
+    assert request.headers["authorization"] == f"Zoho-oauthtoken {TOKEN}"
+    assert request.headers["content-type"] == "application/x-www-form-urlencoded"
+    assert request.headers["x-extra"] == "yes"
+    assert parse_qs(request.content.decode()) == {"payload": ['{"data": ["a=b&c"]}']}
+
+
+def test_csv_goes_out_and_comes_back_as_it_is(open_to: OpenSession) -> None:
+    with FaultServer([Reply(body=b"sf__Id,Name\n001,\xc3\x86r\xc3\xb8\n")]) as server:
+        answer = open_to(server.url).send(
+            Request(method="PUT", path="/batches", body=b"Id\n1\n", media_type="text/csv", reads="text")
+        )
+    (request,) = server.requests
+    assert (request.headers["content-type"], request.content) == ("text/csv", b"Id\n1\n")
+    assert answer.body == "sf__Id,Name\n001,Ærø\n"
+
+
+def test_what_a_destination_reads_from_an_error_comes_before_the_default(open_to: OpenSession) -> None:
+    def read_error(status: int, headers: Mapping[str, str], body: Any) -> CdpError | None:
+        return RateLimited("the hour is used up") if body["error"]["code"] == 17 else None
+
+    limited = Reply(status=400, body={"error": {"code": 17}})
+    other = Reply(status=400, body={"error": {"code": 100}})
+    assert isinstance(send_and_fail(open_to, other, read_error=read_error), Refused)
+    assert isinstance(send_and_fail(open_to, limited, read_error=read_error), RateLimited)
 
 
 def test_a_204_has_no_body(open_to: OpenSession) -> None:

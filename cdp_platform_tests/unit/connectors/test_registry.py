@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from cdp_platform.connectors import registry
-from cdp_platform.connectors.registry import destination_names, find_destination
+from cdp_platform.connectors.registry import destination_names, destination_of, find_destination
+from cdp_platform.domain.syncs import Connection
 from cdp_platform.errors import ConfigError
 
 FAKE = "cdp_platform.testing.fakes:FakeDestination"
@@ -57,3 +58,11 @@ def test_a_destination_must_bear_its_registered_name(monkeypatch: pytest.MonkeyP
     register(monkeypatch, ("other", FAKE))
     with pytest.raises(ConfigError, match="another name"):
         find_destination("other")
+
+
+def test_options_that_a_destination_does_not_take_are_an_error_that_names_the_field() -> None:
+    connection = Connection(name="hubspot", vendor="hubspot", options={"organization_id": "1"})
+    with pytest.raises(ConfigError, match="takes no options") as caught:
+        destination_of(connection)
+    assert caught.value.field == "destination.options"
+    assert destination_of(Connection(name="hubspot", vendor="hubspot")).name == "hubspot"

@@ -49,6 +49,19 @@ def test_a_create_says_its_match_field_too() -> None:
     assert said["properties"] == {"email": "ada@example.com", "cdp_person_id": "p-0000007"}
 
 
+def test_a_new_match_value_updates_the_contact_by_its_id() -> None:
+    row = make_row(7, rfm_segment="champions")._replace(former_match_value="p-0000003")
+    request = HubSpot().encode("contacts", "cdp_person_id", [row])
+    assert request.path == "/crm/v3/objects/contacts/batch/update"
+    assert request.body["inputs"] == [
+        {
+            "id": "9007",
+            "objectWriteTraceId": "7",
+            "properties": {"rfm_segment": "champions", "cdp_person_id": "p-0000007"},
+        }
+    ]
+
+
 def test_a_withdrawal_is_an_update_like_any_other() -> None:
     (said,) = encode(make_row(7, Operation.WITHDRAW, email_permission="withdrawn"))
     assert said["properties"] == {"email_permission": "withdrawn"}

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cdp_platform.sandbox import SandboxSettings
-from cdp_platform.sandbox.answers import RequestError
-from cdp_platform.sandbox.contacts import ContactStore
-from cdp_platform.sandbox.limits import Limits
+from cdp_platform.sandbox.hubspot.answers import RequestError
+from cdp_platform.sandbox.hubspot.contacts import ContactStore
+from cdp_platform.sandbox.hubspot.limits import Limits
 from cdp_platform_tests.unit.sandbox.conftest import CONTACTS, Account, Open, person
 
 UPSERT = f"{CONTACTS}/batch/upsert"

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from cdp_platform.sandbox.texts import LANGUAGES, Texts
+from cdp_platform.sandbox.hubspot.texts import LANGUAGES, Texts
 from cdp_platform_tests.unit.sandbox.conftest import Account, Open, person
 
 HOSTILE = "<script>alert('x')</script>\"&"

@@ -1,7 +1,7 @@
 import pytest
 
-from cdp_platform.sandbox.contacts import Contact
-from cdp_platform.sandbox.people import PeopleRule
+from cdp_platform.sandbox.hubspot.contacts import Contact
+from cdp_platform.sandbox.hubspot.people import PeopleRule
 from cdp_platform_tests.unit.sandbox.conftest import CONTACTS, Account, Open, person
 
 

@@ -23,6 +23,7 @@ SKIPPED = (
     "invalid_key",
     "suppressed",
     "not_revertible",
+    "merged",
 )
 GUARDS = (
     "keys_unique",

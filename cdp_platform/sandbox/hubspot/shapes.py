@@ -4,7 +4,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from cdp_platform.sandbox.answers import RequestError, invalid
+from cdp_platform.sandbox.hubspot.answers import RequestError, invalid
 
 
 def _to_text(value: Any) -> Any:

@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cdp_platform.sandbox.answers import Answer, invalid
-from cdp_platform.sandbox.api import ApiRequest
-from cdp_platform.sandbox.contacts import ContactStore
-from cdp_platform.sandbox.people import turn_clock
-from cdp_platform.sandbox.shapes import ClockBody, parse
+from cdp_platform.sandbox.hubspot.answers import invalid
+from cdp_platform.sandbox.hubspot.contacts import ContactStore
+from cdp_platform.sandbox.hubspot.people import turn_clock
+from cdp_platform.sandbox.hubspot.shapes import ClockBody, parse
+from cdp_platform.sandbox.wire import Answer, ApiRequest
 
 MOST_WRITES = 10_000
 OPTED_OUT = "archived_at is null and json_extract(properties, '$.hs_email_optout') = 'true'"

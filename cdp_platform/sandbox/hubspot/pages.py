@@ -1,18 +1,14 @@
 """HTML of the web page: pure functions from what is to be shown to a document. Every value is escaped here."""
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from importlib import resources
 from typing import Any
-from urllib.parse import urlencode
 
-from cdp_platform.sandbox.contacts import Contact
-from cdp_platform.sandbox.texts import LANGUAGES, Texts
+from cdp_platform.sandbox.frame import document, link
+from cdp_platform.sandbox.hubspot.contacts import Contact
+from cdp_platform.sandbox.hubspot.texts import Texts
 
-_CSS = resources.files("cdp_platform.sandbox").joinpath("page.css").read_text(encoding="utf-8")
 FILTERS = ("all", "lapsed", "opted_out", "changed_email")
 
 
@@ -50,15 +46,6 @@ class ContactView:
     labels: Mapping[str, str]
 
 
-def content_security_policy() -> str:
-    """Return the policy that allows the page's own inline style, and nothing else."""
-    digest = base64.b64encode(hashlib.sha256(_CSS.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    )
-
-
 def list_page(view: ListView, texts: Texts) -> str:
     """Return the page with counts, search, filters and one page of contacts."""
     panel = f'<section class="panel">{_tools(view, texts)}{_table(view, texts)}</section>'
@@ -90,27 +77,11 @@ def name_of(contact: Contact, texts: Texts) -> str:
 
 
 def _document(body: str, texts: Texts, *, path: str, query: Mapping[str, str]) -> str:
-    other = next(language for language in LANGUAGES if language != texts.language)
-    switch = _link(path, Texts(other), **query)
-    return (
-        f'<!doctype html><html lang="{texts.language}"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<title>{escape(texts['title'])}</title><style>{_CSS}</style></head><body>"
-        f'<p class="notice">{escape(texts["notice"])}</p><div class="frame"><header>'
-        f'<h1><a href="{_link("/", texts)}">{escape(texts["title"])}</a></h1>'
-        f'<a href="{switch}" lang="{other}" hreflang="{other}">{LANGUAGES[other]}</a></header>'
-        f"<main>{body}</main></div></body></html>"
-    )
+    return document(body, title=texts["title"], notice=texts["notice"], language=texts.language, path=path, query=query)
 
 
 def _link(path: str, texts: Texts, **query: str) -> str:
-    kept = {name: value for name, value in query.items() if value and (name, value) not in _DEFAULTS}
-    if texts.language != "en":
-        kept["lang"] = texts.language
-    return escape(f"{path}?{urlencode(kept)}" if kept else path)
-
-
-_DEFAULTS = {("filter", "all"), ("page", "1")}
+    return link(path, texts.language, **query)
 
 
 def _cards(stats: Mapping[str, Any], texts: Texts) -> str:

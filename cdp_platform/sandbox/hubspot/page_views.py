@@ -1,13 +1,21 @@
 """What the web page shows: reads the state, catches up with the people's acts, and hands it to the HTML."""
 
-from cdp_platform.sandbox.api import ApiRequest
-from cdp_platform.sandbox.changes import read_record_id
-from cdp_platform.sandbox.contacts import Contact, ContactStore
-from cdp_platform.sandbox.control import CHANGED_EMAIL, LAPSED_LOYALIST, OPTED_OUT, read_history, read_stats
-from cdp_platform.sandbox.pages import FILTERS, ContactView, Group, ListView, contact_page, list_page, missing_page
-from cdp_platform.sandbox.people import PeopleRule, let_people_act
-from cdp_platform.sandbox.search import query_condition
-from cdp_platform.sandbox.texts import Texts
+from cdp_platform.sandbox.hubspot.changes import read_record_id
+from cdp_platform.sandbox.hubspot.contacts import Contact, ContactStore
+from cdp_platform.sandbox.hubspot.control import CHANGED_EMAIL, LAPSED_LOYALIST, OPTED_OUT, read_history, read_stats
+from cdp_platform.sandbox.hubspot.pages import (
+    FILTERS,
+    ContactView,
+    Group,
+    ListView,
+    contact_page,
+    list_page,
+    missing_page,
+)
+from cdp_platform.sandbox.hubspot.people import PeopleRule, let_people_act
+from cdp_platform.sandbox.hubspot.search import query_condition
+from cdp_platform.sandbox.hubspot.texts import Texts
+from cdp_platform.sandbox.wire import ApiRequest
 
 CONTACTS_PER_PAGE = 25
 _CONDITIONS = {

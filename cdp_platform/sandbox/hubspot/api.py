@@ -9,14 +9,13 @@ refuses the whole batch and nothing is written.
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from cdp_platform.sandbox.answers import CONFLICT, OBJECT_NOT_FOUND, Answer, RequestError, RowError, invalid, not_found
-from cdp_platform.sandbox.changes import Row, Written, archive_contacts, read_record_id, write_rows
-from cdp_platform.sandbox.contacts import Contact, ContactStore
-from cdp_platform.sandbox.people import PeopleRule, let_people_act
-from cdp_platform.sandbox.properties import (
+from cdp_platform.sandbox.hubspot.answers import CONFLICT, OBJECT_NOT_FOUND, RequestError, RowError, invalid, not_found
+from cdp_platform.sandbox.hubspot.changes import Row, Written, archive_contacts, read_record_id, write_rows
+from cdp_platform.sandbox.hubspot.contacts import Contact, ContactStore
+from cdp_platform.sandbox.hubspot.people import PeopleRule, let_people_act
+from cdp_platform.sandbox.hubspot.properties import (
     DEFAULT_PROPERTIES,
     MOST_UNIQUE_PROPERTIES,
     PROPERTY_TYPES,
@@ -24,20 +23,12 @@ from cdp_platform.sandbox.properties import (
     PropertyDefinition,
     normalise,
 )
-from cdp_platform.sandbox.search import MOST_PER_PAGE, MOST_RESULTS, search_condition, sort_order
-from cdp_platform.sandbox.shapes import NewProperty, ReadBatch, SearchBody, WriteBatch, WriteInput, parse
+from cdp_platform.sandbox.hubspot.search import MOST_PER_PAGE, MOST_RESULTS, search_condition, sort_order
+from cdp_platform.sandbox.hubspot.shapes import NewProperty, ReadBatch, SearchBody, WriteBatch, WriteInput, parse
+from cdp_platform.sandbox.wire import Answer, ApiRequest
 
 MOST_INPUTS = 100
 MOST_LISTED = 100
-
-
-@dataclass(frozen=True, kw_only=True)
-class ApiRequest:
-    """What a handler needs of a request."""
-
-    path: Mapping[str, str]
-    query: Mapping[str, str]
-    body: Any = None
 
 
 class ContactsApi:

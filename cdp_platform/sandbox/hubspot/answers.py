@@ -7,27 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from cdp_platform.sandbox.wire import Answer, Refusal
+
 VALIDATION_ERROR = "VALIDATION_ERROR"
 CONFLICT = "CONFLICT"
 OBJECT_NOT_FOUND = "OBJECT_NOT_FOUND"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """A status and the JSON value of the body; None is an empty body."""
-
-    status: int = 200
-    body: Any = None
-
-
-class RequestError(Exception):
+class RequestError(Refusal):
     """The whole request is refused and nothing has been written."""
 
     def __init__(
         self, status: int, category: str, message: str, *, errors: Sequence[Mapping[str, Any]] = (), **more: Any
     ) -> None:
-        super().__init__(message)
-        self.status = status
+        super().__init__(status, category, message)
         self.body: dict[str, Any] = {"status": "error", "message": message, "category": category, **more}
         if errors:
             self.body["errors"] = list(errors)
@@ -35,6 +28,11 @@ class RequestError(Exception):
     def answer(self, correlation_id: str) -> Answer:
         """Return the vendor's error body with the id that support would ask for."""
         return Answer(status=self.status, body={**self.body, "correlationId": correlation_id})
+
+
+def in_our_shape(refusal: Refusal) -> RequestError:
+    """Return a refusal of the sandbox's own in the vendor's shape."""
+    return refusal if isinstance(refusal, RequestError) else RequestError(refusal.status, refusal.code, refusal.message)
 
 
 def invalid(message: str, **more: Any) -> RequestError:

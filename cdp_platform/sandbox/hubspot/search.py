@@ -7,10 +7,10 @@ the filters of a group by and.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cdp_platform.sandbox.answers import invalid
-from cdp_platform.sandbox.matching import like_anywhere
-from cdp_platform.sandbox.properties import PropertyDefinition, is_number, read_datetime
-from cdp_platform.sandbox.shapes import Filter, FilterGroup, SearchBody, Sort
+from cdp_platform.sandbox.hubspot.answers import invalid
+from cdp_platform.sandbox.hubspot.matching import like_anywhere
+from cdp_platform.sandbox.hubspot.properties import PropertyDefinition, is_number, read_datetime
+from cdp_platform.sandbox.hubspot.shapes import Filter, FilterGroup, SearchBody, Sort
 
 MOST_GROUPS = 5
 MOST_FILTERS = 6

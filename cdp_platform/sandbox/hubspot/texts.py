@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-LANGUAGES = {"en": "English", "zh-Hant": "繁體中文"}
+from cdp_platform.sandbox.frame import LANGUAGES
 
 _ENGLISH = {
     "title": "Sandbox CRM",

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from cdp_platform.sandbox.answers import CONFLICT, OBJECT_NOT_FOUND, VALIDATION_ERROR, PropertyError, RowError
-from cdp_platform.sandbox.contacts import Contact, ContactStore, Write
-from cdp_platform.sandbox.properties import PropertyDefinition, check_values, normalise
+from cdp_platform.sandbox.hubspot.answers import CONFLICT, OBJECT_NOT_FOUND, VALIDATION_ERROR, PropertyError, RowError
+from cdp_platform.sandbox.hubspot.contacts import Contact, ContactStore, Write
+from cdp_platform.sandbox.hubspot.properties import PropertyDefinition, check_values, normalise
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from importlib import resources
 from typing import Any
 
-from cdp_platform.sandbox.answers import PropertyError
+from cdp_platform.sandbox.hubspot.answers import PropertyError
 
 PROPERTY_TYPES = ("string", "number", "date", "datetime", "enumeration", "bool")
 SYSTEM_PROPERTIES = ("createdate", "lastmodifieddate", "hs_object_id")
@@ -87,7 +87,7 @@ def parse_definition(text: str) -> PropertyDefinition:
 
 def read_account_setup() -> list[PropertyDefinition]:
     """Return the properties that a new account has."""
-    text = resources.files("cdp_platform.sandbox").joinpath("account_setup.json").read_text(encoding="utf-8")
+    text = resources.files("cdp_platform.sandbox.hubspot").joinpath("account_setup.json").read_text(encoding="utf-8")
     return [PropertyDefinition(**{**item, "options": tuple(item.get("options", ()))}) for item in json.loads(text)]
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from cdp_platform.sandbox.changes import open_draft
-from cdp_platform.sandbox.contacts import Contact, ContactStore
+from cdp_platform.sandbox.hubspot.changes import open_draft
+from cdp_platform.sandbox.hubspot.contacts import Contact, ContactStore
 from cdp_platform.sandbox.settings import SandboxSettings
 
 _EARLIER_CHANGE = re.compile(r"\.new[0-9a-f]{6}(-\d+)?$")

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from cdp_platform.sandbox.matching import contains_token
-from cdp_platform.sandbox.properties import (
+from cdp_platform.sandbox.hubspot.matching import contains_token
+from cdp_platform.sandbox.hubspot.properties import (
     PropertyDefinition,
     parse_definition,
     read_account_setup,
