@@ -4,14 +4,17 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import assume, given, settings
 
 from cdp_platform.audiences import definition as tree
 from cdp_platform.audiences.definition import Comparison, Condition, Definition, Operator, audiences_of, steps_of
 from cdp_platform.errors import CdpError
+from cdp_platform.warehouse.duckdb import DuckDbSession, DuckDbWarehouse
 from cdp_platform_tests.unit.audiences.conftest import CATALOGUE, NEXT_DAY, Shop, spenders
 from cdp_platform_tests.unit.audiences.market import AS_OF, Answer, Market, Person, fill, holds
 from cdp_platform_tests.unit.audiences.test_compiled import CONDITIONS, MARKETS
@@ -98,15 +101,17 @@ def test_a_consent_comes_before_what_else_has_turned(shop: Shop, status: str | N
     assert found == {"ann": ("left", "condition", 2, value)}
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None)
 @given(MARKETS, MARKETS, CONDITIONS)
 def test_whoever_enters_or_leaves_and_was_known_has_a_condition_that_turned(
-    shop: Shop, before: Market, after: Market, condition: Condition
+    before: Market, after: Market, condition: Condition
 ) -> None:
     definition = Definition(name="chosen", members=condition, version="1", document="{}")
     assume(not audiences_of(definition))
-    shop.session.execute("drop schema if exists audiences cascade")
-    found = reasons_after(shop, definition, before, after)
+    with duckdb.connect() as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        shop = Shop(DuckDbSession(connection, Path()), DuckDbWarehouse(Path("nowhere")))
+        found = reasons_after(shop, definition, before, after)
     was, is_now = ({one.person_id: one for one in market.people} for market in (before, after))
     entered = {name: holds(condition, one, after) for name, one in is_now.items()}
     left = {name: holds(condition, one, before) for name, one in was.items()}
