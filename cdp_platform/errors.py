@@ -86,11 +86,23 @@ class TemporarilyDown(DestinationError):
 
 
 class Refused(DestinationError):
-    """A whole request was refused without row detail. `code` is the destination's own word for the reason."""
+    """A whole request was refused without row detail. `code` is the destination's own word for the reason.
 
-    def __init__(self, what: str, *, remedy: str = "", status: int | None = None, code: str = "refused") -> None:
+    `is_partial`: some of its rows may have been processed, and which is not known.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        remedy: str = "",
+        status: int | None = None,
+        code: str = "refused",
+        is_partial: bool = False,
+    ) -> None:
         super().__init__(what, remedy=remedy, status=status)
         self.code = code
+        self.is_partial = is_partial
 
 
 class ContractBroken(DestinationError):

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 
 _MODULES = {
+    "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
     "FacesComponent": "faces",
     "FeedbackComponent": "feedback",
@@ -17,6 +18,7 @@ _MODULES = {
 }
 
 __all__ = [
+    "AlertsComponent",
     "AudienceComponent",
     "FacesComponent",
     "FeedbackComponent",

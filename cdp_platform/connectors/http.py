@@ -16,7 +16,16 @@ from urllib.parse import urlencode, urlsplit
 from cdp_platform.connectors.answers import error_of, remaining_requests, request_id_of, retry_after_seconds
 from cdp_platform.connectors.credentials import Secret, credential_of, read_secret, resolve_base_url
 from cdp_platform.connectors.oauth import AccessTokens
-from cdp_platform.connectors.protocol import Answer, Destination, Json, NamesItsScheme, Reads, ReadsErrors, Request
+from cdp_platform.connectors.protocol import (
+    Answer,
+    Destination,
+    Json,
+    NamesItsScheme,
+    Reads,
+    ReadsErrors,
+    Request,
+    TellsItsUsage,
+)
 from cdp_platform.connectors.rate_limit import Bucket, name_bucket
 from cdp_platform.connectors.tally import Tallies
 from cdp_platform.connectors.token_endpoint import TokenEndpoint
@@ -45,8 +54,16 @@ ReadError = Callable[[int, Mapping[str, str], Json], CdpError | None]
 """Reads an answer that is no 2xx: status, headers, parsed body; None where it has nothing to say."""
 
 
+RestSeconds = Callable[[Mapping[str, str]], float]
+"""Reads from headers, by name in lower case, for how long nobody should ask on."""
+
+
 def _nothing_to_say(status: int, headers: Mapping[str, str], body: Json) -> None:
     return None
+
+
+def _no_rest(headers: Mapping[str, str]) -> float:
+    return 0.0
 
 
 class HttpSession:
@@ -65,6 +82,7 @@ class HttpSession:
         body_limit_bytes: int = 32 * 1024 * 1024,
         auth_scheme: str = "Bearer",
         read_error: ReadError = _nothing_to_say,
+        rest_seconds: RestSeconds = _no_rest,
         ca_file: Path | None = None,
     ) -> None:
         """Check `base_url` and prepare; nothing is sent yet.
@@ -78,6 +96,7 @@ class HttpSession:
         self._vendor = vendor
         self._auth_scheme = auth_scheme
         self._read_error = read_error
+        self._rest_seconds = rest_seconds
         self._bucket = bucket
         self._read_token = read_token
         self._renew_token = renew_token
@@ -190,6 +209,8 @@ class HttpSession:
             self._bucket.penalise(retry_after_seconds(headers, datetime.now(UTC)) or 0.0)
         elif limits := remaining_requests(headers):
             self._bucket.observe(*limits)
+        elif rest := self._rest_seconds({name.lower(): text for name, text in headers.items()}):
+            self._bucket.penalise(rest)
 
     def _parse(self, raw: RawAnswer, reads: Reads) -> Json:
         try:
@@ -241,6 +262,7 @@ def open_session(
         deadline_seconds=deadline_seconds,
         pace_seconds=pace_seconds,
         read_error=destination.error_of if isinstance(destination, ReadsErrors) else _nothing_to_say,
+        rest_seconds=destination.rest_seconds if isinstance(destination, TellsItsUsage) else _no_rest,
         auth_scheme=destination.auth_scheme if isinstance(destination, NamesItsScheme) else "Bearer",
     )
 

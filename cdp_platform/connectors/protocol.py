@@ -35,6 +35,8 @@ class OutgoingRow(NamedTuple):
     """Names this very delivery, in every attempt alike; None where the object honours no such key."""
     former_match_value: str | None = None
     """What the destination's record has in place of `match_value`, which it is to get; None where that is the same."""
+    previous: str | None = None
+    """Of a membership: all fields as they were last delivered, as JSON text; None where that is not known."""
 
     @property
     def fields(self) -> Mapping[str, Json]:
@@ -43,6 +45,12 @@ class OutgoingRow(NamedTuple):
         if self.operation is Operation.CREATE:
             return {name: value for name, value in every.items() if value is not None}
         return every if self.names is None else {name: every[name] for name in self.names}
+
+    @property
+    def delivered_fields(self) -> Mapping[str, Json]:
+        """The fields as they were last delivered; empty where that is not known."""
+        delivered: dict[str, Json] = json.loads(self.previous or "{}")
+        return delivered
 
 
 @dataclass(frozen=True)
@@ -62,6 +70,8 @@ class Batch(Sequence[OutgoingRow]):
     """None where the object honours no such keys."""
     former_match_values: Sequence[str | None] | None = None
     """None where no match value changes."""
+    previous: Sequence[str | None] | None = None
+    """None where the object is no membership."""
 
     @classmethod
     def of(cls, rows: Iterable[OutgoingRow]) -> "Batch":
@@ -96,7 +106,7 @@ class Batch(Sequence[OutgoingRow]):
 
     def _columns(self) -> tuple[Sequence[Any], ...]:
         told = (self.ordinals, self.operations, self.match_values, self.record_ids, self.documents, self.names)
-        more = (self.idempotency_keys, self.former_match_values)
+        more = (self.idempotency_keys, self.former_match_values, self.previous)
         return (*told, *([None] * len(self) if column is None else column for column in more))
 
 
@@ -190,8 +200,13 @@ class Capabilities:
     """The modes in which sending a row twice does harm: an outcome that nobody knows is not tried again by itself."""
     idempotency_seconds: float = 0.0
     """How long the object remembers a row's idempotency key, from the vendor's page; 0: it takes none."""
+    key_is_match_value: bool = False
+    """Whether the match value itself is that key: the vendor's own id of an event."""
     job_seconds: float = 3600.0
     """How long a job may take, from its request on; after that its rows count as unanswered."""
+    is_membership: bool = False
+    """Whether a row is a membership, which is added or removed: who withdrew is removed, in requests of removals, and
+    each row tells what was last delivered, since that is what has to be taken out."""
 
 
 class Session(Protocol):
@@ -260,6 +275,36 @@ class ReadsErrors(Protocol):
         """Read an answer that is no 2xx; None leaves it to the default reading. `body` is None where it is no JSON.
 
         It may only narrow that reading. No value of the body goes into the error.
+        """
+        ...
+
+
+@runtime_checkable
+class TellsItsUsage(Protocol):
+    """A destination whose answers tell how much of its limit is used up."""
+
+    def rest_seconds(self, headers: Mapping[str, str]) -> float:
+        """Say for how long nobody should ask on, 0 for not at all; `headers` by name in lower case."""
+        ...
+
+
+@runtime_checkable
+class JudgesRows(Protocol):
+    """A destination that knows of a row, before it is sent, that it would be refused."""
+
+    def unfit(self, object_name: str, match_field: str, rows: Batch) -> Sequence[RowOutcome]:
+        """List the rows that must not be sent, as rejected, each with its reason."""
+        ...
+
+
+@runtime_checkable
+class ClearsIdentifiers(Protocol):
+    """A destination of memberships that keeps the identifiers that a changed row no longer has."""
+
+    def clear(self, session: Session, object_name: str, match_field: str, rows: Batch) -> None:
+        """Remove, before the rows are sent, what they were last delivered with and no longer have.
+
+        Nothing of this is told row by row: where it fails it raises as a request does, and the rows are not sent.
         """
         ...
 

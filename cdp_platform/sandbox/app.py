@@ -7,10 +7,11 @@ from typing import Final
 from starlette.applications import Starlette
 
 from cdp_platform.sandbox.hubspot.app import open_hubspot
+from cdp_platform.sandbox.meta.app import open_meta
 from cdp_platform.sandbox.settings import SandboxSettings
 from cdp_platform.sandbox.vendor import Open
 
-VENDORS: Final[tuple[Open, ...]] = ()
+VENDORS: Final[tuple[Open, ...]] = (open_meta,)
 """The vendors beside the CRM, which keeps the clock."""
 
 

@@ -1,6 +1,8 @@
 """From a web request to a handler and back, as every vendor's stand-in needs it."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qs
 from uuid import uuid4
@@ -73,7 +75,7 @@ async def read_request(request: Request, most_bytes: int = MOST_BODY_BYTES) -> A
 
 def respond(answer: Answer, headers: dict[str, str] | None = None) -> Response:
     """Turn an answer into a response, with headers of the vendor's added."""
-    told = {**(headers or {}), **answer.headers}
+    told = {"Date": format_datetime(datetime.now(UTC), usegmt=True), **(headers or {}), **answer.headers}
     if answer.text is not None:
         return Response(answer.text, status_code=answer.status, headers=told, media_type=answer.media_type)
     if answer.body is None:

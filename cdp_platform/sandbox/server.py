@@ -22,7 +22,13 @@ class _Server(uvicorn.Server):
     def __init__(self, settings: SandboxSettings) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(settings), host=HOST, access_log=False, log_level="warning", timeout_graceful_shutdown=3
+                create_app(settings),
+                host=HOST,
+                access_log=False,
+                log_level="warning",
+                timeout_graceful_shutdown=3,
+                # Each answer has its own: a vendor's clock may be that of the replay.
+                date_header=False,
             )
         )
         self.is_ready = threading.Event()

@@ -32,11 +32,13 @@ from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import moved_rows
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.answer_rules import AnswerRule, complete
+from cdp_platform.syncs.attempts import Attempts
 from cdp_platform.syncs.idempotency import IdempotencyKeys
 from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
 from cdp_platform.syncs.lookup import looked_up
 from cdp_platform.syncs.notes import RequestNote, RowNote, Status
+from cdp_platform.syncs.preparation import clear_identifiers, unfit_rows
 
 MAX_ATTEMPTS = 5
 MAX_WAITING_SECONDS = 900.0
@@ -55,20 +57,6 @@ class Timing:
     wall: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
-
-
-@dataclass(kw_only=True)
-class _Attempts:
-    """The attempts at one request so far."""
-
-    batch: int
-    repeatable_until: float
-    """POSIX seconds; later the rows are unknown rather than sent again."""
-    is_uncertain: bool
-    """Whether an earlier request without an answer may have been processed, whatever a later one says of itself."""
-    number: int = 1
-    waited_seconds: float = 0.0
-    last_failure: Exception | None = None
 
 
 @dataclass(kw_only=True)
@@ -191,8 +179,9 @@ class Exchange:
         try:
             told = watch.outcomes(rows, job, submitted_at=submitted_at)
             faultpoint("job.answered")
-        except Refused:
-            self.note(rows, Status.UNANSWERED if is_uncertain else Status.NOT_SENT, batch=batch, attempt=attempt)
+        except Refused as refusal:
+            left = Status.UNANSWERED if is_uncertain or refusal.is_partial else Status.NOT_SENT
+            self.note(rows, left, batch=batch, attempt=attempt)
             raise
         except JobFailed as failure:
             is_lost = self.timing.wall() >= self.rule.repeatable_until(submitted_at)
@@ -231,6 +220,8 @@ class Exchange:
     def _request(self, rows: Batch, batch: int) -> None:
         if not (rows := self._keyed(rows, batch)) or not (rows := self._found(self.as_sent(rows))):
             return
+        if not (rows := self._fit(rows)):
+            return
         request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
         attempts = self._begin(rows, batch)
         while not self._is_lost(rows, attempts):
@@ -238,6 +229,7 @@ class Exchange:
             self.note(rows, Status.INTENT, batch=batch, attempt=attempts.number)
             faultpoint("intent.committed")
             try:
+                clear_identifiers(self.engine.destination, self.session, self.spec, rows)
                 answer = self.session.send(request)
                 reading = self.engine.destination.read(rows, answer)
                 told = {} if isinstance(reading, Job) else complete(rows, reading)
@@ -272,6 +264,14 @@ class Exchange:
         if gone:
             self.send(Batch.of(map(moved_rows.as_new, gone)))
 
+    def _fit(self, rows: Batch) -> Batch:
+        """Leave out the rows of which the destination knows already that it would refuse them."""
+        if not (unfit := unfit_rows(self.engine.destination, self.spec, rows)):
+            return rows
+        refused = Batch.of(row for row in rows if row.ordinal in unfit)
+        self.note(refused, Status.REJECTED, outcomes=unfit)
+        return Batch.of(row for row in rows if row.ordinal not in unfit)
+
     def _keyed(self, rows: Batch, batch: int) -> Batch:
         """Give the rows their idempotency keys; those whose key was forgotten since they were planned are unknown."""
         if self.keys is None:
@@ -282,16 +282,16 @@ class Exchange:
             rows = Batch.of(row for row in rows if row.ordinal not in late)
         return self.keys.given_to(rows)
 
-    def _begin(self, rows: Batch, batch: int) -> _Attempts:
+    def _begin(self, rows: Batch, batch: int) -> Attempts:
         until = self.rule.repeatable_until(self.timing.wall())
         earlier = self.keys.repeatable_until(rows) if self.keys and self.rule.is_at_most_once else None
-        return _Attempts(
+        return Attempts(
             batch=batch,
             repeatable_until=until if earlier is None else min(until, earlier),
             is_uncertain=earlier is not None,
         )
 
-    def _is_lost(self, rows: Batch, attempts: _Attempts) -> bool:
+    def _is_lost(self, rows: Batch, attempts: Attempts) -> bool:
         """Whether nobody knows what became of the rows and they must not be sent again; they are noted as unknown."""
         if not attempts.is_uncertain or self.timing.wall() < attempts.repeatable_until:
             return False
@@ -304,9 +304,10 @@ class Exchange:
         if failure and self.doubts >= MAX_DOUBTS_IN_A_ROW:
             raise failure
 
-    def _after_definite_failure(self, rows: Batch, attempts: _Attempts, failure: CdpError) -> float:
+    def _after_definite_failure(self, rows: Batch, attempts: Attempts, failure: CdpError) -> float:
         """Note that nothing was processed now; raise the failure, or say how long to wait before the next attempt."""
-        left = Status.UNANSWERED if attempts.is_uncertain else Status.NOT_SENT
+        is_partial = isinstance(failure, Refused) and failure.is_partial
+        left = Status.UNANSWERED if attempts.is_uncertain or is_partial else Status.NOT_SENT
         self.note(rows, left, batch=attempts.batch, attempt=attempts.number)
         if isinstance(failure, (Refused, AuthenticationFailed, CircuitOpen, ConfigError)):
             raise failure
@@ -317,7 +318,7 @@ class Exchange:
             raise failure
         return pause
 
-    def _after_doubt(self, rows: Batch, attempts: _Attempts, failure: DestinationError) -> float:
+    def _after_doubt(self, rows: Batch, attempts: Attempts, failure: DestinationError) -> float:
         """Note that nobody knows; raise the failure, or say how long to wait before the rule is asked again."""
         attempts.is_uncertain, attempts.last_failure = True, failure
         self.note(rows, Status.UNANSWERED, batch=attempts.batch, attempt=attempts.number)
@@ -328,7 +329,7 @@ class Exchange:
             raise failure
         return pause
 
-    def _submitted(self, rows: Batch, attempts: _Attempts, job: Job, request_id: str | None) -> None:
+    def _submitted(self, rows: Batch, attempts: Attempts, job: Job, request_id: str | None) -> None:
         """Make the job's name durable before it is asked for, then follow it."""
         batch, attempt = attempts.batch, attempts.number
         submitted_at = self.timing.wall()

@@ -87,7 +87,8 @@ def finish_jobs(engine: Engine, spec: SyncSpec, lease: Lease, *, timing: Timing 
                 capabilities=engine.destination.capabilities(spec.object),
                 timing=timing or Timing(),
             )
-            rows = exchange.as_sent(_rows_of(plan_path(engine.home, spec.name, left.digest), left))
+            path, capabilities = plan_path(engine.home, spec.name, left.digest), exchange.capabilities
+            rows = exchange.as_sent(_rows_of(path, left, is_membership=capabilities.is_membership))
             # Either way the journal says what is known of the rows; the plan that follows takes it from there.
             with suppress(Refused, JobFailed):
                 exchange.follow(
@@ -100,9 +101,10 @@ def finish_jobs(engine: Engine, spec: SyncSpec, lease: Lease, *, timing: Timing 
                 )
 
 
-def _rows_of(path: Path, left: OpenJob) -> Batch:
+def _rows_of(path: Path, left: OpenJob, *, is_membership: bool) -> Batch:
     """Read the rows of a job from its plan."""
-    read = chain.from_iterable(_within(rows, left.spans) for rows in read_batches(path, _READ_ROWS))
+    batches = read_batches(path, _READ_ROWS, is_membership=is_membership)
+    read = chain.from_iterable(_within(rows, left.spans) for rows in batches)
     rows = Batch.of(chain.from_iterable(read))
     return replace(rows, record_ids=left.record_ids) if left.record_ids else rows
 

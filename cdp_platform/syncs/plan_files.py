@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -171,17 +170,30 @@ def has_former_match_values(path: Path) -> bool:
     return _COLUMNS[-1] in pq.read_schema(path).names
 
 
-def read_batches(path: Path, rows: int) -> Iterator[Batch]:
-    """Read a plan's operations in order, at most `rows` at a time; removals stand in batches of their own."""
+def read_batches(path: Path, rows: int, *, is_membership: bool = False) -> Iterator[Batch]:
+    """Read a plan's operations in order, at most `rows` at a time; removals stand in batches of their own.
+
+    Of memberships, a withdrawal is a removal, and each row tells what was last delivered.
+    """
     first = 0
+    removing = (Operation.REMOVE, Operation.WITHDRAW) if is_membership else (Operation.REMOVE,)
     with pq.ParquetFile(path) as file:
-        for record_batch in file.iter_batches(batch_size=rows, columns=_COLUMNS):
-            operations, *others = (column.to_pylist() for column in record_batch.columns)
-            formers = others.pop() if len(others) == len(_COLUMNS) - 1 else None
+        columns = [*_COLUMNS, "previous"] if is_membership else _COLUMNS
+        for record_batch in file.iter_batches(batch_size=rows, columns=columns):
+            told = record_batch.to_pydict()
+            operations = list(map(_OPERATIONS.__getitem__, told["operation"]))
             ordinals = range(first, first + len(operations))
-            read = Batch(ordinals, list(map(_OPERATIONS.__getitem__, operations)), *others)
-            read = replace(read, former_match_values=formers)
+            read = Batch(
+                ordinals,
+                operations,
+                told["match_value"],
+                told["record_id"],
+                told["payload"],
+                told["changed"],
+                former_match_values=told.get(_COLUMNS[-1]),
+                previous=told.get("previous"),
+            )
             first = ordinals.stop
             # Removals stand first in the file.
-            removals = operations.count(Operation.REMOVE)
+            removals = sum(map(operations.count, removing))
             yield from (part for part in (read[:removals], read[removals:]) if part)

@@ -177,7 +177,8 @@ class _Send:
     def _batches(self, exchange: Exchange, limit: int | None) -> Iterator[Batch]:
         left = self.plan.to_send if limit is None else limit
         path = plan_path(self.engine.home, self.spec.name, self.plan.digest)
-        for rows in read_batches(path, exchange.capabilities.batch_rows):
+        told = exchange.capabilities
+        for rows in read_batches(path, told.batch_rows, is_membership=told.is_membership):
             if left <= 0:
                 return
             self._require_unpaused()

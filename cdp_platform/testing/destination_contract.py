@@ -6,7 +6,9 @@
             return load_case(MyDestination(), Path(__file__).parent / "fixtures" / "mine")
 
 The fixture folder holds `rows.json` (object, match field, rows; what the account's and the fields' requests answer)
-and, under `answers/`, one file per answer: status, body, and either `outcomes` by ordinal or `"is_broken": true`.
+and, under `answers/`, one file per answer: status, body, and either `outcomes` by ordinal, `"is_broken": true`, or
+`"is_refused": true` where the destination tells nothing row by row and the batch is to be halved. A destination that
+takes options has them in `rows.json`; one that hashes the match value says `"hashes_match_value": true` there.
 The rows must carry values of fictional persons: the suite looks for them in every error text. A destination that runs
 jobs has a `job.json` beside them (its answer to the request, the job's id, and what it says while the job runs); its
 `answers/` are then what it says of a job that has ended.
@@ -16,10 +18,10 @@ jobs has a `job.json` beside them (its answer to the request, the job's id, and 
 # ruff: noqa: S101
 
 import copy
+import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -28,7 +30,6 @@ from cdp_platform.connectors.protocol import (
     AllDelivered,
     Answer,
     Batch,
-    Destination,
     Job,
     Json,
     OutgoingRow,
@@ -41,102 +42,14 @@ from cdp_platform.connectors.transport import check_base_url
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import Mode
 from cdp_platform.domain.traffic import Traffic
-from cdp_platform.errors import CdpError, ConfigError, ContractBroken
+from cdp_platform.errors import CdpError, ConfigError, ContractBroken, Refused
 from cdp_platform.syncs.answer_rules import KEY_MARGIN_SECONDS
+from cdp_platform.testing.destination_case import AnswerCase, DestinationCase, JobCase, load_case
 from cdp_platform.testing.rows import outgoing_row
 
+__all__ = ["AnswerCase", "DestinationCase", "DestinationContract", "JobCase", "OneAnswerSession", "load_case"]
+
 _NONSENSE: Final[tuple[Json, ...]] = (None, [], {}, "accepted", 1, {"results": None}, {"results": ["x"]}, [None])
-
-
-@dataclass(frozen=True, kw_only=True)
-class AnswerCase:
-    """An answer of the vendor to the case's rows, and what the destination must make of it."""
-
-    name: str
-    answer: Answer
-    outcomes: Mapping[int, Mapping[str, Json]]
-    is_broken: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class JobCase:
-    """How a destination that runs jobs says that it took the case's rows as one."""
-
-    submitted: Answer
-    id: str
-    running_body: Json
-    """What it says of a job that has not ended."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DestinationCase:
-    """Rows and answers to try a destination with."""
-
-    destination: Destination
-    object: str
-    match_field: str
-    rows: Batch
-    account_body: Json
-    account_id: str
-    describe_body: Json
-    field_names: tuple[str, ...]
-    """Fields that `describe` must know, at least."""
-    answers: tuple[AnswerCase, ...]
-    """Answers to the request; of a destination that runs jobs: to the question for the job."""
-    job: JobCase | None = None
-    """None for a destination that answers at once."""
-
-    @property
-    def accepted(self) -> AnswerCase:
-        """The answer that delivers every row."""
-        every_row = {row.ordinal for row in self.rows}
-        return next(
-            case
-            for case in self.answers
-            if {ordinal for ordinal, told in case.outcomes.items() if told["outcome"] == "delivered"} == every_row
-        )
-
-    @property
-    def personal_values(self) -> frozenset[str]:
-        """Every text in the rows that no error may repeat."""
-        values = {str(value) for row in self.rows for value in row.fields.values() if isinstance(value, str)}
-        return frozenset(value for value in values | {row.match_value for row in self.rows} if len(value) > 3)
-
-
-def load_case(destination: Destination, folder: Path) -> DestinationCase:
-    """Read the fixture folder of a destination."""
-    told = json.loads((folder / "rows.json").read_text(encoding="utf-8"))
-    answers = [_answer_case(path) for path in sorted((folder / "answers").glob("*.json"))]
-    return DestinationCase(
-        destination=destination,
-        object=told["object"],
-        match_field=told["match_field"],
-        rows=Batch.of(outgoing_row(**row | {"operation": Operation(row["operation"])}) for row in told["rows"]),
-        account_body=told["account_body"],
-        account_id=told["account_id"],
-        describe_body=told["describe_body"],
-        field_names=tuple(told["field_names"]),
-        answers=tuple(answers),
-        job=_job_case(folder / "job.json"),
-    )
-
-
-def _job_case(path: Path) -> JobCase | None:
-    if not path.exists():
-        return None
-    told = json.loads(path.read_text(encoding="utf-8"))
-    submitted = Answer(status=told["status"], headers={}, body=told["body"])
-    return JobCase(submitted=submitted, id=told["id"], running_body=told["running_body"])
-
-
-def _answer_case(path: Path) -> AnswerCase:
-    told = json.loads(path.read_text(encoding="utf-8"))
-    return AnswerCase(
-        name=path.stem,
-        answer=Answer(status=told["status"], headers={}, body=told["body"]),
-        outcomes={int(ordinal): outcome for ordinal, outcome in told.get("outcomes", {}).items()},
-        is_broken=told.get("is_broken", False),
-    )
 
 
 class OneAnswerSession:
@@ -208,10 +121,14 @@ class DestinationContract:
         size = case.destination.capabilities(case.object).batch_rows
         rows = Batch.of(_copy_of(case.rows[0], ordinal) for ordinal in range(size))
         text = json.dumps(case.destination.encode(case.object, case.match_field, rows).body)
-        assert all(row.match_value in text for row in rows)
+        assert all(_said(case, row.match_value) in text for row in rows)
 
     def test_a_request_carries_the_idempotency_key_of_each_row(self, case: DestinationCase) -> None:
-        if case.destination.capabilities(case.object).idempotency_seconds:
+        told = case.destination.capabilities(case.object)
+        if told.key_is_match_value:
+            text = repr(case.destination.encode(case.object, case.match_field, case.rows))
+            assert all(_said(case, row.match_value) in text for row in case.rows)
+        elif told.idempotency_seconds:
             keys = [f"key-of-row-{row.ordinal}" for row in case.rows]
             request = case.destination.encode(case.object, case.match_field, replace(case.rows, idempotency_keys=keys))
             assert all(key in repr(request) for key in keys)
@@ -249,18 +166,24 @@ class DestinationContract:
 
     def test_each_answer_gives_each_row_one_outcome(self, case: DestinationCase) -> None:
         for known in case.answers:
-            if not known.is_broken:
+            if not known.is_broken and not known.is_refused:
                 outcomes = _read(case, known.answer)
                 assert _told(outcomes) == _expected(known), known.name
                 assert len(outcomes) == len(case.rows), known.name
 
     def test_one_bad_row_leaves_the_others_delivered(self, case: DestinationCase) -> None:
         mixed = [known for known in case.answers if len({told["outcome"] for told in known.outcomes.values()}) > 1]
-        assert mixed, "the fixtures need an answer that delivers some rows and rejects others"
+        refused = [known for known in case.answers if known.is_refused]
+        assert mixed or refused, "the fixtures need an answer that delivers some rows and rejects others"
+        for known in refused:
+            with pytest.raises(Refused) as caught:
+                _read(case, known.answer)
+            assert caught.value.is_partial or known.answer.status >= 300
+            assert not _leaks(case, _text(caught.value)), known.name
 
     def test_reasons_hold_no_value_of_a_person(self, case: DestinationCase) -> None:
         for known in case.answers:
-            if not known.is_broken:
+            if not known.is_broken and not known.is_refused:
                 for outcome in _read(case, known.answer):
                     assert not _leaks(case, f"{outcome.code} {dict(outcome.parameters)}"), known.name
 
@@ -272,7 +195,7 @@ class DestinationContract:
 
     def test_results_in_another_order_mean_the_same(self, case: DestinationCase) -> None:
         for known in case.answers:
-            if not known.is_broken:
+            if not known.is_broken and not known.is_refused:
                 turned = Answer(status=known.answer.status, headers={}, body=_turned(known.answer.body))
                 assert _told(_read(case, turned)) == _expected(known), known.name
 
@@ -322,6 +245,11 @@ def _damaged(body: Json) -> Iterator[tuple[str, Json]]:
 
 def _turned(body: Json) -> Json:
     return {key: value[::-1] if isinstance(value, list) else value for key, value in body.items()}
+
+
+def _said(case: DestinationCase, match_value: str) -> str:
+    """How a request names a row of this match value."""
+    return hashlib.sha256(match_value.encode()).hexdigest() if case.hashes_match_value else match_value
 
 
 def _copy_of(row: OutgoingRow, ordinal: int) -> OutgoingRow:

@@ -44,7 +44,11 @@ class Warehouse:
     manifest: Manifest
 
     def run(self, *arguments: str) -> dbtRunnerResult:
-        return dbtRunner(manifest=self.manifest).invoke([*arguments, *_folders(self.folder)])
+        try:
+            return dbtRunner(manifest=self.manifest).invoke([*arguments, *_folders(self.folder)])
+        finally:
+            # dbt keeps the database open in its process; what it wrote would not be in the file that is copied.
+            DuckDBConnectionManager.close_all_connections()
 
     def run_facts(self, first: date, last: date) -> dbtRunnerResult:
         """Rebuild the facts of the days from `first` to `last`, both included."""

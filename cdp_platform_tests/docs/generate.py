@@ -5,6 +5,7 @@ A test compares them with what stands in the folder, so that no field, command o
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from enum import StrEnum
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
@@ -175,6 +176,8 @@ def _type(annotation: Any) -> str:
         return f"{_type(inside[0])} → {_type(inside[1])}"
     if (model := _model_in(annotation)) is not None:
         return f"[{model.__name__}](#{model.__name__.lower()})"
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return ", ".join(f"`{value}`" for value in annotation)
     return _WORDS[annotation]
 
 

@@ -20,9 +20,15 @@
     {%- endif -%}
 {%- endmacro %}
 
+{#- With a unique_key, rows of other days that a new row takes the place of go as well. -#}
 {% macro get_incremental_replace_days_sql(arguments) -%}
+    {%- set condition = is_in_invocation_days(config.require('event_time')) -%}
+    {%- set key = config.get('unique_key') -%}
+    {%- if key -%}
+        {%- set condition = condition ~ " or " ~ key ~ " in (select " ~ key ~ " from " ~ arguments.temp_relation ~ ")" -%}
+    {%- endif -%}
     {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) -%}
-    delete from {{ arguments.target_relation }} where {{ is_in_invocation_days(config.require('event_time')) }};
+    delete from {{ arguments.target_relation }} where {{ condition }};
     insert into {{ arguments.target_relation }} ({{ columns }})
     select {{ columns }} from {{ arguments.temp_relation }};
 {%- endmacro %}

@@ -47,6 +47,12 @@ REJECTED = (
     "not_found",
     "refused",
     "row_too_large",
+    "invalid_phone",
+    "no_identifier",
+    "invalid_identifier",
+    "event_too_old",
+    "event_in_future",
+    "missing_field",
 )
 PACKAGE = Path(cdp_platform.__file__).parent
 GIVEN = {"rows": 3, "model": "m", "column": "c", "before": 9, "limit": 2, "fields": "a", "destination": "hubspot"}
