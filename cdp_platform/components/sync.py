@@ -159,10 +159,8 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             journal = Journal(platform.home)
             judged = _judged(key, made, waiting_approval(journal, spec.name, made.digest))
             held = pause_of(journal, spec.name, spec.connection.name)
-            with platform.warehouse.session(f"plan {spec.name}: who is held out") as session:
-                held_out = held_out_count(session, spec)
             yield dg.MaterializeResult(
-                metadata=shown.plan_metadata(made, changes, held, held_out),
+                metadata=shown.plan_metadata(made, changes, held, _held_out(platform, spec)),
                 check_results=[judged.get(guard) or _not_asked(key, guard) for guard in guards],
             )
 
@@ -236,6 +234,13 @@ def _progress(context: dg.AssetExecutionContext) -> Any:
             context.log.info(f"Sent {done:,} of {total:,} rows.")
 
     return log
+
+
+def _held_out(platform: Platform, spec: SyncSpec) -> int:
+    if spec.view is None:
+        return 0
+    with platform.warehouse.session(f"who is held out of {spec.source_model}") as session:
+        return held_out_count(session, spec.source_model)
 
 
 def _judged(asset: dg.AssetKey, plan: Plan, given: Approval | None) -> dict[str, dg.AssetCheckResult]:

@@ -57,13 +57,11 @@ def judge_audiences(session: Session, spec: SyncSpec) -> list[Verdict]:
     return [Verdict(code="audience_expected", passed=not wrong, parameters=parameters)]
 
 
-def held_out_count(session: Session, spec: SyncSpec) -> int:
-    """Count the members of the source that are held out, and so are no rows of it; 0 for a sync of a model."""
-    if spec.view is None:
-        return 0
+def held_out_count(session: Session, audience: str) -> int:
+    """Count the members of an audience that are held out, and so are no rows of a sync's source."""
     [found] = session.rows(
         f"select count(*) as row_count from {_MEMBERS} where audience = $audience and is_held_out",
-        {"audience": spec.source_model},
+        {"audience": audience},
     )
     return int(found["row_count"])
 
