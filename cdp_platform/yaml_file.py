@@ -114,13 +114,17 @@ def _step_into(node: yaml.Node, step: str | int) -> tuple[yaml.Node, int] | None
 
 def _fields_at(model: type[BaseModel], steps: list[str | int]) -> list[str]:
     current = model
+    is_key = False
     for step in steps:
-        if isinstance(step, int):
+        if isinstance(step, int) or is_key:
+            is_key = False
             continue
         field = current.model_fields.get(step)
         inner = _model_in(field.annotation) if field else None
-        if inner is None:
+        if field is None or inner is None:
             return []
+        # The keys of a mapping of blocks are the writer's own names.
+        is_key = get_origin(field.annotation) is dict
         current = inner
     return list(current.model_fields)
 

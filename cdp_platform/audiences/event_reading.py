@@ -1,11 +1,12 @@
 """Events counted by person: which rows match what is asked, how many there are, what came after what."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 
 from sqlglot import exp
 
-from cdp_platform.audiences.catalogue import Event, Relation
+from cdp_platform.audiences.catalogue import Event, EventField, Relation
 from cdp_platform.audiences.definition import Occurrence, SequenceCondition
 from cdp_platform.audiences.expressions import (
     Bound,
@@ -22,6 +23,19 @@ from cdp_platform.audiences.expressions import (
 from cdp_platform.audiences.readings import PERSON, Table, joined, or_zero
 
 
+@dataclass(frozen=True, kw_only=True)
+class Matched:
+    """Where the rows of an occurrence are found: columns of one of the statement's own tables."""
+
+    table: str
+    flag: exp.Column
+    """Whether a row matches; never null."""
+    field: exp.Column | None
+    """The value of the field that was asked for."""
+    has_moment: bool
+    """Whether the table has `moment` beside `day`."""
+
+
 class EventReading:
     """The events of relations: which rows match what is asked, how many there are, what came after what."""
 
@@ -32,6 +46,22 @@ class EventReading:
         self._asked: dict[tuple[Relation, str], dict[Occurrence, None]] = {}
         self._counted: dict[Occurrence, None] = {}
         self._sequences: dict[SequenceCondition, None] = {}
+        self._fields: dict[tuple[Relation, str], dict[str, None]] = {}
+
+    def matched(self, occurrence: Occurrence, field: EventField | None) -> Matched:
+        """The rows of an occurrence themselves, with a field's value, where one is asked for."""
+        self._ask(occurrence)
+        value = None
+        if field is not None:
+            fields = self._fields.setdefault(_source(occurrence.event), {})
+            fields[field.column] = None
+            value = column(f"field_{list(fields).index(field.column) + 1}")
+        return Matched(
+            table=f"happened_{self._number(occurrence.event)}",
+            flag=column(self._flag("is", occurrence)),
+            field=value,
+            has_moment=occurrence.event.moment is not None,
+        )
 
     def count(self, occurrence: Occurrence) -> exp.Expr:
         """How often a person did it; 0 where never."""
@@ -83,11 +113,16 @@ class EventReading:
             exp.alias_(self._matches(occurrence), self._flag("is", occurrence), quoted=True) for occurrence in asked
         ]
         moments = [exp.alias_(column(event.moment), "moment", quoted=True)] if event.moment else []
+        fields = [
+            exp.alias_(column(name), f"field_{number}", quoted=True)
+            for number, name in enumerate(self._fields.get(_source(event), {}), 1)
+        ]
         select = exp.select(
             exp.alias_(column(event.person_key), PERSON, quoted=True),
             exp.alias_(day.copy(), "day", quoted=True),
             *moments,
             *flags,
+            *fields,
         ).from_(relation(event.relation), copy=False)
         select = select.where(exp.LTE(this=day.copy(), expression=self._bound.place(self._as_of)), copy=False)
         days = [occurrence.within_days for occurrence in asked]

@@ -41,7 +41,7 @@ def has_warehouse() -> bool:
 @contextmanager
 def asked_session(purpose: str) -> Iterator[tuple[Session, date]]:
     """Open the warehouse to ask it something, with the clock's day; raise CdpError where nothing was loaded yet."""
-    from cdp_platform.components.audience import clock_day
+    from cdp_platform.components.clock import clock_day
 
     home = cdp_home()
     if not home.warehouse.is_file():

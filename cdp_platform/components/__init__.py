@@ -15,6 +15,7 @@ _MODULES = {
     "ModelsComponent": "models",
     "SourceComponent": "source",
     "SyncComponent": "sync",
+    "TraitsComponent": "traits",
 }
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "ModelsComponent",
     "SourceComponent",
     "SyncComponent",
+    "TraitsComponent",
 ]
 
 

@@ -4,12 +4,11 @@ The definition that counts is the one of the newest run: a changed YAML is taken
 """
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import dagster as dg
-from pydantic import Field, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from cdp_platform.audiences.catalogue import Catalogue, Relation
 from cdp_platform.audiences.definition import (
@@ -25,9 +24,10 @@ from cdp_platform.audiences.definition import (
 from cdp_platform.components.audience_blocks import SizeBlock, TopBlock
 from cdp_platform.components.audience_catalogue import read_catalogue
 from cdp_platform.components.audience_definition import make_definition, read_document
-from cdp_platform.components.clock import read_clock
+from cdp_platform.components.clock import clock_day
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.resources import PLATFORM, Platform
+from cdp_platform.components.traits import TraitsComponent, extended
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
 from cdp_platform.texts.catalogue import LANGUAGES
@@ -66,6 +66,8 @@ class AudienceComponent(dg.Component, dg.Model, dg.Resolvable):
     project: str = Field(default="dbt_project", description="The dbt project's folder, relative to the project's root.")
     owner: str = Field(default="team:marketing", description="Who answers for the audience: team:… or an e-mail.")
 
+    _beside: list[TraitsComponent] | None = PrivateAttr(default=None)
+
     @field_validator("label")
     @classmethod
     def _known_languages(cls, value: dict[str, str]) -> dict[str, str]:
@@ -83,13 +85,19 @@ class AudienceComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the asset; raise ConfigError for a definition that cannot work."""
+        if self._beside is None:
+            self.stands_beside(context.component_tree.get_all_components(of_type=TraitsComponent))
         definition, catalogue = self.declared(context.project_root)
         return dg.Definitions(assets=[self._asset(definition, catalogue)], resources={"platform": PLATFORM})
+
+    def stands_beside(self, traits: list[TraitsComponent]) -> None:
+        """Tell which traits the project computes; the ordinary loader of Dagster is asked where nobody tells."""
+        self._beside = traits
 
     def declared(self, project_root: Path) -> tuple[Definition, Catalogue]:
         """Make the definition, and the catalogue that its names come from; raise ConfigError where one is not there."""
         project = DbtProject(folder=(project_root / self.project).resolve(), home=PLATFORM.home)
-        catalogue = read_catalogue(project.manifest())
+        catalogue = extended(read_catalogue(project.manifest()), self._beside or [])
         definition = make_definition(
             name=self.name,
             members=self.members,
@@ -153,11 +161,6 @@ def definition_before(session: Session, definition: Definition, catalogue: Catal
         return read_document(definition.name, stored[1], catalogue)
     except ConfigError:
         return None
-
-
-def clock_day(warehouse: Warehouse) -> date:
-    """The day up to whose end people are described: the loop's clock, where the project has one; else today in UTC."""
-    return read_clock(warehouse) or datetime.now(UTC).date()
 
 
 def refuse_wrong_names(definitions: Mapping[str, Definition]) -> None:

@@ -78,6 +78,24 @@ def read_document(name: str, document: str, catalogue: Catalogue) -> tree.Defini
     )
 
 
+def read_block(block: type[_B], said: Mapping[str, Any], field: str) -> _B:
+    """Check what is said against the fields of a block; raises ConfigError, naming the field and the nearest one."""
+    return _validated(block, said, field)
+
+
+def read_occurrence(
+    event: str, where: Sequence[FieldBlock], within_days: int | None, catalogue: Catalogue, field: str
+) -> tree.Occurrence:
+    """Make an occurrence of an event; raises ConfigError where a name or a value of it cannot be."""
+    found = _Reader(catalogue).event(event, f"{field}.event")
+    return tree.Occurrence(event=found, where=_where(where, found, f"{field}.where"), within_days=within_days)
+
+
+def unknown_name(what: str, name: str, known: Mapping[str, object], field: str) -> ConfigError:
+    """The error for a name that is not there, with the nearest one."""
+    return _unknown(what, name, known, field)
+
+
 class _Reader:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
@@ -136,7 +154,7 @@ class _Reader:
 
     def _event(self, block: EventBlock, field: str) -> tree.Condition:
         first = tree.Occurrence(
-            event=(event := self._find_event(block.event, f"{field}.event")),
+            event=(event := self.event(block.event, f"{field}.event")),
             where=_where(block.where, event, f"{field}.where"),
             within_days=block.within_days,
         )
@@ -147,11 +165,11 @@ class _Reader:
             raise ConfigError(
                 "`times` and `then` do not go together.", field=f"{field}.times", remedy="Make two conditions of them."
             )
-        follower = self._find_event(block.then.event, f"{field}.then.event")
+        follower = self.event(block.then.event, f"{field}.then.event")
         then = tree.Occurrence(event=follower, where=_where(block.then.where, follower, f"{field}.then.where"))
         return tree.SequenceCondition(first=first, then=then, gap_days=block.then.within_days)
 
-    def _find_event(self, name: str, field: str) -> Event:
+    def event(self, name: str, field: str) -> Event:
         if name not in self._catalogue.events:
             raise _unknown("event", name, self._catalogue.events, field)
         return self._catalogue.events[name]

@@ -4,7 +4,7 @@ import ipaddress
 import json
 import urllib.error
 import urllib.request
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -22,6 +22,11 @@ def read_clock(warehouse: Warehouse) -> date | None:
             return None
         rows = session.rows(f"select as_of_on from {RELATION}")
     return rows[0]["as_of_on"] if rows else None
+
+
+def clock_day(warehouse: Warehouse) -> date:
+    """The day up to whose end people are described: the loop's clock, where the project has one; else today in UTC."""
+    return read_clock(warehouse) or datetime.now(UTC).date()
 
 
 def set_clock(warehouse: Warehouse, day: date) -> date:

@@ -21,6 +21,7 @@ from cdp_platform.components.audience import AudienceComponent, refuse_wrong_nam
 from cdp_platform.components.definition_file import DefinitionFile
 from cdp_platform.components.resources import PLATFORM, executor_of
 from cdp_platform.components.sync import SyncComponent
+from cdp_platform.components.traits import TraitsComponent, extended
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.domain.syncs import Removal, SyncSpec
 from cdp_platform.errors import ConfigError
@@ -119,7 +120,11 @@ def _audiences(
     components: list[tuple[DefinitionFile, dg.Component]], project_root: Path
 ) -> dict[str, tuple[Definition, Catalogue]]:
     declared, files = {}, {}
+    _refuse_wrong_traits(components, project_root)
+    traits = [component for _, component in components if isinstance(component, TraitsComponent)]
     for file, component in components:
+        if isinstance(component, AudienceComponent | SyncComponent):
+            component.stands_beside(traits)
         if isinstance(component, AudienceComponent):
             try:
                 declared[component.name] = component.declared(project_root)
@@ -150,6 +155,18 @@ def _unknown_model(file: DefinitionFile, name: str, names: Iterable[str]) -> Con
         field="source_model",
         remedy=nearest_of(name, names),
     )
+
+
+def _refuse_wrong_traits(components: list[tuple[DefinitionFile, dg.Component]], project_root: Path) -> None:
+    """A computed trait needs a name that neither a model's trait nor another computed one has."""
+    catalogues: dict[str, Catalogue] = {}
+    for file, component in components:
+        if isinstance(component, TraitsComponent):
+            try:
+                known = catalogues.get(component.project) or component.catalogue(project_root)
+                catalogues[component.project] = extended(known, [component])
+            except ConfigError as error:
+                raise file.placed(error) from error
 
 
 def _refuse_overlaps(specs: list[SyncSpec]) -> None:

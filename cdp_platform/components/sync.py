@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from cdp_platform.components import sync_metadata as shown
 from cdp_platform.components.clock import read_clock
@@ -21,6 +21,7 @@ from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.components.sync_definition import ConsentRule, MappingEntry, SyncLimits, make_spec
 from cdp_platform.components.sync_source import Source, find_source
+from cdp_platform.components.traits import TraitsComponent
 from cdp_platform.connectors.http import open_session
 from cdp_platform.connectors.registry import destination_of
 from cdp_platform.domain.plans import Plan
@@ -76,8 +77,12 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
     freshness_hours: int | None = Field(default=None, description="Hours after which the destination counts as stale.")
     owner: str = Field(default="team:crm", description="Who answers for the sync: team:… or an e-mail.")
 
+    _beside: list[TraitsComponent] | None = PrivateAttr(default=None)
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the plan and the destination asset; raise ConfigError for a sync that cannot work."""
+        if self._beside is None:
+            self.stands_beside(context.component_tree.get_all_components(of_type=TraitsComponent))
         spec, source = self.spec(context.project_root), self.source(context.project_root)
         upstream = list(source.keys)
         if self.consent and spec.consent:
@@ -109,6 +114,10 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
         )
         return replace(spec, audiences=source.audiences, view=source.view)
 
+    def stands_beside(self, traits: list[TraitsComponent]) -> None:
+        """Tell which traits the project computes; a sync of an audience may send them."""
+        self._beside = traits
+
     def source(self, project_root: Path) -> Source:
         """Find the model or the audience whose rows are sent; raise ConfigError for what it does not have."""
         return find_source(
@@ -119,6 +128,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             mode=self.mode,
             mapping=self.mapping,
             consent=self.consent,
+            beside=self._beside or [],
         )
 
     def model_names(self, project_root: Path) -> list[str]:

@@ -9,6 +9,7 @@ from cdp_platform.audiences.catalogue import Catalogue, Relation
 from cdp_platform.components.audience_catalogue import read_catalogue
 from cdp_platform.components.dbt_manifest import DbtManifest
 from cdp_platform.components.sync_definition import ConsentRule, MappingEntry
+from cdp_platform.components.traits import TraitsComponent, extended
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.domain.syncs import MemberTable, MemberView
 from cdp_platform.errors import ConfigError
@@ -53,8 +54,9 @@ def find_source(
     mode: str,
     mapping: Sequence[MappingEntry],
     consent: ConsentRule | None,
+    beside: Sequence[TraitsComponent] = (),
 ) -> Source:
-    """Find what a sync reads: a dbt model of that name, else an audience.
+    """Find what a sync reads: a dbt model of that name, else an audience. `beside` are the traits that are computed.
 
     Raises ConfigError, naming the field, where an audience's people do not have what the sync names.
     """
@@ -66,7 +68,7 @@ def find_source(
                 audiences=tuple(sorted(manifest.audiences_above(unique_id))),
             )
     try:
-        catalogue = read_catalogue(manifest)
+        catalogue = extended(read_catalogue(manifest), list(beside))
     except ConfigError as error:
         names = [node["name"] for node in manifest.models.values()]
         raise ConfigError(

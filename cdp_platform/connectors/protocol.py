@@ -301,10 +301,14 @@ class JudgesRows(Protocol):
 class ClearsIdentifiers(Protocol):
     """A destination of memberships that keeps the identifiers that a changed row no longer has."""
 
-    def clear(self, session: Session, object_name: str, match_field: str, rows: Batch) -> None:
-        """Remove, before the rows are sent, what they were last delivered with and no longer have.
+    def stale(self, object_name: str, match_field: str, rows: Batch) -> Batch:
+        """Choose the rows that were last delivered with something that they no longer have."""
+        ...
 
-        Nothing of this is told row by row: where it fails it raises as a request does, and the rows are not sent.
+    def encode_clearing(self, object_name: str, match_field: str, rows: Batch) -> Request:
+        """Turn such rows into one request that removes it, and nothing else; `read` and `poll` understand its answer.
+
+        The rows themselves are sent when that was acknowledged to its end, for else it could remove them again.
         """
         ...
 

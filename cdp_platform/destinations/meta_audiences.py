@@ -125,16 +125,12 @@ class MetaAudiences:
                 )
         return outcomes
 
-    def clear(self, session: Session, object_name: str, match_field: str, rows: Batch) -> None:
-        stale = []
-        for row in rows:
-            former = {match_field: row.former_match_value} if row.former_match_value is not None else {}
-            told = ({**row.delivered_fields, **former}, _fields(row, match_field))
-            before, now = map(self._normalised, told)
-            gone = {key: before[key] for key in people.KEYS if key in before and before[key] != now.get(key)}
-            stale += [gone] if row.operation is Operation.UPDATE and gone else []
-        if stale:
-            _judge(len(stale), session.send(self._request("DELETE", stale)))
+    def stale(self, object_name: str, match_field: str, rows: Batch) -> Batch:
+        changed = (row for row in rows if row.operation is Operation.UPDATE)
+        return Batch.of(row for row in changed if self._gone(row, match_field))
+
+    def encode_clearing(self, object_name: str, match_field: str, rows: Batch) -> Request:
+        return self._request("DELETE", (self._gone(row, match_field) for row in rows))
 
     def encode(self, object_name: str, match_field: str, rows: Batch) -> Request:
         """Turn rows into one addition, or removals and withdrawals into one removal by what was last delivered."""
@@ -156,6 +152,13 @@ class MetaAudiences:
 
     def rest_seconds(self, headers: Mapping[str, str]) -> float:
         return graph.rest_seconds(headers)
+
+    def _gone(self, row: OutgoingRow, match_field: str) -> dict[str, str]:
+        """What a row was last delivered with and no longer has, of what points at a person."""
+        former = {match_field: row.former_match_value} if row.former_match_value is not None else {}
+        told = ({**row.delivered_fields, **former}, _fields(row, match_field))
+        before, now = map(self._normalised, told)
+        return {key: before[key] for key in people.KEYS if key in before and before[key] != now.get(key)}
 
     def _normalised(self, fields: Mapping[str, Json]) -> dict[str, str]:
         return people.normalised(fields, self._options.get("phone_region", ""))

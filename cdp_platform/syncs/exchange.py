@@ -165,19 +165,8 @@ class Exchange:
         Raises Refused where none of them was processed, JobFailed where nobody knows and they may be sent again, other
         CdpErrors where the run ends while the job goes on.
         """
-        watch = JobWatch(
-            destination=self.engine.destination,
-            session=self.session,
-            object_name=self.spec.object,
-            longest_seconds=self.capabilities.job_seconds,
-            wall=self.timing.wall,
-            sleep=self.timing.sleep,
-            lease=self.lease,
-            stopping=self.stopping,
-            before_poll=self.before_poll,
-        )
         try:
-            told = watch.outcomes(rows, job, submitted_at=submitted_at)
+            told = self._watch().outcomes(rows, job, submitted_at=submitted_at)
             faultpoint("job.answered")
         except Refused as refusal:
             left = Status.UNANSWERED if is_uncertain or refusal.is_partial else Status.NOT_SENT
@@ -209,6 +198,22 @@ class Exchange:
             self.note(unmet, Status.SKIPPED, code="withdrawn")
         return rows
 
+    def _watch(self) -> JobWatch:
+        return JobWatch(
+            destination=self.engine.destination,
+            session=self.session,
+            object_name=self.spec.object,
+            longest_seconds=self.capabilities.job_seconds,
+            wall=self.timing.wall,
+            sleep=self.timing.sleep,
+            lease=self.lease,
+            stopping=self.stopping,
+            before_poll=self.before_poll,
+        )
+
+    def _outcomes(self, rows: Batch, job: Job) -> Mapping[int, RowOutcome]:
+        return self._watch().outcomes(rows, job, submitted_at=self.timing.wall())
+
     def as_sent(self, rows: Batch) -> Batch:
         """The rows as a request carries them: with every field where the object wants that, cleared by an update."""
         if not self.capabilities.writes_changed_fields_only:
@@ -229,7 +234,7 @@ class Exchange:
             self.note(rows, Status.INTENT, batch=batch, attempt=attempts.number)
             faultpoint("intent.committed")
             try:
-                clear_identifiers(self.engine.destination, self.session, self.spec, rows)
+                clear_identifiers(self.engine.destination, self.session, self.spec, rows, self._outcomes)
                 answer = self.session.send(request)
                 reading = self.engine.destination.read(rows, answer)
                 told = {} if isinstance(reading, Job) else complete(rows, reading)
@@ -266,11 +271,10 @@ class Exchange:
 
     def _fit(self, rows: Batch) -> Batch:
         """Leave out the rows of which the destination knows already that it would refuse them."""
-        if not (unfit := unfit_rows(self.engine.destination, self.spec, rows)):
-            return rows
-        refused = Batch.of(row for row in rows if row.ordinal in unfit)
-        self.note(refused, Status.REJECTED, outcomes=unfit)
-        return Batch.of(row for row in rows if row.ordinal not in unfit)
+        if unfit := unfit_rows(self.engine.destination, self.spec, rows):
+            self.note(Batch.of(row for row in rows if row.ordinal in unfit), Status.REJECTED, outcomes=unfit)
+            rows = Batch.of(row for row in rows if row.ordinal not in unfit)
+        return rows
 
     def _keyed(self, rows: Batch, batch: int) -> Batch:
         """Give the rows their idempotency keys; those whose key was forgotten since they were planned are unknown."""
