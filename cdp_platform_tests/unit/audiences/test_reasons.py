@@ -15,6 +15,7 @@ from cdp_platform.audiences import definition as tree
 from cdp_platform.audiences.definition import Comparison, Condition, Definition, Operator, audiences_of, steps_of
 from cdp_platform.errors import CdpError
 from cdp_platform.warehouse.duckdb import DuckDbSession, DuckDbWarehouse
+from cdp_platform_tests.unit.audiences import market
 from cdp_platform_tests.unit.audiences.conftest import CATALOGUE, NEXT_DAY, Shop, spenders
 from cdp_platform_tests.unit.audiences.market import AS_OF, Answer, Market, Person, fill, holds
 from cdp_platform_tests.unit.audiences.test_compiled import CONDITIONS, MARKETS
@@ -44,8 +45,8 @@ def person(name: str = "ann", *, spent: int = 20, points: int = 0, city: str = "
 
 def reasons_after(shop: Shop, definition: Definition, before: Market, after: Market) -> Reasons:
     """Person → change, reason, place of the condition, value, of the second of two days."""
-    for day, market in ((AS_OF, before), (NEXT_DAY, after)):
-        fill(shop.session, market)
+    for day, known in ((AS_OF, before), (NEXT_DAY, after)):
+        fill(shop.session, known)
         shop.run(definition, day)
     return reasons(shop)
 
@@ -101,6 +102,13 @@ def test_a_consent_comes_before_what_else_has_turned(shop: Shop, status: str | N
     assert found == {"ann": ("left", "condition", 2, value)}
 
 
+def holds_next_day(condition: Condition, one: Person, after: Market) -> bool:
+    """The plain reading as of the second day."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(market, "AS_OF", NEXT_DAY)
+        return holds(condition, one, after)
+
+
 @settings(max_examples=25, deadline=None)
 @given(MARKETS, MARKETS, CONDITIONS)
 def test_whoever_enters_or_leaves_and_was_known_has_a_condition_that_turned(
@@ -112,8 +120,8 @@ def test_whoever_enters_or_leaves_and_was_known_has_a_condition_that_turned(
         connection.execute("set TimeZone = 'UTC'")
         shop = Shop(DuckDbSession(connection, Path()), DuckDbWarehouse(Path("nowhere")))
         found = reasons_after(shop, definition, before, after)
-    was, is_now = ({one.person_id: one for one in market.people} for market in (before, after))
-    entered = {name: holds(condition, one, after) for name, one in is_now.items()}
+    was, is_now = ({one.person_id: one for one in known.people} for known in (before, after))
+    entered = {name: holds_next_day(condition, one, after) for name, one in is_now.items()}
     left = {name: holds(condition, one, before) for name, one in was.items()}
     assert found.keys() == {name for name in {*was, *is_now} if entered.get(name, False) != left.get(name, False)}
     for name, (change, reason, number, _) in found.items():
@@ -122,7 +130,7 @@ def test_whoever_enters_or_leaves_and_was_known_has_a_condition_that_turned(
         assert (reason == "gone") is (name not in is_now)
         if reason == "condition":
             leaf = steps_of(condition)[number].condition
-            assert holds(leaf, was[name], before) != holds(leaf, is_now[name], after)
+            assert holds(leaf, was[name], before) != holds_next_day(leaf, is_now[name], after)
 
 
 def test_a_new_person_and_one_who_is_gone_are_told_as_such(shop: Shop) -> None:
