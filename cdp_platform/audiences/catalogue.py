@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from cdp_platform.domain.permission import ConsentPolicy
+
 
 class Kind(StrEnum):
     """What the values of a trait or of an event's field are; it decides what they may be compared with."""
@@ -88,6 +90,9 @@ class Catalogue:
 
     people: People
     consents: Relation | None
+    suppressions: Relation | None = None
+    policy: ConsentPolicy = field(default_factory=ConsentPolicy)
+    """Which rule decides on a consent, by entity and channel."""
     traits: Mapping[str, Trait]
     events: Mapping[str, Event]
     unusable: Mapping[str, str] = field(default_factory=dict)

@@ -7,6 +7,7 @@ from datetime import date
 from sqlglot import exp
 
 from cdp_platform.audiences.catalogue import Catalogue
+from cdp_platform.audiences.consent_reading import ConsentReading
 from cdp_platform.audiences.definition import (
     All,
     AnyOf,
@@ -25,14 +26,13 @@ from cdp_platform.audiences.definition import (
     steps_of,
 )
 from cdp_platform.audiences.event_reading import EventReading
-from cdp_platform.audiences.expressions import Bound, certain, column, compared, table, written
+from cdp_platform.audiences.expressions import Bound, column, compared, table, written
 from cdp_platform.audiences.readings import (
-    GRANTED,
-    ConsentReading,
     MembershipReading,
     Table,
     TraitReading,
 )
+from cdp_platform.domain.permission import Permission
 
 Answer = tuple[exp.Expr, exp.Expr | None]
 """Of a leaf: whether it holds, and the value that says so; None where there is no value to tell."""
@@ -100,8 +100,8 @@ class _Statement:
                 count = self._events.sequence(condition)
                 return exp.GT(this=count, expression=exp.Literal.number(0)), count.copy()
             case ConsentCondition():
-                status = self._consents.status(condition)
-                return certain(exp.EQ(this=status, expression=self._bound.place(GRANTED))), status.copy()
+                found = self._consents.permission(condition)
+                return exp.EQ(this=found, expression=exp.Literal.string(Permission.GRANTED)), found.copy()
             case MembershipCondition():
                 return self._memberships.mark(condition.audience), None
         raise AssertionError(condition)

@@ -114,9 +114,7 @@ def reason_words(reason: Reason, language: str, *, is_shown: bool = False) -> st
             code = "audience.reason.sequence" if reason.holds else "audience.reason.no_sequence"
             return text(code, language, sequence=sequence_words(leaf, language))
         case ConsentCondition():
-            status = str(reason.value or "never_asked")
-            code = f"audience.reason.{status if status in ('granted', 'withdrawn') else 'never_asked'}"
-            return text(code, language, **consent_parameters(leaf, language))
+            return text(f"audience.reason.{reason.value}", language, **consent_parameters(leaf, language))
         case MembershipCondition():
             code = "audience.reason.member" if reason.holds else "audience.reason.no_member"
             return text(code, language, audience=leaf.audience)

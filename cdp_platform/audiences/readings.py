@@ -1,4 +1,4 @@
-"""What a statement reads, each relation once: traits by person, events counted by person, consents, memberships.
+"""What a statement reads, each relation once: traits by person and memberships; beside it events and consents.
 
 A reading collects what the conditions ask of it, hands out the columns that answer, and then writes its common table
 expressions and its joins to `people`.
@@ -6,10 +6,10 @@ expressions and its joins to `people`.
 
 from collections.abc import Iterator
 
+import sqlglot
 from sqlglot import exp
 
 from cdp_platform.audiences.catalogue import Catalogue, Relation, Trait
-from cdp_platform.audiences.definition import ConsentCondition
 from cdp_platform.audiences.expressions import (
     Bound,
     column,
@@ -17,13 +17,13 @@ from cdp_platform.audiences.expressions import (
     relation,
     table,
 )
+from cdp_platform.privacy.permission import normalised
 
 MEMBERS = Relation(schema="audiences", name="audience_members")
-GRANTED = "granted"
 PERSON = "person_id"
 
-Table = tuple[str, exp.Select]
-"""A common table expression: its name and its select."""
+Table = tuple[str, exp.Expr]
+"""A common table expression: its name and its query."""
 
 
 class TraitReading:
@@ -49,7 +49,8 @@ class TraitReading:
     def identifier(self, channel: str) -> exp.Column:
         """The column of the person's identifier on a channel, as consents write it."""
         name = f"identifier_{channel}"
-        self._others[name] = exp.Lower(this=exp.Trim(this=column(self._people.channels[channel])))
+        own = column(self._people.channels[channel]).sql("duckdb")
+        self._others[name] = sqlglot.parse_one(normalised(own), read="duckdb")
         return column(name, "people")
 
     def tables(self) -> Iterator[Table]:
@@ -75,68 +76,6 @@ class TraitReading:
 
     def _alias(self, key: tuple[Relation, str]) -> str:
         return "people" if key == self._home else f"traits_{list(self._columns).index(key)}"
-
-
-class ConsentReading:
-    """The present answer by identifier, brand and market, one column for each channel and purpose."""
-
-    def __init__(self, catalogue: Catalogue, traits: TraitReading, bound: Bound) -> None:
-        """Start without consents."""
-        self._relation = catalogue.consents
-        self._traits = traits
-        self._bound = bound
-        self._asked: dict[tuple[str, str], None] = {}
-        self._joins: dict[tuple[str, str | None], tuple[exp.Expr, exp.Expr]] = {}
-
-    def status(self, condition: ConsentCondition) -> exp.Column:
-        """The column that holds the answer; null where nobody ever asked."""
-        asked = (condition.channel, condition.purpose)
-        self._asked[asked] = None
-        where = (condition.channel, condition.entity)
-        if where not in self._joins:
-            entity = self._bound.place(condition.entity) if condition.entity else self._traits.entity()
-            self._joins[where] = (self._traits.identifier(condition.channel), entity)
-        return column(f"status_{list(self._asked).index(asked) + 1}", self._alias(where))
-
-    def tables(self) -> Iterator[Table]:
-        """One table, if any consent is asked for."""
-        if not self._asked or self._relation is None:
-            return
-        answers = [
-            exp.alias_(
-                exp.Max(
-                    this=exp.Case().when(
-                        exp.and_(
-                            exp.EQ(this=column("channel"), expression=self._bound.place(channel)),
-                            exp.EQ(this=column("purpose"), expression=self._bound.place(purpose)),
-                        ),
-                        column("status"),
-                    )
-                ),
-                f"status_{number}",
-                quoted=True,
-            )
-            for number, (channel, purpose) in enumerate(self._asked, 1)
-        ]
-        keys = (column("identifier"), column("entity"))
-        yield (
-            "answers",
-            exp.select(*keys, *answers).from_(relation(self._relation), copy=False).group_by(*keys, copy=False),
-        )
-
-    def join(self, select: exp.Select) -> exp.Select:
-        """Join the answers to the people by their identifiers."""
-        for where, (identifier, entity) in self._joins.items():
-            alias = self._alias(where)
-            on = exp.and_(
-                exp.EQ(this=column("identifier", alias), expression=identifier.copy()),
-                exp.EQ(this=column("entity", alias), expression=entity.copy()),
-            )
-            select = select.join(table("answers", alias), on=on, join_type="left", copy=False)
-        return select
-
-    def _alias(self, where: tuple[str, str | None]) -> str:
-        return f"answers_{list(self._joins).index(where) + 1}"
 
 
 class MembershipReading:

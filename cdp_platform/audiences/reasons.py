@@ -33,12 +33,11 @@ from cdp_platform.audiences.words import (
     sequence_words,
     times_words,
 )
+from cdp_platform.domain.permission import Permission
 from cdp_platform.texts.catalogue import LANGUAGES, has_text, text
 from cdp_platform.warehouse.base import Session
 
 _VALUE: Final = "{value}"
-_STATUSES: Final = {"granted": "granted", "withdrawn": "withdrawn", "": "never_asked"}
-"""By the value of a consent, the text that says it."""
 
 
 class ChangeReason(StrEnum):
@@ -182,9 +181,7 @@ def _leaf_words(leaf: Leaf, is_turned_around: bool, language: str) -> Mapping[st
     }
     if isinstance(leaf, ConsentCondition):
         given = consent_parameters(leaf, language)
-        told["values"] = {
-            value: text(f"audience.reason.{code}", language, **given) for value, code in _STATUSES.items()
-        }
+        told["values"] = {str(one): text(f"audience.reason.{one}", language, **given) for one in Permission}
     return told
 
 

@@ -1,12 +1,16 @@
 """Why an audience is as small as it is: how many people meet each condition, alone, step by step, and all but it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from cdp_platform.audiences.compile import Compiled
-from cdp_platform.audiences.definition import All, Step
+from cdp_platform.audiences.definition import All, ConsentCondition, Step
+from cdp_platform.domain.permission import ENDED, NOT_FOUND
 from cdp_platform.warehouse.base import Session
+from cdp_platform.warehouse.literals import literal
+
+_LEFT_OUT = (*NOT_FOUND, *ENDED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +23,8 @@ class ConditionSize:
     """Who meet it and every part before it."""
     without: int | None = None
     """Who would be left if this part were dropped."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """Of a consent: who do not meet it, by the reason that a permission has; reasons that nobody has are absent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +52,8 @@ def measure_rows(
     for place, number in enumerate(parts):
         asked[f"still_{number}"] = _count([_flag(part) for part in parts[: place + 1]])
         asked[f"without_{number}"] = _count([_flag(part) for part in parts if part != number])
+    for step in steps:
+        asked |= _reasons(step)
     columns = ", ".join(f"{expression} as {name}" for name, expression in asked.items())
     [row] = session.rows(f"select {columns} from {rows}", parameters or {})
     sizes = tuple(
@@ -54,6 +62,7 @@ def measure_rows(
             met=row[f"met_{step.number}"],
             still=row.get(f"still_{step.number}"),
             without=row.get(f"without_{step.number}"),
+            left_out={str(reason): row[name] for reason in _LEFT_OUT if row.get(name := f"{reason}_{step.number}")},
         )
         for step in steps
     )
@@ -70,6 +79,16 @@ def sparkline(sizes: Sequence[tuple[date, int]]) -> str:
 
 def _parts(steps: Sequence[Step]) -> tuple[int, ...]:
     return steps[0].children if isinstance(steps[0].condition, All) else ()
+
+
+def _reasons(step: Step) -> dict[str, str]:
+    """SQL that counts those whom a consent leaves out, by the name of its column."""
+    if not isinstance(step.condition, ConsentCondition):
+        return {}
+    value = f"value_{step.number}"
+    return {
+        f"{reason}_{step.number}": f"count(case when {value} = {literal(reason)} then 1 end)" for reason in _LEFT_OUT
+    }
 
 
 def _flag(number: int) -> str:

@@ -120,6 +120,11 @@ def consent_parameters(condition: ConsentCondition, language: str) -> dict[str, 
     }
 
 
+def reason_words(reason: str, language: str) -> str:
+    """Say why a consent leaves people out."""
+    return text(f"audience.left_out.{reason}", language)
+
+
 def ending_words(definition: Definition, language: str) -> list[str]:
     """Say what is chosen of those for whom the rule holds: the first by a trait, and how many are held out."""
     said = []

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cdp_platform.cli.audience_commands import app as audience_commands
+from cdp_platform.cli.forget_commands import app as forget_commands
 from cdp_platform.cli.identity_commands import app as identity_commands
 from cdp_platform.cli.init_command import app as init_command
 from cdp_platform.cli.operate_commands import app as operate_commands
@@ -29,6 +30,7 @@ app.add_typer(init_command)
 app.add_typer(sync_commands)
 app.add_typer(review_commands)
 app.add_typer(operate_commands)
+app.add_typer(forget_commands)
 app.add_typer(audience_commands, name="audience")
 app.add_typer(identity_commands, name="identity")
 

@@ -69,7 +69,7 @@ def show(name: AudienceName, language: Language = "en", as_json: AsJson = False)
     from cdp_platform.audiences.definition import steps_of
     from cdp_platform.audiences.membership import require_asked
     from cdp_platform.audiences.sizes import ConditionSize, Sizes, measure
-    from cdp_platform.audiences.words import condition_words, ending_words
+    from cdp_platform.audiences.words import condition_words, ending_words, reason_words
 
     definition, catalogue = declared.find_audience(name)
     sizes: Sizes | None = None
@@ -93,6 +93,10 @@ def show(name: AudienceName, language: Language = "en", as_json: AsJson = False)
                 "met": one.met if sizes else None,
                 "still": one.still,
                 "without": one.without,
+                "left_out": [
+                    {"reason": reason, "says": reason_words(reason, language), "people": count}
+                    for reason, count in one.left_out.items()
+                ],
             }
             for one in conditions
         ],
@@ -200,6 +204,9 @@ def _show(document: dict[str, Any], language: str) -> None:
         table.add_row(
             *(_cell(one[field]) for field in counts), Padding(escape(one["says"]), (0, 0, 0, 2 * one["depth"]))
         )
+        for left in one["left_out"] if counts else ():
+            says = Padding(escape(left["says"]), (0, 0, 0, 2 * one["depth"] + 2))
+            table.add_row(_cell(left["people"]), "", "", says)
     console.print(table)
     for said in document["then"]:
         console.print(f"  {escape(said)}")

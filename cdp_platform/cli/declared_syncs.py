@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from contextlib import redirect_stdout
 from getpass import getuser
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cdp_platform
 from cdp_platform.connectors.credentials import cdp_project
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs.account import Engine
+
+if TYPE_CHECKING:
+    from cdp_platform.erasure.forget import Scope
 
 
 def declared_syncs() -> Mapping[str, SyncSpec]:
@@ -29,6 +33,31 @@ def declared_in() -> tuple[Path, Path]:
         return project.defs, project.root
     package = Path(cdp_platform.__file__).parent
     return package / "defs", package.parent
+
+
+def everything() -> "Scope":
+    """All in which a person may stand: home, warehouse, journal, declared tables and syncs.
+
+    Raises CdpError where there is no warehouse yet, ConfigError where a definition cannot work.
+    """
+    from cdp_platform.components.dbt_project import DbtProject
+    from cdp_platform.components.person_keys import declared_person_keys
+    from cdp_platform.components.resources import PLATFORM
+    from cdp_platform.components.sync import engine_of
+    from cdp_platform.erasure.forget import Scope
+    from cdp_platform.syncs.journal import Journal
+
+    if not PLATFORM.home.warehouse.is_file():
+        raise CdpError(f"there is no warehouse in {PLATFORM.home.root} yet.", remedy="Nobody is known here.")
+    specs = declared_syncs()
+    project = DbtProject(folder=Path(cdp_platform.__file__).parent.parent / "dbt_project", home=PLATFORM.home)
+    return Scope(
+        home=PLATFORM.home,
+        warehouse=PLATFORM.warehouse,
+        journal=Journal(PLATFORM.home),
+        declared=declared_person_keys(project.manifest()),
+        syncs=[(engine_of(PLATFORM, spec), spec) for spec in specs.values()],
+    )
 
 
 def open_sync(name: str) -> tuple[Engine, SyncSpec]:

@@ -9,8 +9,10 @@ from typing import Any
 _MODULES = {
     "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
+    "ConsentPolicyComponent": "consent_policy",
     "FacesComponent": "faces",
     "FeedbackComponent": "feedback",
+    "IdentityComponent": "identity",
     "LoopComponent": "loop",
     "ModelsComponent": "models",
     "SourceComponent": "source",
@@ -21,8 +23,10 @@ _MODULES = {
 __all__ = [
     "AlertsComponent",
     "AudienceComponent",
+    "ConsentPolicyComponent",
     "FacesComponent",
     "FeedbackComponent",
+    "IdentityComponent",
     "LoopComponent",
     "ModelsComponent",
     "SourceComponent",

@@ -4,6 +4,7 @@ The definition that counts is the one of the newest run: a changed YAML is taken
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,10 +26,12 @@ from cdp_platform.components.audience_blocks import SizeBlock, TopBlock
 from cdp_platform.components.audience_catalogue import read_catalogue
 from cdp_platform.components.audience_definition import make_definition, read_document
 from cdp_platform.components.clock import clock_day
+from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.components.traits import TraitsComponent, extended
 from cdp_platform.domain.nearest import nearest_of
+from cdp_platform.domain.permission import ConsentPolicy
 from cdp_platform.errors import ConfigError
 from cdp_platform.texts.catalogue import LANGUAGES
 from cdp_platform.warehouse.base import Session, Warehouse
@@ -87,17 +90,17 @@ class AudienceComponent(dg.Component, dg.Model, dg.Resolvable):
         """Make the asset; raise ConfigError for a definition that cannot work."""
         if self._beside is None:
             self.stands_beside(context.component_tree.get_all_components(of_type=TraitsComponent))
-        definition, catalogue = self.declared(context.project_root)
+        definition, catalogue = self.declared(context.project_root, read_policy(context.defs_module_path))
         return dg.Definitions(assets=[self._asset(definition, catalogue)], resources={"platform": PLATFORM})
 
     def stands_beside(self, traits: list[TraitsComponent]) -> None:
         """Tell which traits the project computes; the ordinary loader of Dagster is asked where nobody tells."""
         self._beside = traits
 
-    def declared(self, project_root: Path) -> tuple[Definition, Catalogue]:
+    def declared(self, project_root: Path, policy: ConsentPolicy) -> tuple[Definition, Catalogue]:
         """Make the definition, and the catalogue that its names come from; raise ConfigError where one is not there."""
         project = DbtProject(folder=(project_root / self.project).resolve(), home=PLATFORM.home)
-        catalogue = extended(read_catalogue(project.manifest()), self._beside or [])
+        catalogue = replace(extended(read_catalogue(project.manifest()), self._beside or []), policy=policy)
         definition = make_definition(
             name=self.name,
             members=self.members,
@@ -218,7 +221,7 @@ def _relations(leaf: Leaf, catalogue: Catalogue) -> list[Relation]:
         case SequenceCondition():
             return [leaf.first.event.relation, leaf.then.event.relation]
         case ConsentCondition() if catalogue.consents:
-            return [catalogue.consents]
+            return [catalogue.consents, *([catalogue.suppressions] if catalogue.suppressions else [])]
     return []
 
 

@@ -4,11 +4,12 @@
     {traits: <person key>, personal: false}                                   one row per person
     {event: <name>, person: <column>, day: <column>, moment: <column>, only: <boolean column>, label: {en: …}}
     {consents: identifier}                                                    the present answers
+    {suppressions: identifier}                                                who must never be contacted
 
 A column is offered where it says its `data_type`; its `meta` may hold a `label` by language, and `personal`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -17,6 +18,7 @@ from cdp_platform.audiences.catalogue import Catalogue, Event, EventField, Kind,
 from cdp_platform.components.dbt_manifest import DbtManifest, Node, key_of
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
+from cdp_platform.privacy.permission import COLUMNS, SUPPRESSION_COLUMNS
 
 _KINDS: Final[Mapping[str, Kind]] = {
     **dict.fromkeys(("text", "varchar", "string", "char"), Kind.TEXT),
@@ -27,7 +29,6 @@ _KINDS: Final[Mapping[str, Kind]] = {
     **dict.fromkeys(("boolean", "bool"), Kind.BOOLEAN),
     "date": Kind.DATE,
 }
-_CONSENT_COLUMNS: Final = ("identifier", "entity", "channel", "purpose", "status")
 
 
 class _Meta(BaseModel):
@@ -39,6 +40,7 @@ class _Meta(BaseModel):
     traits: str | None = None
     event: str | None = None
     consents: str | None = None
+    suppressions: str | None = None
     person: str | None = None
     day: str | None = None
     moment: str | None = None
@@ -62,12 +64,14 @@ def read_catalogue(manifest: DbtManifest) -> Catalogue:
             remedy="Give exactly one model `meta: {audiences: {people: <person key>}}`.",
             field="project",
         )
-    consents = [node for node, meta in said if meta.consents]
+    consents = [_spoken(node, COLUMNS) for node, meta in said if meta.consents]
+    suppressions = [_spoken(node, SUPPRESSION_COLUMNS) for node, meta in said if meta.suppressions]
     traits, unusable = _traits(said)
     events = {event.name: event for event in (_event(node, meta) for node, meta in said if meta.event)}
     return Catalogue(
         people=_people(*homes[0]),
-        consents=_consents(consents[0]) if consents else None,
+        consents=consents[0] if consents else None,
+        suppressions=suppressions[0] if suppressions else None,
         traits=traits,
         events=events,
         unusable=unusable,
@@ -120,8 +124,8 @@ def _people(node: Node, meta: _Meta) -> People:
     )
 
 
-def _consents(node: Node) -> Relation:
-    for name in _CONSENT_COLUMNS:
+def _spoken(node: Node, columns: Sequence[str]) -> Relation:
+    for name in columns:
         _require_column(node, name)
     return _relation(node)
 

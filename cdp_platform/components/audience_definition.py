@@ -25,6 +25,7 @@ from cdp_platform.components.audience_blocks import (
     TopBlock,
     TraitBlock,
 )
+from cdp_platform.components.consent_policy import require_named
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
 
@@ -190,6 +191,8 @@ class _Reader:
                 field=f"{field}.entity",
                 remedy="Name the entity here.",
             )
+        if block.entity is not None:
+            require_named(self._catalogue.policy, block.entity, block.channel, field=f"{field}.entity")
         return tree.ConsentCondition(purpose=block.consent, channel=block.channel, entity=block.entity)
 
 

@@ -10,7 +10,7 @@ import dagster as dg
 from cdp_platform.audiences.definition import Definition
 from cdp_platform.audiences.membership import Taken
 from cdp_platform.audiences.sizes import ConditionSize, sparkline
-from cdp_platform.audiences.words import condition_words, ending_words
+from cdp_platform.audiences.words import condition_words, ending_words, reason_words
 from cdp_platform.components.markdown import table
 
 _LISTED_DAYS = 14
@@ -66,10 +66,13 @@ def condition_lines(definition: Definition, language: str, conditions: Sequence[
 
 def _funnel(definition: Definition, conditions: Sequence[ConditionSize]) -> str:
     words = condition_lines(definition, "en", conditions)
-    rows = [
-        (said, f"{one.met:,}", _or_dash(one.still), _or_dash(one.without))
-        for said, one in zip(words, conditions, strict=True)
-    ]
+    rows: list[tuple[str, str, str, str]] = []
+    for said, one in zip(words, conditions, strict=True):
+        rows.append((said, f"{one.met:,}", _or_dash(one.still), _or_dash(one.without)))
+        inset = "\u2003" * (one.step.depth + 1)
+        rows += [
+            (f"{inset}{reason_words(reason, 'en')}", f"{count:,}", "", "") for reason, count in one.left_out.items()
+        ]
     head = ("condition", "meet it", "all so far", "without it")
     return "\n\n".join([table(head, rows), *(f"{said}." for said in ending_words(definition, "en"))])
 

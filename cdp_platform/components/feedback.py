@@ -14,6 +14,7 @@ from pydantic import Field
 
 from cdp_platform.components.days import Days, days_of, each_day
 from cdp_platform.components.destination import DestinationAccount
+from cdp_platform.components.person_keys import without_forgotten_rows
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.connectors.http import open_session
 from cdp_platform.connectors.registry import destination_of
@@ -134,6 +135,7 @@ class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
             rows = reader(session, properties, day)
         finally:
             session.close()
+        rows, _ = without_forgotten_rows(platform, f"raw_{self.connection.name}.{self.destination.object}", rows)
         with platform.warehouse.exclusive(f"loading feedback/{self.connection.name}/{self.destination.object}"):
             return load_table(
                 rows,

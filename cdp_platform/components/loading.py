@@ -18,11 +18,13 @@ from dagster.components.core.defs_module import ComponentPath
 from cdp_platform.audiences.catalogue import Catalogue
 from cdp_platform.audiences.definition import Definition
 from cdp_platform.components.audience import AudienceComponent, refuse_wrong_names
+from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.definition_file import DefinitionFile
 from cdp_platform.components.resources import PLATFORM, executor_of
 from cdp_platform.components.sync import SyncComponent
 from cdp_platform.components.traits import TraitsComponent, extended
 from cdp_platform.domain.nearest import nearest_of
+from cdp_platform.domain.permission import ConsentPolicy
 from cdp_platform.domain.syncs import Removal, SyncSpec
 from cdp_platform.errors import ConfigError
 
@@ -38,12 +40,13 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
     warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
     warnings.filterwarnings("ignore", message="Asset job .* materializes assets with varying BackfillPolicies")
     files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
+    policy = read_policy(folder)
     components = [(file, _component(file, project_root)) for file in files]
-    _refuse_unknown_sources(components, project_root)
-    built = [(file, _build(file, component, project_root)) for file, component in components]
+    _refuse_unknown_sources(components, project_root, policy)
+    built = [(file, _build(file, component, project_root, folder)) for file, component in components]
     _refuse_duplicates(built)
     _refuse_unknown_models(built)
-    _refuse_overlaps(_specs(components, project_root))
+    _refuse_overlaps(_specs(components, project_root, policy))
     shared = dg.Definitions(resources={"platform": PLATFORM}, executor=executor_of())
     return dg.Definitions.merge(*(definitions for _, definitions in built), shared)
 
@@ -53,9 +56,9 @@ def load_syncs(folder: Path, project_root: Path) -> dict[str, SyncSpec]:
 
     Raises ConfigError for the first file that cannot work.
     """
-    components = _ours(folder, project_root)
-    _refuse_unknown_sources(components, project_root)
-    specs = _specs(components, project_root)
+    components, policy = _ours(folder, project_root), read_policy(folder)
+    _refuse_unknown_sources(components, project_root, policy)
+    specs = _specs(components, project_root, policy)
     _refuse_overlaps(specs)
     return {spec.name: spec for spec in specs}
 
@@ -65,7 +68,7 @@ def load_audiences(folder: Path, project_root: Path) -> dict[str, tuple[Definiti
 
     Raises ConfigError for the first file that cannot work.
     """
-    return _audiences(_ours(folder, project_root), project_root)
+    return _audiences(_ours(folder, project_root), project_root, read_policy(folder))
 
 
 def _ours(folder: Path, project_root: Path) -> list[tuple[DefinitionFile, dg.Component]]:
@@ -91,9 +94,9 @@ def _component(file: DefinitionFile, project_root: Path) -> dg.Component:
         raise file.placed(error) from error
 
 
-def _build(file: DefinitionFile, component: dg.Component, project_root: Path) -> dg.Definitions:
+def _build(file: DefinitionFile, component: dg.Component, project_root: Path, folder: Path) -> dg.Definitions:
     try:
-        return component.build_defs(_context(file, project_root))
+        return component.build_defs(replace(_context(file, project_root), defs_module_path=folder))
     except ConfigError as error:
         raise file.placed(error) from error
 
@@ -104,12 +107,14 @@ def _context(file: DefinitionFile, project_root: Path) -> dg.ComponentLoadContex
     return replace(context, project_root=project_root)
 
 
-def _specs(components: list[tuple[DefinitionFile, dg.Component]], project_root: Path) -> list[SyncSpec]:
+def _specs(
+    components: list[tuple[DefinitionFile, dg.Component]], project_root: Path, policy: ConsentPolicy
+) -> list[SyncSpec]:
     specs = []
     for file, component in components:
         if isinstance(component, SyncComponent):
             try:
-                spec = component.spec(project_root)
+                spec = component.spec(project_root, policy)
             except ConfigError as error:
                 raise file.placed(error) from error
             specs.append(replace(spec, declared_in=f"{file.path}:1"))
@@ -117,7 +122,7 @@ def _specs(components: list[tuple[DefinitionFile, dg.Component]], project_root: 
 
 
 def _audiences(
-    components: list[tuple[DefinitionFile, dg.Component]], project_root: Path
+    components: list[tuple[DefinitionFile, dg.Component]], project_root: Path, policy: ConsentPolicy
 ) -> dict[str, tuple[Definition, Catalogue]]:
     declared, files = {}, {}
     _refuse_wrong_traits(components, project_root)
@@ -127,7 +132,7 @@ def _audiences(
             component.stands_beside(traits)
         if isinstance(component, AudienceComponent):
             try:
-                declared[component.name] = component.declared(project_root)
+                declared[component.name] = component.declared(project_root, policy)
             except ConfigError as error:
                 raise file.placed(error) from error
             files[component.name] = file
@@ -138,9 +143,11 @@ def _audiences(
     return declared
 
 
-def _refuse_unknown_sources(components: list[tuple[DefinitionFile, dg.Component]], project_root: Path) -> None:
+def _refuse_unknown_sources(
+    components: list[tuple[DefinitionFile, dg.Component]], project_root: Path, policy: ConsentPolicy
+) -> None:
     """A source model is a dbt model or an audience; said before the columns of a wrong one are looked for."""
-    audiences = _audiences(components, project_root)
+    audiences = _audiences(components, project_root, policy)
     for file, component in components:
         if isinstance(component, SyncComponent):
             names = [*component.model_names(project_root), *audiences]

@@ -15,6 +15,7 @@ from pydantic import Field, PrivateAttr
 
 from cdp_platform.components import sync_metadata as shown
 from cdp_platform.components.clock import read_clock
+from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.dbt_manifest import DbtManifest, key_of
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.destination import DestinationAccount
@@ -24,6 +25,7 @@ from cdp_platform.components.sync_source import Source, find_source
 from cdp_platform.components.traits import TraitsComponent
 from cdp_platform.connectors.http import open_session
 from cdp_platform.connectors.registry import destination_of
+from cdp_platform.domain.permission import ConsentPolicy
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
@@ -83,16 +85,18 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
         """Make the plan and the destination asset; raise ConfigError for a sync that cannot work."""
         if self._beside is None:
             self.stands_beside(context.component_tree.get_all_components(of_type=TraitsComponent))
-        spec, source = self.spec(context.project_root), self.source(context.project_root)
-        upstream = list(source.keys)
-        if self.consent and spec.consent:
-            model = self._manifest(context.project_root).find(self.consent.consents_model)
-            upstream += [key_of(model)] if model else []
+        spec = self.spec(context.project_root, read_policy(context.defs_module_path))
+        source, manifest = self.source(context.project_root), self._manifest(context.project_root)
+        asked = [self.consent.consents_model] if self.consent and spec.consent else []
+        if self.consent and spec.consent and spec.consent.suppressions:
+            asked.append(self.consent.suppressions_model)
+        keys = {node["name"]: key_of(node) for node in manifest.models.values()}
+        upstream = [*source.keys, *(keys[name] for name in asked)]
         return dg.Definitions(
             assets=[self._plan(spec, source, upstream), self._send(spec, source)], resources={"platform": PLATFORM}
         )
 
-    def spec(self, project_root: Path) -> SyncSpec:
+    def spec(self, project_root: Path, policy: ConsentPolicy) -> SyncSpec:
         """Make the engine's spec; raise ConfigError for a sync that cannot work."""
         source, models = self.source(project_root), self._manifest(project_root).models.values()
         relations = {node["name"]: f"{node['schema']}.{node['alias']}" for node in models}
@@ -110,6 +114,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             approval=self.approval,
             removal=self.removal,
             first_run=self.first_run,
+            policy=policy,
             key_moves=self.key_moves,
         )
         return replace(spec, audiences=source.audiences, view=source.view)
@@ -170,7 +175,8 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             judged = _judged(key, made, waiting_approval(journal, spec.name, made.digest))
             held = pause_of(journal, spec.name, spec.connection.name)
             yield dg.MaterializeResult(
-                metadata=shown.plan_metadata(made, changes, held, _held_out(platform, spec)),
+                metadata=shown.plan_metadata(made, changes, held, _held_out(platform, spec))
+                | shown.consent_metadata(spec),
                 check_results=[judged.get(guard) or _not_asked(key, guard) for guard in guards],
             )
 

@@ -7,9 +7,11 @@ from typing import Literal
 import dagster as dg
 from pydantic import Field, field_validator
 
+from cdp_platform.components.consent_policy import require_named
 from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.connectors.registry import destination_of
 from cdp_platform.domain.nearest import nearest_of
+from cdp_platform.domain.permission import ConsentPolicy
 from cdp_platform.domain.syncs import (
     NO_PURPOSE,
     Consent,
@@ -23,6 +25,7 @@ from cdp_platform.domain.syncs import (
 )
 from cdp_platform.errors import ConfigError
 
+NO_SUPPRESSIONS = "none"
 _TABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){1,2}")
 
 
@@ -55,6 +58,10 @@ class ConsentRule(dg.Model, dg.Resolvable):
     identifier: str = Field(description="The source model's column that holds the identifier, as email.")
     channel: str = Field(default="email", description="The channel of the consent.")
     consents_model: str = Field(default="consents", description="The dbt model that holds current consents.")
+    suppressions_model: str = Field(
+        default="suppressions",
+        description="The dbt model with those who must never be contacted; `none`, written out, where there is none.",
+    )
 
 
 class SyncLimits(dg.Model, dg.Resolvable):
@@ -82,6 +89,7 @@ def make_spec(
     removal: Literal["keep", "delete", "archive", "clear"] = "keep",
     first_run: Literal["send_all", "baseline"] = "send_all",
     key_moves: str | None = None,
+    policy: ConsentPolicy,
 ) -> SyncSpec:
     """Make the engine's spec. `relations` are `schema.table` by model name.
 
@@ -107,7 +115,7 @@ def make_spec(
         first_run=FirstRun(first_run),
         needs_approval=approval == "required",
         mapping=tuple(_mapping(entry) for entry in mapping),
-        consent=_consent(purpose, consent, account.entity, relations),
+        consent=_consent(purpose, consent, account.entity, relations, policy),
         limits=Limits(**limits.model_dump()),
         key_moves=key_moves,
     )
@@ -183,7 +191,9 @@ def _mapping(entry: MappingEntry) -> FieldMapping:
     )
 
 
-def _consent(purpose: str, rule: ConsentRule | None, entity: str, relations: dict[str, str]) -> Consent | None:
+def _consent(
+    purpose: str, rule: ConsentRule | None, entity: str, relations: dict[str, str], policy: ConsentPolicy
+) -> Consent | None:
     if purpose == NO_PURPOSE:
         return None
     if rule is None:
@@ -192,10 +202,26 @@ def _consent(purpose: str, rule: ConsentRule | None, entity: str, relations: dic
             remedy="Add `consent: {identifier: <column>}`, or write `purpose: none` where the object is no person.",
             field="consent",
         )
+    require_named(policy, entity, rule.channel, field="destination.entity")
     return Consent(
         entity=entity,
         purpose=purpose,
         channel=rule.channel,
         identifier_column=rule.identifier,
         relation=_relation(rule.consents_model, relations, "consent.consents_model"),
+        suppressions=_suppressions(rule.suppressions_model, relations),
+        rule=policy.rule(entity, rule.channel),
     )
+
+
+def _suppressions(model: str, relations: dict[str, str]) -> str | None:
+    if model == NO_SUPPRESSIONS:
+        return None
+    field = "consent.suppressions_model"
+    try:
+        return _relation(model, relations, field)
+    except ConfigError as error:
+        remedy = (
+            f"{error.remedy} Where nobody keeps such a list, write `suppressions_model: {NO_SUPPRESSIONS}`.".strip()
+        )
+        raise ConfigError(error.what.removeprefix(f"field `{field}`: "), remedy=remedy, field=field) from error

@@ -28,6 +28,7 @@ def guards_of(spec: SyncSpec, capabilities: Capabilities) -> list[str]:
         "model_not_empty": spec.mode is not Mode.APPEND,
         "model_not_shrunk": spec.mode is not Mode.APPEND,
         "consent_present": spec.consent is not None,
+        "suppressions_present": spec.consent is not None and spec.consent.suppressions is not None,
         "ledger_current": spec.mode is Mode.MIRROR or sends_once,
         "removals_within_limit": may_remove(spec),
         "approved": spec.needs_approval,
@@ -55,6 +56,14 @@ def plan_metadata(
         "preview": dg.MetadataValue.md(preview_table(changes)),
         "ledger": f"{plan.ledger_id} version {plan.ledger_version}",
     }
+
+
+def consent_metadata(spec: SyncSpec) -> dict[str, Any]:
+    """Say which rule decides on who may be written to."""
+    if spec.consent is None:
+        return {}
+    consent = spec.consent
+    return {"consent": f"{consent.rule} for {consent.purpose} by {consent.channel}, {consent.entity}"}
 
 
 def preview_table(changes: Sequence[Change]) -> str:

@@ -82,6 +82,11 @@ class Batch(Sequence[OutgoingRow]):
         """The same rows, to be written with every field."""
         return replace(self, names=[None] * len(self))
 
+    def without(self, others: "Batch") -> "Batch":
+        """The rows that are not among the others."""
+        gone = frozenset(others.ordinals)
+        return Batch.of(row for row in self if row.ordinal not in gone)
+
     def as_operation(self, operation: Operation) -> "Batch":
         """The same rows under another operation."""
         return replace(self, operations=[operation] * len(self))
@@ -332,6 +337,15 @@ class FindsRecords(Protocol):
 
 
 @runtime_checkable
+class ErasesRecords(Protocol):
+    """A destination that can erase a record for good, with what hangs on it, where removing only archives."""
+
+    def erase(self, object_name: str, record_id: str) -> Request:
+        """Turn the erasure of one record, archived or not, into a request; any 2xx is its acknowledgement."""
+        ...
+
+
+@runtime_checkable
 class RunsJobs(Protocol):
     """A destination that takes requests as jobs, whose outcomes are asked for until they are told."""
 
@@ -341,4 +355,38 @@ class RunsJobs(Protocol):
         Raises JobFailed for a job that ended without telling it, Refused for one that was refused before any row of it
         was processed, ContractBroken for nonsense.
         """
+        ...
+
+
+@runtime_checkable
+class FillsJobs(Protocol):
+    """A destination whose jobs begin empty: the rows are handed over once the job's name is durable.
+
+    Nothing of them is processed until the last of the requests was answered. A poll that finds a job left before that
+    ends it, and raises JobDropped.
+    """
+
+    def contents(self, object_name: str, match_field: str, job: Job, rows: Batch) -> Iterator[Request]:
+        """Give the requests that fill the job and let it begin, in order; each once."""
+        ...
+
+
+@runtime_checkable
+class ChoosesWay(Protocol):
+    """A destination that has another way for many rows of the same object, with capabilities of its own."""
+
+    def way_for(self, object_name: str, row_count: int) -> Destination:
+        """Return the destination as it takes a plan of `row_count` rows; the same answer for the same number.
+
+        Both ways share name, account, fields and the harm of sending a row twice.
+        """
+        ...
+
+
+@runtime_checkable
+class WatchesQuota(Protocol):
+    """A destination whose answers tell how much is left of an allowance that is longer than a run can wait."""
+
+    def is_used_up(self, headers: Mapping[str, str]) -> bool:
+        """Whether the run should begin nothing more, so that others can still work; the rest is pending."""
         ...

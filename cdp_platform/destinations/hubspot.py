@@ -10,7 +10,8 @@ crm-contacts-v3/batch/post-crm-v3-objects-contacts-batch-upsert and -update, err
   crm.schemas.contacts.read.
 - Values travel as text; an empty text clears a property; properties left out keep their value.
 - Each input carries an objectWriteTraceId, which HubSpot repeats in results and errors: a 207 is read row by row.
-- Removing means archiving (restorable for 90 days) or clearing the mapped properties; contacts are never deleted.
+- Removing means archiving (restorable for 90 days) or clearing the mapped properties. Only an erasure deletes contacts
+  (gdpr-delete, by id: for good, with what hangs on them; scope crm.objects.contacts.write).
 - Cannot: match by `email` (no partial upsert there), say whether an e-mail can be delivered to. All fields of an error
   are optional, so a reason may stay `refused`.
 """
@@ -135,6 +136,9 @@ class HubSpot:
         if set(match_values) - ids.keys() - missing:
             raise _broken(answer, "neither finds every record nor says that it is missing")
         return ids
+
+    def erase(self, object_name: str, record_id: str) -> Request:
+        return Request(method="POST", path=f"/crm/v3/objects/{object_name}/gdpr-delete", body={"objectId": record_id})
 
     def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome] | AllDelivered:
         if answer.status == 204 and rows[0].operation is Operation.REMOVE:

@@ -224,8 +224,11 @@ _SCHEMA: Final = (
 
 
 def _columns(person: Mapping[str, str]) -> dict[str, str]:
-    """One person by column of the schema, hashed; a date of birth is three of them."""
-    plain = dict(person)
+    """One person by column of the schema, hashed; a date of birth is three of them.
+
+    In an audience, unlike in an event, the vendor's own client writes a name without spaces.
+    """
+    plain = {name: value.replace(" ", "") if name in ("FN", "LN") else value for name, value in person.items()}
     if born := plain.pop("DOB", ""):
         plain |= {"DOBY": born[:4], "DOBM": born[4:6], "DOBD": born[6:]}
     return {name: people.hashed(name, value) for name, value in plain.items()}

@@ -66,6 +66,16 @@ class Home:
         return self.root / "demo"
 
     @property
+    def erasures(self) -> Path:
+        """What is left to do of erasures that have not ended; holds personal values until they have."""
+        return self.root / "erasures"
+
+    @property
+    def forgotten_key(self) -> Path:
+        """The key of the hashes by which who was forgotten is known again; keep it as long as the warehouse."""
+        return self.root / "forgotten.key"
+
+    @property
     def reports(self) -> Path:
         """The pages of `cdp report`."""
         return self.root / "reports"

@@ -44,7 +44,7 @@ class Plan:
     run_id: str
     model_rows: int
     consent_rows: int
-    """Rows of the consents table that were read; 0 where no consent is needed."""
+    """Consents of the sync's entity, channel and purpose; 0 where no consent is needed."""
     unchanged: int
     operations: Mapping[str, int]
     """Rows by operation, of those to be sent."""
@@ -71,6 +71,8 @@ class Plan:
     """By field: the column with its type in the warehouse, and the declared type."""
     has_forgotten: bool = False
     """Whether the ledger may lack records that the destination has: opt-outs are looked up before they are sent."""
+    suppression_rows: int = 0
+    """Suppressions of the sync's channel; 0 where there is no such list."""
     file_hash: str = ""
     """SHA-256 of the plan's file, in hexadecimal digits; empty before it is kept."""
 

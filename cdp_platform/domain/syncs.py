@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from cdp_platform.domain.permission import ConsentRule
+
 NO_PURPOSE = "none"
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),(\d{1,2})\)")
 
@@ -93,6 +95,8 @@ class Grant(StrEnum):
 
     REFRESH_TOKEN = "refresh_token"  # noqa: S105
     CLIENT_CREDENTIALS = "client_credentials"
+    JWT_BEARER = "jwt_bearer"
+    """RFC 7523: the client signs who it is with its private key, and no secret travels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +108,15 @@ class OAuth:
     grant: Grant
     client_id_env: str
     client_secret_env: str
+    """For `jwt_bearer`: of the private key, as PEM or as the path of a file that holds it."""
     refresh_token_env: str | None = None
     """Set for the grant `refresh_token` and for no other."""
     scope: str | None = None
     """Words of permissions, separated by spaces; None: what the client was given."""
+    subject: str | None = None
+    """For `jwt_bearer`: the user in whose name the client acts."""
+    audience: str | None = None
+    """For `jwt_bearer`: who the assertion is for, as the vendor's page says; None: the token URL's host."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +152,10 @@ class Consent:
     """The source model's column that holds the identifier; compared in lower case, without blanks around it."""
     relation: str
     """The consents table in the warehouse, as `schema.table`."""
+    suppressions: str | None = None
+    """The table of those who must never be contacted, as `schema.table`; None only where the YAML says so."""
+    rule: ConsentRule = ConsentRule.OPT_IN
+    """What the market asks for on this channel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +166,7 @@ class Limits:
     removed_rows: int = 100
     """A plan that removes no more rows than this passes whatever the share."""
     shrunk_share: float = 0.5
-    """The model, or the consents table, may lose at most this share of its rows against the last good run."""
+    """The model, the consents or the suppressions may lose at most this share of rows against the last good run."""
     rejected_share: float = 0.05
     """More rejected rows than this fail the run's check; fewer warn."""
 

@@ -9,10 +9,11 @@ from starlette.applications import Starlette
 from cdp_platform.sandbox.google.app import open_google
 from cdp_platform.sandbox.hubspot.app import open_hubspot
 from cdp_platform.sandbox.meta.app import open_meta
+from cdp_platform.sandbox.salesforce.app import open_salesforce
 from cdp_platform.sandbox.settings import SandboxSettings
 from cdp_platform.sandbox.vendor import Open
 
-VENDORS: Final[tuple[Open, ...]] = (open_meta, open_google)
+VENDORS: Final[tuple[Open, ...]] = (open_meta, open_google, open_salesforce)
 """The vendors beside the CRM, which keeps the clock."""
 
 

@@ -16,6 +16,7 @@ PAGES: Final[Mapping[str, Mapping[str, str]]] = {
     "/": {"en": "CRM", "zh-Hant": "CRM"},
     "/meta": {"en": "Meta", "zh-Hant": "Meta"},
     "/google": {"en": "Google", "zh-Hant": "Google"},
+    "/salesforce": {"en": "Salesforce", "zh-Hant": "Salesforce"},
 }
 """The first page of each vendor, and what people call it by language, in the order of the menu."""
 _CSS: Final = resources.files("cdp_platform.sandbox").joinpath("page.css").read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.syncs.ledger import Ledger
+from cdp_platform.syncs.permissions import is_not_found
 from cdp_platform.syncs.records import Fields
 from cdp_platform.warehouse.base import Dialect, Session
 
@@ -13,7 +14,7 @@ def take_baseline(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Le
 
     The record ids at the destination are not known; the sync log notes the values as `baseline`.
     """
-    taken = "desired.permission <> 'never_asked' and not desired.is_invalid"
+    taken = f"not ({is_not_found('desired.permission')}) and desired.is_invalid is not true"
     session.execute(f'insert into {ledger.diff_table} select "key", fingerprint from desired where {taken}')
     session.execute(
         f'insert into {ledger.side_table} ("key", match_value, version)'

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cdp_platform.domain.permission import ENDED, NOT_FOUND
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.syncs.ledger import ensure_tables
 from cdp_platform.syncs.moves import KeyMove, key_moves
@@ -165,8 +166,9 @@ def _stories(spec: SyncSpec, deliveries: Sequence[Delivery], payload: Mapping[st
 def _reason(present: Row | None, rejected: RejectedRow | None, *, is_there: bool) -> str | None:
     if present is None:
         return "gone_from_model" if is_there else "not_in_model"
-    if present["permission"] == "never_asked":
-        return "never_asked"
-    if present["permission"] == "withdrawn":
-        return "withdrawn_there" if is_there else "withdrawn"
+    permission = present["permission"]
+    if permission in NOT_FOUND:
+        return str(permission)
+    if permission in ENDED:
+        return f"{permission}_there" if is_there else str(permission)
     return "rejected" if rejected else None

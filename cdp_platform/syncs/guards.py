@@ -3,11 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from cdp_platform.connectors.protocol import DestinationField
+from cdp_platform.domain.permission import ConsentRule
 from cdp_platform.domain.plans import Verdict
 from cdp_platform.domain.syncs import Mode, Removal, SyncSpec
 from cdp_platform.syncs.account import NOT_ASKED
 from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.syncs.moves import leaves_leftovers
+from cdp_platform.syncs.permissions import floors
 from cdp_platform.warehouse.base import Session
 from cdp_platform.warehouse.literals import literal
 
@@ -66,7 +68,7 @@ def _keys(session: Session, spec: SyncSpec, ledger: Ledger, model_rows: int) -> 
             count(*) filter (where not is_in_ledger) as new_rows,
             count(distinct "key") filter (where not is_in_ledger) as new_keys,
             count(*) filter (where not is_in_ledger and "key" is null) as null_keys,
-            count(*) filter (where operation = 'remove') as gone,
+            count(*) filter (where operation = 'remove' and permission is null) as gone,
             (select count(*) from {ledger.diff_table}) as ledger_rows
         from operations"""
     )
@@ -101,18 +103,28 @@ def _match_keys(session: Session, spec: SyncSpec, ledger: Ledger) -> tuple[int, 
     return found["blank"], found["doubled"] + still_there
 
 
-def judge_consents(spec: SyncSpec, ledger: Ledger, consent_rows: int) -> list[Verdict]:
-    """Judge the consents table: a table that is empty or has shrunk is no proof that nobody minds, or that all do."""
+def judge_consents(spec: SyncSpec, ledger: Ledger, consent_rows: int, suppression_rows: int) -> list[Verdict]:
+    """Judge consents and suppressions: a table that is empty or has shrunk is no proof that nobody minds, or all do.
+
+    Where everybody may be contacted who did not say no, there may be no answer yet.
+    """
     if spec.consent is None:
         return []
-    floor = ledger.consent_rows * (1 - spec.limits.shrunk_share)
-    return [
-        Verdict(
-            code="consent_present",
-            passed=consent_rows > 0 and consent_rows >= floor,
-            parameters={"purpose": spec.consent.purpose, "rows": consent_rows, "before": ledger.consent_rows},
-        )
-    ]
+    consents, suppressions = floors(spec, ledger)
+    may_be_empty = spec.consent.rule is ConsentRule.OPT_OUT
+    present = Verdict(
+        code="consent_present",
+        passed=(consent_rows > 0 or may_be_empty) and consent_rows >= consents,
+        parameters={"purpose": spec.consent.purpose, "rows": consent_rows, "before": ledger.consent_rows},
+    )
+    if spec.consent.suppressions is None:
+        return [present]
+    listed = Verdict(
+        code="suppressions_present",
+        passed=suppression_rows >= suppressions,
+        parameters={"channel": spec.consent.channel, "rows": suppression_rows, "before": ledger.suppression_rows},
+    )
+    return [present, listed]
 
 
 def judge_account(session: Session, ledger: Ledger) -> list[Verdict]:
@@ -140,15 +152,16 @@ def may_remove(spec: SyncSpec) -> bool:
 
 
 def judge_operations(
-    spec: SyncSpec, ledger_rows: int, operations: Mapping[str, int], *, needs_approval: bool
+    spec: SyncSpec, ledger_rows: int, operations: Mapping[str, int], *, removed: int, needs_approval: bool = False
 ) -> list[Verdict]:
     """Judge how much would be removed of what the ledger holds (G6), and ask for a person's word where needed.
 
     What merges have left counts like what left the model: a rule that merges strangers is stopped by the same brake.
+    `removed` is what it holds; what goes by somebody's own word passes it (G13). `needs_approval`: also where the sync
+    does not ask for it.
     """
     verdicts = []
     if may_remove(spec):
-        removed = operations.get("remove", 0)
         limit = max(spec.limits.removed_rows, int(ledger_rows * spec.limits.removed_share))
         verdicts.append(
             Verdict(
@@ -157,7 +170,7 @@ def judge_operations(
                 parameters={"rows": removed, "before": ledger_rows, "limit": limit, "object": spec.object},
             )
         )
-    if needs_approval and operations:
+    if (needs_approval or spec.needs_approval) and operations:
         verdicts.append(Verdict(code="approved", passed=False, parameters={"rows": sum(operations.values())}))
     return verdicts
 

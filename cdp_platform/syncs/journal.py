@@ -110,6 +110,16 @@ class Journal:
             if self._connection is not None:
                 self._connection.close()
 
+    def shred(self) -> None:
+        """Write the file anew, so that nothing that was deleted is left in it. Raises CdpError where it cannot be."""
+        with self._lock:
+            try:
+                connection = self._open()
+                connection.execute("vacuum")
+                connection.execute("pragma wal_checkpoint(truncate)")
+            except sqlite3.Error as error:
+                raise CdpError(f"the journal {self._path} cannot be used ({error}).", remedy=_remedy(error)) from error
+
     # plans
 
     def add_plan(self, plan: Plan) -> None:

@@ -26,6 +26,7 @@ _TABLES = (
         version bigint, mapping_version varchar, probe varchar, last_settle_id varchar,
         model_rows bigint, consent_rows bigint, created_at timestamptz, encoding varchar)""",
     "alter table cdp.ledgers add column if not exists encoding varchar",
+    "alter table cdp.ledgers add column if not exists suppression_rows bigint",
     """create table if not exists cdp.settles (
         ledger_id varchar, version bigint, sync varchar, destination varchar, digest varchar, run_id varchar,
         "partition" varchar, delivered_at timestamptz)""",
@@ -63,9 +64,9 @@ _TABLES = (
 class Ledger:
     """The header of one ledger, as read.
 
-    `model_rows`, `consent_rows`, `mapping_version`, `probe` and `encoding` are those of the last complete run; before
-    it the counts are 0 and `encoding` is empty. `mapping_version` is empty, too, where runs of another mapping have
-    sent a part since.
+    `model_rows`, `consent_rows`, `suppression_rows`, `mapping_version`, `probe` and `encoding` are those of the last
+    complete run; before it the counts are 0 and `encoding` is empty. `mapping_version` is empty, too, where runs of
+    another mapping have sent a part since.
     """
 
     ledger_id: str
@@ -74,6 +75,7 @@ class Ledger:
     last_settle_id: str | None
     model_rows: int
     consent_rows: int
+    suppression_rows: int
     mapping_version: str
     probe: str
     """What the warehouse's hash made of a fixed value: another one now means that no fingerprint can be compared."""
@@ -129,7 +131,7 @@ def open_ledger(
     name = ledger_id(identity)
     if not session.rows("select 1 as found from cdp.ledgers where ledger_id = ?", [name]):
         session.execute(
-            "insert into cdp.ledgers select ?, ?, ?, ?, ?, ?, 0, ?, ?, null, 0, 0, current_timestamp, null",
+            "insert into cdp.ledgers select ?, ?, ?, ?, ?, ?, 0, ?, ?, null, 0, 0, current_timestamp, null, 0",
             [name, *asdict(identity).values(), mapping_version, probe_of(session, warehouse.dialect)],
         )
     ledger = read_header(session, name)
@@ -155,6 +157,7 @@ def read_header(session: Session, identity_of: str) -> Ledger:
         ledger_id=identity_of,
         identity=LedgerIdentity(**{name: row[name] for name in names}),
         encoding=json.loads(row["encoding"] or "{}"),
+        suppression_rows=row["suppression_rows"] or 0,
         **{name: row[name] for name in same},
     )
 

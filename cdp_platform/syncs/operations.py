@@ -1,30 +1,40 @@
 """The diff: desired records against the ledger, in the warehouse, as the temporary table `operations`.
 
 Its columns: key, operation, fingerprint (null for removals), known (the ledger's fingerprint; null where the content is
-not known), is_in_ledger, permission (null for removals), skipped (the reason why the row is left out, null for rows to
-be sent). Unchanged rows are absent. It is narrow on purpose: the values of the rows to be sent are rendered once, by
-the query of `planned_rows`, on their way to the plan's file.
+not known), is_in_ledger, permission (null for rows that left the model), skipped (the reason why the row is left out,
+null for rows to be sent). Unchanged rows are absent. It is narrow on purpose: the values of the rows to be sent are
+rendered once, by the query of `planned_rows`, on their way to the plan's file.
 """
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+from cdp_platform.domain.permission import ObjectKind
 from cdp_platform.domain.syncs import Mode, Removal, SyncSpec
 from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.syncs.moves import leaves_leftovers
+from cdp_platform.syncs.permissions import is_ended, is_not_found
 from cdp_platform.syncs.records import Fields
 from cdp_platform.warehouse.base import Dialect, Session
 from cdp_platform.warehouse.literals import literal
 
 ORDER = ("remove", "withdraw", "update", "create")
 """The order in which operations are sent."""
+_ENDED, _NOT_FOUND = is_ended("permission"), is_not_found("permission")
 _LEFT_BY_MERGES = """union all
             select "key", 'remove', null, fingerprint, true, null, null from {diff}
             where {only} and "key" in (select "key" from leftovers)"""
 
 
 def create_operations(
-    session: Session, spec: SyncSpec, ledger: Ledger, only: str = "true", *, is_forgetful: bool = False
+    session: Session,
+    spec: SyncSpec,
+    ledger: Ledger,
+    only: str = "true",
+    *,
+    kind: ObjectKind,
+    is_forgetful: bool = False,
 ) -> None:
     """Fill the temporary table `operations`; `only` is a condition over "key" that narrows the plan.
 
@@ -32,40 +42,32 @@ def create_operations(
     withdrew is told of nobody whom the destination does not have; a ledger that `is_forgetful` cannot say so, and the
     send looks these people up.
     """
-    creates_only = spec.mode in (Mode.INSERT, Mode.APPEND)
+    case = _Case(mode=spec.mode, kind=kind, is_forgetful=is_forgetful)
     left = _LEFT_BY_MERGES.format(diff=ledger.diff_table, only=only) if leaves_leftovers(spec) else ""
-    # Where nothing is ever updated, a row is sent again only while nobody knows whether it arrived.
-    may_update = "ledger.fingerprint is null" if creates_only else "true"
-    is_without_record = "true" if creates_only else "not is_in_ledger"
-    unknown = "update" if spec.mode is Mode.UPDATE else "create"
     joined = "full join" if spec.mode is Mode.MIRROR else "left join"
     session.execute(
         f"""create or replace temporary table operations as
         with compared as (
             select
-                coalesce(desired."key", ledger."key") as "key",
-                case
-                    when desired."key" is null then 'remove' when {str(creates_only).lower()} then 'create'
-                    when permission = 'withdrawn' then 'withdraw' when ledger."key" is null then '{unknown}'
-                    else 'update'
-                end as operation,
-                desired.fingerprint, ledger.fingerprint as known, ledger."key" is not null as is_in_ledger,
-                permission, is_invalid
+                coalesce(desired."key", ledger."key") as "key", {case.operation} as operation,
+                case when not ({case.leaves}) then desired.fingerprint end as fingerprint,
+                ledger.fingerprint as known, ledger."key" is not null as is_in_ledger,
+                permission, is_invalid and not ({case.leaves}) as is_invalid
             from (select * from desired where {only}) as desired
             {joined} (select * from {ledger.diff_table} where {only}) as ledger
                 on ledger."key" = desired."key"
             where ledger."key" is null
                 or desired."key" is null
-                or ({may_update} and (desired.fingerprint is distinct from ledger.fingerprint or is_invalid))
-                or permission = 'never_asked'
+                or (({case.may_change}) and (desired.fingerprint is distinct from ledger.fingerprint or is_invalid))
+                or {_NOT_FOUND} or {case.leaves}
             {left}
         )
         select compared."key", compared.operation, compared.fingerprint, known, is_in_ledger, permission,
             case
-                when permission = 'never_asked' then 'never_asked'
-                when permission = 'withdrawn' and {is_without_record} and not {is_forgetful} then 'withdrawn'
+                when {_NOT_FOUND} and compared.operation <> 'remove' then permission
+                when {_ENDED} and not ({case.is_told}) then permission
                 when is_invalid then 'invalid_value'
-                when compared.operation = 'remove' and {spec.removal is Removal.KEEP} then 'merged'
+                when permission is null and {spec.removal is Removal.KEEP} then 'merged'
                 when rejected.primary_key is not null then 'held'
             end as skipped
         from compared
@@ -76,6 +78,61 @@ def create_operations(
             and rejected.fingerprint is not distinct from cast(compared.fingerprint as varchar)""",
         [ledger.ledger_id],
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Case:
+    """What becomes of a row, as SQL over a row of the model (`desired`) that may have met one of the ledger."""
+
+    mode: Mode
+    kind: ObjectKind
+    is_forgetful: bool
+
+    @property
+    def operation(self) -> str:
+        """The operation's name."""
+        new = "update" if self.mode is Mode.UPDATE else "create"
+        known = "create" if self.mode is Mode.INSERT else "update"
+        sent = f"when {_ENDED} then 'withdraw' when ledger.\"key\" is null then '{new}' else '{known}'"
+        if self.mode is Mode.APPEND:
+            sent = "else 'create'"
+        return f"case when desired.\"key\" is null or {self.leaves} then 'remove' {sent} end"
+
+    @property
+    def may_change(self) -> str:
+        """Whether the mode sends a row again that differs.
+
+        Where nothing is ever updated, only while nobody knows whether it arrived. An opt-out is told also where only
+        new records are made: it is no update that somebody chose.
+        """
+        unsure = "ledger.fingerprint is null"
+        return {Mode.APPEND: unsure, Mode.INSERT: f"{unsure} or {_ENDED}"}.get(self.mode, "true")
+
+    @property
+    def leaves(self) -> str:
+        """Whether a row that is in the model loses its membership of a mirror because no permission is found any more,
+        which the brake holds. Who withdrew is told like any withdrawal, which of a membership is its removal."""
+        is_held = self.kind is ObjectKind.MEMBERSHIP and self.mode is Mode.MIRROR
+        return f'({_NOT_FOUND} and ledger."key" is not null)' if is_held else "false"
+
+    @property
+    def is_told(self) -> str:
+        """Whether the destination is told that a permission has ended: of a record that it may have."""
+        return "false" if self.kind is ObjectKind.MESSAGE else f"is_in_ledger or {self._forgetful}"
+
+    @property
+    def _forgetful(self) -> str:
+        return "true" if self.is_forgetful else "false"
+
+
+def count_removals(session: Session) -> tuple[int, int]:
+    """Count in `operations` the removals that the brake holds, and the removals of rows that left the model."""
+    [found] = session.rows(
+        f"""select count(*) filter (where skipped is null and (permission is null or {_NOT_FOUND})) as held,
+            count(*) filter (where permission is null) as gone
+        from operations where operation = 'remove'"""
+    )
+    return int(found["held"]), int(found["gone"])
 
 
 def planned_rows(

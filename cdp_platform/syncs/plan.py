@@ -15,21 +15,28 @@ from cdp_platform.domain.syncs import FirstRun, SyncSpec
 from cdp_platform.errors import GuardTripped
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import continuity, controls, guards
-from cdp_platform.syncs.account import NOT_ASKED, Engine, connection_id, identity, is_at_most_once, session_to
+from cdp_platform.syncs.account import NOT_ASKED, Engine, connection_id, identity, is_at_most_once, kind_of, session_to
 from cdp_platform.syncs.audience_source import create_source, judge_audiences
 from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, follow_key_type, ledger_id, open_ledger
 from cdp_platform.syncs.moves import follow_merges, with_moves
-from cdp_platform.syncs.operations import count_operations, create_operations, digest_of, planned_rows
+from cdp_platform.syncs.operations import (
+    count_operations,
+    count_removals,
+    create_operations,
+    digest_of,
+    planned_rows,
+)
+from cdp_platform.syncs.permissions import count_statements
 from cdp_platform.syncs.plan_files import drafted, expire, keep
 from cdp_platform.syncs.records import create_desired, encoded_fields, register_keys
 from cdp_platform.syncs.resend import with_resend
 from cdp_platform.syncs.settle import recover
 from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.texts.catalogue import verdict_text
-from cdp_platform.warehouse.base import Dialect, Session
+from cdp_platform.warehouse.base import Session
 
 APPROVABLE = ("removals_within_limit", "model_not_shrunk", "account_known", "approved")
 """Verdicts that a person may overrule for one plan."""
@@ -161,20 +168,19 @@ def _plan(
     faultpoint("plan.reading")
     only = register_keys(session, keys) if keys else "true"
     is_forgetful = isinstance(engine.destination, FindsRecords) and continuity.is_forgetful(engine.journal, ledger)
-    create_operations(session, spec, ledger, only, is_forgetful=is_forgetful)
+    create_operations(session, spec, ledger, only, kind=kind_of(engine, spec), is_forgetful=is_forgetful)
     model_rows = row_count(session, dialect.relation(spec.relation))
-    consent_rows = consent_row_count(session, dialect, spec)
+    said = count_statements(session, dialect, spec)
     verdicts = guards.judge_model(session, spec, ledger, model_rows, is_partial=bool(keys))
-    verdicts += [*guards.judge_consents(spec, ledger, consent_rows), *judge_audiences(session, spec)]
+    verdicts += [*guards.judge_consents(spec, ledger, *said), *judge_audiences(session, spec)]
     verdicts += [*continuity.judge(engine, spec, ledger), *guards.judge_account(session, ledger)]
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         ledger = take_baseline(session, dialect, spec, ledger, fields)
-        create_operations(session, spec, ledger, only, is_forgetful=is_forgetful)
+        create_operations(session, spec, ledger, only, kind=kind_of(engine, spec), is_forgetful=is_forgetful)
     hold_unresolved(session, ledger)
     operations, skipped = count_operations(session)
-    ledger_rows = row_count(session, ledger.diff_table)
-    verdicts += guards.judge_operations(spec, ledger_rows, operations, needs_approval=spec.needs_approval)
-    planned = sum(operations.values()) + sum(skipped.values()) - operations.get("remove", 0) - skipped.get("merged", 0)
+    removed, gone = count_removals(session)
+    verdicts += guards.judge_operations(spec, row_count(session, ledger.diff_table), operations, removed=removed)
     plan = Plan(
         digest=digest_of(session, spec, ledger),
         sync=spec.name,
@@ -186,8 +192,9 @@ def _plan(
         made_at=datetime.now(UTC),
         run_id=run_id,
         model_rows=model_rows,
-        consent_rows=consent_rows,
-        unchanged=0 if keys else model_rows - planned,
+        consent_rows=said[0],
+        suppression_rows=said[1],
+        unchanged=0 if keys else model_rows + gone - sum(operations.values()) - sum(skipped.values()),
         operations=operations,
         skipped=skipped,
         verdicts=tuple(verdicts),
@@ -212,8 +219,3 @@ def row_count(session: Session, relation: str) -> int:
     """Count the rows of a relation, given as SQL."""
     [found] = session.rows(f"select count(*) as row_count from {relation}")
     return int(found["row_count"])
-
-
-def consent_row_count(session: Session, dialect: Dialect, spec: SyncSpec) -> int:
-    """Count the consents table; 0 where no consent is needed."""
-    return row_count(session, dialect.relation(spec.consent.relation)) if spec.consent else 0

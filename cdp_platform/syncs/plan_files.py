@@ -165,6 +165,28 @@ def _expire_shared(home: Home, sync: str, needed: Container[str], oldest: float)
                 files.rm_file(name)
 
 
+def plan_files(home: Home, sync: str) -> list[Path]:
+    """The files of a sync's plans that lie here, fetched first from where plans are shared."""
+    folder = home.plans / sync
+    if home.plans_url:
+        with _shared(home, sync) as (files, shared):
+            names = [name.rsplit("/", 1)[-1] for name in files.glob(f"{shared}/*.parquet")]
+        for name in names:
+            if not (folder / name).exists():
+                _fetch(home, sync, folder / name)
+    return sorted(folder.glob("*.parquet")) if folder.exists() else []
+
+
+def forget_plan(home: Home, sync: str, path: Path) -> None:
+    """Delete a plan's file wherever it lies: the plan's record stays, and cannot be sent any more."""
+    if home.plans_url:
+        with _shared(home, sync) as (files, folder):
+            if files.exists(f"{folder}/{path.name}"):
+                files.rm_file(f"{folder}/{path.name}")
+    with _explained(path):
+        path.unlink(missing_ok=True)
+
+
 def has_former_match_values(path: Path) -> bool:
     """Whether a plan's file was written since there are moved rows; an older one may still wait to be settled."""
     return _COLUMNS[-1] in pq.read_schema(path).names

@@ -1,8 +1,8 @@
 """Gate and mapping in SQL: source model → desired records, each with its permission and the fingerprint of its fields.
 
 `desired` is a temporary view with one row per row of the model: key, match_value (text, nullable), consent_identifier
-(text, nullable), permission (`granted`, `withdrawn`, `never_asked`), fingerprint (ubigint, of the encoded fields that
-may be written), is_invalid (whether one of them cannot be said in its type). The fields themselves are rendered later,
+(text, nullable), permission (see domain/permission), fingerprint (ubigint, of the encoded fields that may be written),
+is_invalid (whether one of them cannot be said in its type). The fields themselves are rendered later,
 and only for the rows that changed.
 """
 
@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from cdp_platform.domain.syncs import Consent, FieldKind, FieldMapping, FieldType, SyncSpec
+from cdp_platform.domain.syncs import Consent, FieldMapping, FieldType, SyncSpec
 from cdp_platform.errors import ConfigError
+from cdp_platform.syncs.permissions import create_permissions, identifier_of, is_ended, permission_of
 from cdp_platform.warehouse.base import Dialect, Session, text_column
-
-_TEXT = FieldType(kind=FieldKind.TEXT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,18 +37,18 @@ class Fields:
     def payload(self, dialect: Dialect, permission: str) -> str:
         """SQL of the JSON text of the fields that `permission`, an SQL expression, lets through."""
         every, opt_out = dialect.json_object(self.every), dialect.json_object(self.after_withdrawal)
-        return f"case when {permission} = 'withdrawn' then {opt_out} else {every} end"
+        return f"case when {is_ended(permission)} then {opt_out} else {every} end"
 
     def fingerprint(self, dialect: Dialect, permission: str) -> str:
         """SQL of the 64-bit hash of the same fields."""
         every = dialect.fingerprint(list(self.exact.values()))
         opt_out = dialect.fingerprint(["'withdrawn'", *(self.exact[field] for field in self.after_withdrawal)])
-        return f"case when {permission} = 'withdrawn' then {opt_out} else {every} end"
+        return f"case when {is_ended(permission)} then {opt_out} else {every} end"
 
     def is_invalid(self, permission: str) -> str:
         """SQL of whether a value that would be written cannot be said in its field's type."""
         checks = [
-            condition if field in self.after_withdrawal else f"({permission} <> 'withdrawn' and {condition})"
+            condition if field in self.after_withdrawal else f"(not ({is_ended(permission)}) and {condition})"
             for field, condition in self.misfits.items()
         ]
         return " or ".join(checks) or "false"
@@ -92,9 +91,9 @@ def create_desired(session: Session, dialect: Dialect, spec: SyncSpec, fields: F
     """Define the temporary view `desired` over the source model, and the consents that it needs."""
     permission, joined = "'granted'", ""
     if spec.consent:
-        _create_permissions(session, dialect, spec.consent)
-        permission = "coalesce(consent.status, 'never_asked')"
-        joined = f"left join permissions as consent on consent.identifier = {fields.consent_identifier}"
+        create_permissions(session, dialect, spec.consent)
+        permission = permission_of(spec.consent, fields.consent_identifier)
+        joined = f"left join permissions on permissions.identifier = {fields.consent_identifier}"
     session.execute(
         f"""create or replace temporary view desired as
         select
@@ -117,19 +116,7 @@ def register_keys(session: Session, keys: Sequence[str]) -> str:
 def _consent_identifier(dialect: Dialect, consent: Consent | None) -> str:
     if consent is None:
         return "cast(null as varchar)"
-    return f"lower(trim({dialect.exact(_column(dialect, consent.identifier_column), '', _TEXT)}))"
-
-
-def _create_permissions(session: Session, dialect: Dialect, consent: Consent) -> None:
-    # max: of two statements about one identifier, 'withdrawn' wins over 'granted'.
-    session.execute(
-        f"""create or replace temporary table permissions as
-        select identifier, max(status) as status
-        from {dialect.relation(consent.relation)}
-        where entity = ? and channel = ? and purpose = ? and status in ('granted', 'withdrawn')
-        group by identifier""",
-        [consent.entity, consent.channel, consent.purpose],
-    )
+    return identifier_of(dialect, _column(dialect, consent.identifier_column))
 
 
 def _type_of(spec: SyncSpec, entry: FieldMapping, columns: Mapping[str, str], dialect: Dialect) -> FieldType:

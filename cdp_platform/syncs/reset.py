@@ -11,7 +11,8 @@ from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, follow_key_type, ledger_id
-from cdp_platform.syncs.plan import ask_account, consent_row_count, ledger_of, row_count
+from cdp_platform.syncs.permissions import count_statements
+from cdp_platform.syncs.plan import ask_account, ledger_of, row_count
 from cdp_platform.syncs.records import create_desired, encoded_fields
 from cdp_platform.syncs.settle import recover
 from cdp_platform.texts.catalogue import verdict_text
@@ -80,7 +81,7 @@ def adopt(engine: Engine, spec: SyncSpec) -> int:
         create_desired(session, dialect, spec, fields)
         model_rows = row_count(session, dialect.relation(spec.relation))
         verdicts = guards.judge_model(session, spec, ledger, model_rows, is_partial=False)
-        verdicts += guards.judge_consents(spec, ledger, consent_row_count(session, dialect, spec))
+        verdicts += guards.judge_consents(spec, ledger, *count_statements(session, dialect, spec))
         if failed := [verdict for verdict in verdicts if not verdict.passed]:
             reasons = "\n".join(verdict_text(verdict, "en") for verdict in failed)
             raise GuardTripped(f"nothing was taken as delivered.\n{reasons}")

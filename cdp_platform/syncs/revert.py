@@ -14,7 +14,8 @@ from cdp_platform.syncs import continuity, controls, guards
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.syncs.operations import cleared_fields, count_operations, digest_of, in_order
-from cdp_platform.syncs.plan import consent_row_count, row_count, store_plan
+from cdp_platform.syncs.permissions import count_statements, identifier_of, is_ended, permission_of
+from cdp_platform.syncs.plan import row_count, store_plan
 from cdp_platform.syncs.records import create_desired, encoded_fields
 from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.warehouse.base import Dialect, Session
@@ -44,14 +45,16 @@ def _revert(
     dialect = engine.warehouse.dialect
     reverted = _run_of(session, spec, ledger, run)
     create_desired(session, dialect, spec, encoded_fields(session, dialect, spec))
-    consent_rows = consent_row_count(session, dialect, spec)
+    consent_rows, suppression_rows = count_statements(session, dialect, spec)
     _create_steps(session, dialect, spec, ledger, reverted)
     _create_operations(session, dialect, spec, ledger)
     hold_unresolved(session, ledger)
     operations, skipped = count_operations(session)
-    verdicts = guards.judge_consents(spec, ledger, consent_rows) + continuity.judge(engine, spec, ledger)
+    verdicts = guards.judge_consents(spec, ledger, consent_rows, suppression_rows)
+    verdicts += continuity.judge(engine, spec, ledger)
     ledger_rows = row_count(session, ledger.diff_table)
-    verdicts += guards.judge_operations(spec, ledger_rows, operations, needs_approval=True)
+    removed = operations.get("remove", 0)
+    verdicts += guards.judge_operations(spec, ledger_rows, operations, removed=removed, needs_approval=True)
     plan = Plan(
         digest=digest_of(session, spec, ledger),
         sync=spec.name,
@@ -64,6 +67,7 @@ def _revert(
         run_id=run_id,
         model_rows=ledger.model_rows,
         consent_rows=consent_rows,
+        suppression_rows=suppression_rows,
         unchanged=0,
         operations=operations,
         skipped=skipped,
@@ -170,8 +174,9 @@ def _permission(dialect: Dialect, spec: SyncSpec) -> tuple[str, str, str]:
         return "cast(null as varchar)", "'granted'", ""
     own = "desired.consent_identifier"
     columns = [entry.field for entry in spec.mapping if entry.column == spec.consent.identifier_column]
-    former = f"nullif(lower(trim({dialect.json_text('document', columns[0])})), '')" if columns else "null"
-    permission = "case when own_permission = 'withdrawn' then 'withdrawn' else coalesce(status, 'never_asked') end"
+    former = identifier_of(dialect, dialect.json_text("document", columns[0])) if columns else "null"
+    written_to = permission_of(spec.consent, "permitted.consent_identifier")
+    permission = f"case when {is_ended('own_permission')} then own_permission else {written_to} end"
     joined = "left join permissions on permissions.identifier = permitted.consent_identifier"
     return f"coalesce({former}, {own})", permission, joined
 

@@ -1,7 +1,7 @@
 """Send: carry out exactly one stored plan, and account for every row of it.
 
-A send obeys the verdict that is stored with the plan, whoever starts it. It holds no warehouse connection; which
-consents were withdrawn since the plan is read over short ones, and the end is settled over another.
+A send obeys the verdict that is stored with the plan, whoever starts it. It holds no warehouse connection; whose
+permission has gone since the plan is read over short ones, and the end is settled over another.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,22 +17,20 @@ from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.domain.traffic import Traffic
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs import controls
-from cdp_platform.syncs.account import Engine, identity, session_to
+from cdp_platform.syncs.account import Engine, identity, on_its_way, session_to
 from cdp_platform.syncs.exchange import Exchange, Timing
 from cdp_platform.syncs.idempotency import read_keys
 from cdp_platform.syncs.jobs import open_jobs
 from cdp_platform.syncs.lease import Lease, held_lease
 from cdp_platform.syncs.ledger import ledger_id, read_header
 from cdp_platform.syncs.moved_rows import apart
-from cdp_platform.syncs.notes import Status
+from cdp_platform.syncs.permission_watch import PermissionWatch
 from cdp_platform.syncs.plan import require_allowed
 from cdp_platform.syncs.plan_files import intact_plan, plan_path, read_batches
 from cdp_platform.syncs.settle import settle
 
 PLAN_MAX_AGE = timedelta(hours=1)
 """A stored plan is sent by its own run, or within this time by another."""
-PERMISSION_MAX_AGE_SECONDS = 60.0
-"""How long a read of the withdrawn consents holds (G13)."""
 
 Progress = Callable[[int, int], None]
 """Called after each batch with the rows done and the rows to send."""
@@ -132,24 +130,25 @@ class _Send:
     plan: Plan
     run_id: str
     timing: Timing
-    withdrawn: frozenset[int] = field(default=frozenset())
     traffic: Traffic = field(default_factory=Traffic)
-    permission_read_at: float | None = None
 
     def run(self, lease: Lease, on_progress: Progress, limit: int | None) -> None:
-        with session_to(self.engine, self.spec) as session:
-            self._require_account(self.engine.destination.account_id(session))
+        engine = on_its_way(self.engine, self.spec, self.plan)
+        permissions = PermissionWatch(engine=engine, spec=self.spec, plan=self.plan, lease=lease, timing=self.timing)
+        with session_to(engine, self.spec) as session:
+            self._require_account(engine.destination.account_id(session))
             exchange = Exchange(
-                engine=self.engine,
+                engine=engine,
                 spec=self.spec,
                 plan=self.plan,
                 run_id=self.run_id,
                 lease=lease,
                 session=session,
-                capabilities=self.engine.destination.capabilities(self.spec.object),
+                capabilities=engine.destination.capabilities(self.spec.object),
                 timing=self.timing,
                 keys=read_keys(self.engine, self.plan) if self.plan.idempotency_seconds else None,
                 before_poll=self._require_unpaused,
+                left_out=permissions.left_out,
             )
             self._send_all(exchange, on_progress, limit)
             self.traffic = session.traffic
@@ -182,8 +181,7 @@ class _Send:
             if left <= 0:
                 return
             self._require_unpaused()
-            for part in apart(rows[:left]):
-                yield self._permitted(exchange, part)
+            yield from apart(rows[:left])
             left -= len(rows)
 
     def _require_unpaused(self) -> None:
@@ -196,30 +194,3 @@ class _Send:
                 f"the connection {self.spec.connection.name} leads to another account than when it was planned.",
                 remedy=f"Plan again: materialize plans/{self.spec.name}.",
             )
-
-    def _permitted(self, exchange: Exchange, rows: Batch) -> Batch:
-        """Leave out the rows whose consent was withdrawn since the plan, and note them as skipped."""
-        self._refresh_withdrawn()
-        if self.withdrawn.isdisjoint(rows.ordinals):
-            return rows
-        stopped = Batch.of(row for row in rows if row.ordinal in self.withdrawn)
-        exchange.note(stopped, Status.SKIPPED, code="withdrawn_during_send")
-        return Batch.of(row for row in rows if row.ordinal not in self.withdrawn)
-
-    def _refresh_withdrawn(self) -> None:
-        consent, now = self.spec.consent, self.timing.clock()
-        is_fresh = self.permission_read_at is not None and now - self.permission_read_at < PERMISSION_MAX_AGE_SECONDS
-        if consent is None or is_fresh:
-            return
-        with self.engine.warehouse.session(f"permission {self.spec.name}") as session:
-            planned = session.parquet(plan_path(self.engine.home, self.spec.name, self.plan.digest))
-            rows = session.rows(
-                f"""select planned.ordinal from {planned} as planned
-                join {self.engine.warehouse.dialect.relation(consent.relation)} as consent
-                    on consent.identifier = planned.consent_identifier
-                where planned.operation in ('create', 'update') and consent.status = 'withdrawn'
-                    and consent.entity = ? and consent.channel = ? and consent.purpose = ?""",
-                [consent.entity, consent.channel, consent.purpose],
-            )
-        self.withdrawn = frozenset(row["ordinal"] for row in rows)
-        self.permission_read_at = now

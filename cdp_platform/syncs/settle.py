@@ -275,7 +275,7 @@ def _close_books(session: Session, ledger: Ledger, plan: Plan, record: RunRecord
     is_mixed = seen is ledger and plan.mapping_version != ledger.mapping_version and plan.to_send > 0
     session.execute(
         "update cdp.ledgers set version = version + ?, last_settle_id = ?, mapping_version = ?, probe = ?,"
-        " encoding = ?, model_rows = ?, consent_rows = ? where ledger_id = ?",
+        " encoding = ?, model_rows = ?, consent_rows = ?, suppression_rows = ? where ledger_id = ?",
         [
             int(record.counts.planned > record.counts.skipped),
             settle_id,
@@ -284,6 +284,7 @@ def _close_books(session: Session, ledger: Ledger, plan: Plan, record: RunRecord
             json.dumps(dict(seen.encoding)),
             seen.model_rows,
             seen.consent_rows,
+            seen.suppression_rows,
             ledger.ledger_id,
         ],
     )

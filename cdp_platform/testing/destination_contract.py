@@ -136,13 +136,9 @@ class DestinationContract:
 
     def test_a_row_with_another_match_value_addresses_the_record_by_its_id(self, case: DestinationCase) -> None:
         if case.destination.capabilities(case.object).changes_match_value:
-            count = len(case.rows)
-            ids = [f"record-{ordinal}" for ordinal in case.rows.ordinals]
-            rows = replace(case.rows, operations=[Operation.UPDATE] * count, record_ids=ids)
-            moved = replace(rows, former_match_values=[f"former-{value}" for value in rows.match_values])
-            text = json.dumps(case.destination.encode(case.object, case.match_field, moved).body)
-            assert all(record_id in text for record_id in ids)
-            assert all(row.match_value in text for row in rows)
+            row = case.rows[0]._replace(operation=Operation.UPDATE, record_id="its-id", former_match_value="former")
+            text = json.dumps(case.destination.encode(case.object, case.match_field, Batch.of([row])).body)
+            assert "its-id" in text and row.match_value in text  # noqa: PT018
 
     def test_a_job_is_read_with_its_id_and_asked_for_without_a_value_of_a_person(self, case: DestinationCase) -> None:
         assert (case.job is not None) == isinstance(case.destination, RunsJobs)
@@ -197,7 +193,9 @@ class DestinationContract:
 
     def test_results_in_another_order_mean_the_same(self, case: DestinationCase) -> None:
         for known in case.answers:
-            if not known.is_broken and not known.is_refused:
+            # A list without an object around it tells its rows by their place: its order is the vendor's word.
+            is_in_order = isinstance(known.answer.body, list)
+            if not known.is_broken and not known.is_refused and not is_in_order:
                 turned = Answer(status=known.answer.status, headers={}, body=_turned(known.answer.body))
                 assert _told(_read(case, turned)) == _expected(known), known.name
 
@@ -234,6 +232,9 @@ def _broken_answers(case: DestinationCase) -> Iterator[tuple[str, Answer]]:
 
 
 def _damaged(body: Json) -> Iterator[tuple[str, Json]]:
+    if isinstance(body, list):
+        # An answer that is a list of results is damaged as such a list within an object.
+        yield from ((name, damaged["results"]) for name, damaged in _damaged({"results": body}))
     keys = [key for key, value in body.items() if isinstance(value, list) and value] if isinstance(body, dict) else []
     for key in keys:
         for name, items in (

@@ -26,7 +26,7 @@ from cdp_platform.connectors.protocol import (
     Session,
 )
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
-from cdp_platform.domain.syncs import FieldKind, Mode
+from cdp_platform.domain.syncs import FieldKind, Mode, Removal
 from cdp_platform.domain.traffic import Traffic
 from cdp_platform.errors import CdpError, ConfigError, ContractBroken, Refused
 
@@ -264,12 +264,14 @@ class FakeDestination:
         batch_rows: int = 100,
         modes: frozenset[Mode] = frozenset({Mode.UPSERT, Mode.MIRROR}),
         writes_changed_fields_only: bool = True,
+        removals: frozenset[Removal] = frozenset({Removal.KEEP}),
         at_most_once: frozenset[Mode] = frozenset(),
         idempotency_seconds: float = 0.0,
         job_seconds: float = 3600.0,
     ) -> None:
         self._capabilities = Capabilities(
             modes=modes,
+            removals=removals,
             batch_rows=batch_rows,
             writes_changed_fields_only=writes_changed_fields_only,
             changes_match_value=True,
@@ -305,7 +307,7 @@ class FakeDestination:
         body = [
             {
                 "ordinal": row.ordinal,
-                "operation": str(row.operation),
+                "operation": str(self._operation(row)),
                 "match_value": row.match_value,
                 "fields": dict(row.fields),
                 "idempotency_key": row.idempotency_key,
@@ -315,6 +317,11 @@ class FakeDestination:
             for row in rows
         ]
         return Request(method="POST", path=_WRITE, body={"match_field": match_field, "rows": body})
+
+    def _operation(self, row: OutgoingRow) -> Operation:
+        """A withdrawn membership is removed."""
+        is_ended = self._capabilities.is_membership and row.operation is Operation.WITHDRAW
+        return Operation.REMOVE if is_ended else row.operation
 
     def read(self, rows: Sequence[OutgoingRow], answer: Answer) -> Sequence[RowOutcome] | Job:
         return read_results(rows, answer)

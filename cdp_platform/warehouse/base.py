@@ -115,6 +115,10 @@ class Warehouse(Protocol):
         """Open a short session; `purpose` names it to whoever waits for it. Raises WarehouseLocked, WarehouseError."""
         ...
 
+    def shred(self) -> None:
+        """Make sure that nothing which was deleted is left in the warehouse's files. Raises as `session` does."""
+        ...
+
     def exclusive(self, purpose: str) -> AbstractContextManager[None]:
         """Keep other processes of the platform out while a tool (dbt, dlt) opens the warehouse itself."""
         ...

@@ -224,6 +224,20 @@ class DuckDbWarehouse:
         ):
             yield DuckDbSession(connection, Path(folder))
 
+    def shred(self) -> None:
+        """Write the file anew: blocks that were freed would keep what stood in them. Raises WarehouseError."""
+        copy = self.path.with_name(f"{self.path.name}.anew")
+        with self.exclusive("writing the file anew"):
+            copy.unlink(missing_ok=True)
+            with closing(self._connect()) as connection, _translated():
+                [name] = connection.execute("select current_database()").fetchone() or ("",)
+                connection.execute(f"attach {literal(str(copy))} as anew")
+                connection.execute(f"copy from database {self.dialect.quote(name)} to anew")
+                connection.execute("detach anew")
+            # The old file is whole until the new one takes its place.
+            copy.replace(self.path)
+            self.path.with_name(f"{self.path.name}.wal").unlink(missing_ok=True)
+
     @contextmanager
     def exclusive(self, purpose: str) -> Iterator[None]:
         with self._open_lock() as lock:

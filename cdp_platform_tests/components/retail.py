@@ -11,7 +11,16 @@ from cdp_platform.components.dbt_manifest import DbtManifest
 
 DAY = date(2017, 12, 30)
 TYPES = {"text": "varchar", "timestamp": "timestamptz"}
-MODELS = ("profiles", "traits_rfm", "traits_engagement", "traits_departments", "orders", "order_lines", "consents")
+MODELS = (
+    "profiles",
+    "traits_rfm",
+    "traits_engagement",
+    "traits_departments",
+    "person_orders",
+    "person_order_lines",
+    "consents",
+    "suppressions",
+)
 
 
 class Retail:
@@ -53,7 +62,7 @@ class Retail:
         ]  # fmt: skip
         for number in range(14):
             order = {"person_id": person, "order_day": last - timedelta(days=7 * number), "is_purchase": True}
-            rows.append(("orders", {**order, "order_value": 20}))
+            rows.append(("person_orders", {**order, "order_value": 20}))
         for table, row in rows:
             names, marks = ", ".join(row), ", ".join("?" for _ in row)
             connection.execute(f"insert into marts.{table} ({names}) values ({marks})", list(row.values()))

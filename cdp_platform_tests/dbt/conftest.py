@@ -23,12 +23,15 @@ from cdp_platform.components.audience_blocks import TopBlock
 from cdp_platform.components.audience_catalogue import read_catalogue
 from cdp_platform.components.audience_definition import make_definition
 from cdp_platform.components.dbt_manifest import DbtManifest
+from cdp_platform.identity.present import Update, update
+from cdp_platform.identity.rule_file import read_rules
 from cdp_platform.ingest import retail
 from cdp_platform.ingest.load import load_table
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 from cdp_platform_tests.small_sources import HOUSEHOLDS_UP_TO, small_sources
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
+RULES = Path(__file__).parents[2] / "cdp_platform" / "defs" / "identity" / "rules.yaml"
 AUDIENCES = (
     "lapsed_loyalists", "high_value_at_risk", "coupon_lovers", "new_department_explorers", "big_basket_families",
 )  # fmt: skip
@@ -57,6 +60,7 @@ class Warehouse:
     def run_people(self, as_of_on: date) -> dbtRunnerResult:
         """Build what describes people, compute the audiences, and build what reads them, as a day of the loop does."""
         self.set_clock(as_of_on)
+        self.resolve(as_of_on)
         marts = self.run("build", "--select", "tag:person", "--exclude", "sync_contacts__crm+")
         assert marts.success, marts.exception
         self.take_over(as_of_on)
@@ -73,6 +77,16 @@ class Warehouse:
                 name: take_over(session, warehouse.dialect, read_audience(name, known), known, as_of=as_of_on)
                 for name in AUDIENCES
             }
+
+    def resolve(self, as_of_on: date) -> Update:
+        """Find out who is who, by the rules of the demo."""
+        return update(
+            DuckDbWarehouse(self.path),
+            read_rules(RULES),
+            records="intermediate.int_identity_records",
+            schema="identity",
+            as_of=as_of_on,
+        )
 
     def set_clock(self, as_of_on: date) -> None:
         self.execute("create schema if not exists cdp")

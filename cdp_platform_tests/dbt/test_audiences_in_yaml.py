@@ -12,7 +12,7 @@ from cdp_platform.audiences.sizes import measure
 from cdp_platform.warehouse.duckdb import DuckDbSession, DuckDbWarehouse
 from cdp_platform_tests.dbt.conftest import AUDIENCES, Warehouse, read_audience
 
-DAY = date(2017, 12, 19)
+DAY = date(2017, 11, 21)
 FLAGS = (
     "lapsed_loyalist", "high_value_at_risk", "coupon_lover", "new_department_explorer", "big_basket_family",
 )  # fmt: skip

@@ -4,7 +4,9 @@ import re
 from collections.abc import Iterator
 
 from dbt.contracts.graph.manifest import Manifest
-from dbt.contracts.graph.nodes import GenericTestNode, ModelNode
+from dbt.contracts.graph.nodes import GenericTestNode, ModelNode, SeedNode
+
+from cdp_platform.erasure.holdings import parse_person_key
 
 MAY_READ = {
     "staging": {"source", "seed"},
@@ -23,6 +25,8 @@ ASSET_KEYS = {
         )
     },
     "audiences.audience_membership_history": ["audiences", "lapsed_loyalists"],
+    "identity.identity_clusters": ["identity", "identity_clusters"],
+    "identity.identity_person_ids": ["identity", "identity_person_ids"],
     "raw_hubspot.contacts": ["feedback", "hubspot", "contacts_history"],
     "raw_web.events": ["raw", "web", "events"],
     "raw_loyalty.cards": ["raw", "loyalty", "cards"],
@@ -108,6 +112,24 @@ def test_each_source_table_names_its_asset(manifest: Manifest) -> None:
     } == ASSET_KEYS
 
 
+def test_each_model_seed_and_source_says_whose_rows_it_holds(manifest: Manifest) -> None:
+    tables = [*_models(manifest), *_seeds(manifest), *manifest.sources.values()]
+    keys = {table.name: table.config.meta.get("person_key") for table in tables}
+    assert sorted(name for name, key in keys.items() if key is None) == []
+    for name, key in keys.items():
+        assert parse_person_key(key, place=name) is not None
+
+
+def test_the_columns_of_a_person_key_are_columns_of_the_model(manifest: Manifest) -> None:
+    wrong = [
+        f"{model.name}.{column}"
+        for model in _models(manifest)
+        for column in parse_person_key(model.config.meta["person_key"], place=model.name)
+        if column not in model.columns
+    ]
+    assert wrong == []
+
+
 def test_models_are_short_and_select_named_columns_at_the_end(manifest: Manifest) -> None:
     long = [model.name for model in _models(manifest) if len(model.raw_code.splitlines()) > 120]
     starred = [model.name for model in _models(manifest) if re.match(r"(distinct\s+)?(\w+\.)?\*", _last_select(model))]
@@ -116,6 +138,10 @@ def test_models_are_short_and_select_named_columns_at_the_end(manifest: Manifest
 
 def _models(manifest: Manifest) -> Iterator[ModelNode]:
     return (node for node in manifest.nodes.values() if isinstance(node, ModelNode))
+
+
+def _seeds(manifest: Manifest) -> Iterator[SeedNode]:
+    return (node for node in manifest.nodes.values() if isinstance(node, SeedNode))
 
 
 def _layer(model: ModelNode) -> str:

@@ -27,7 +27,7 @@ class Demo:
     def cdp(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end."""
         return subprocess.run(
-            self.line(*arguments), cwd=self.home, env=self.environment, capture_output=True, text=True, timeout=280
+            self.line(*arguments), cwd=self.home, env=self.environment, capture_output=True, text=True, timeout=600
         )
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":

@@ -16,15 +16,22 @@ consents as (
 
     select * from {{ ref('consents') }}
 
+),
+
+suppressions as (
+
+    select * from {{ ref('suppressions') }}
+
 )
 
 select contacts.person_id
 from contacts
 inner join profiles on contacts.person_id = profiles.person_id
 left join consents
-    on profiles.email = consents.identifier and profiles.entity = consents.entity and consents.status = 'granted'
+    on profiles.email = consents.identifier and profiles.entity = consents.entity and consents.status in ('granted', 'confirmed')
+left join suppressions on profiles.email = suppressions.identifier
 where
-    consents.identifier is null
+    (consents.identifier is null or suppressions.identifier is not null)
     and (
         contacts.lapsed_loyalist
         or contacts.high_value_at_risk

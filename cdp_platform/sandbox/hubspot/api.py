@@ -24,7 +24,15 @@ from cdp_platform.sandbox.hubspot.properties import (
     normalise,
 )
 from cdp_platform.sandbox.hubspot.search import MOST_PER_PAGE, MOST_RESULTS, search_condition, sort_order
-from cdp_platform.sandbox.hubspot.shapes import NewProperty, ReadBatch, SearchBody, WriteBatch, WriteInput, parse
+from cdp_platform.sandbox.hubspot.shapes import (
+    ErasureBody,
+    NewProperty,
+    ReadBatch,
+    SearchBody,
+    WriteBatch,
+    WriteInput,
+    parse,
+)
 from cdp_platform.sandbox.wire import Answer, ApiRequest
 
 MOST_INPUTS = 100
@@ -141,6 +149,19 @@ class ContactsApi:
         ids = [item.id for item in parse(ReadBatch, request.body).inputs]
         _check_size(ids)
         archive_contacts(self._store, {record_id for text in ids for record_id in read_record_id(text)})
+        return Answer(status=204)
+
+    def gdpr_delete(self, request: ApiRequest) -> Answer:
+        """POST objects/contacts/gdpr-delete: for good, with the log of what was written, archived or not."""
+        asked = parse(ErasureBody, request.body)
+        with self._store.transaction():
+            found = self._find([asked.object_id], asked.id_property, is_archived=False)
+            found = found or self._find([asked.object_id], asked.id_property, is_archived=True)
+            if not found:
+                raise not_found("No contact with this id")
+            for contact in found.values():
+                self._store.erase(contact.id)
+        self._store.shred()
         return Answer(status=204)
 
     def search(self, request: ApiRequest) -> Answer:

@@ -50,6 +50,7 @@ def _api_routes(api: ContactsApi, door: "_ApiDoor") -> list[Route]:
         ("POST", f"{_CONTACTS}/batch/create", api.batch_create),
         ("POST", f"{_CONTACTS}/batch/update", api.batch_update),
         ("POST", f"{_CONTACTS}/batch/archive", api.batch_archive),
+        ("POST", f"{_CONTACTS}/gdpr-delete", api.gdpr_delete),
         ("POST", f"{_CONTACTS}/search", api.search),
         ("GET", f"{_CONTACTS}/{{id}}", api.get_contact),
     ]

@@ -220,6 +220,18 @@ class ContactStore:
                 ],
             )
 
+    def erase(self, contact_id: int) -> None:
+        """Delete a contact, its unique values and all that the log says of it."""
+        with self.transaction():
+            for table, column in (("contacts", "id"), ("unique_values", "contact_id"), ("writes", "contact_id")):
+                self.execute(f"delete from {table} where {column} = ?", (contact_id,))
+
+    def shred(self) -> None:
+        """Write the file anew, so that nothing that was deleted is left in it."""
+        with self._lock:
+            self.execute("vacuum")
+            self.execute("pragma wal_checkpoint(truncate)")
+
     def count_request(self, *, day: str, is_accepted: bool) -> None:
         """Count one request of the API on a day of the real calendar."""
         column = "accepted" if is_accepted else "refused"

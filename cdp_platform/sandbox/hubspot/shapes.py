@@ -47,6 +47,13 @@ class ReadBatch(Shape):
     properties: list[str] = []
 
 
+class ErasureBody(Shape):
+    """The body of an erasure."""
+
+    object_id: Text = Field(alias="objectId")
+    id_property: str | None = Field(default=None, alias="idProperty")
+
+
 class Filter(Shape):
     property_name: str = Field(alias="propertyName")
     operator: str

@@ -44,6 +44,8 @@ class EventsApi:
             raise invalid("The parameter data is required")
         if len(events) > MOST_EVENTS:
             raise invalid(f"data holds more than {MOST_EVENTS} events", subcode=2804008)
+        # The vendor's own client sends each event as text of its own.
+        events = [json_parameter({"data": event}, "data") for event in events]
         for place, event in enumerate(events):
             self._check(place, event)
         with self._account.file.transaction():

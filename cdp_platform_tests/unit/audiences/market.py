@@ -11,6 +11,7 @@ import duckdb
 from cdp_platform.audiences import definition as tree
 from cdp_platform.audiences.catalogue import Catalogue, Event, EventField, Kind, People, Relation, Trait
 from cdp_platform.audiences.definition import Comparison, Condition, Operator
+from cdp_platform.domain.permission import ConsentPolicy
 
 AS_OF = date(2017, 6, 30)
 KINDS = {"city": Kind.TEXT, "spent": Kind.NUMBER, "born_on": Kind.DATE, "is_vip": Kind.BOOLEAN, "points": Kind.NUMBER}
@@ -61,6 +62,15 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Suppressed:
+    """An address that must never be contacted; `entity` None: by no brand."""
+
+    identifier: str
+    channel: str = "email"
+    entity: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Market:
     """Everything that is known."""
 
@@ -68,6 +78,8 @@ class Market:
     visits: Sequence[Happened] = ()
     clicks: Sequence[Happened] = ()
     answers: Sequence[Answer] = ()
+    suppressed: Sequence[Suppressed] = ()
+    policy: ConsentPolicy = field(default_factory=ConsentPolicy)
     members: Sequence[tuple[str, str]] = ()
     """Audience and person."""
     names: dict[str, str] = field(default_factory=dict)
@@ -105,6 +117,7 @@ def catalogue(rename: dict[str, str] | None = None, schema: str = "marts") -> Ca
             relation=people, person_key=named("person_id"), entity=named("entity"), channels={"email": named("email")}
         ),
         consents=relation("answers"),
+        suppressions=relation("suppressed"),
         traits={
             name: Trait(
                 name=name,
@@ -127,6 +140,7 @@ TABLES = {
     "visits": _HAPPENED,
     "clicks": _HAPPENED,
     "answers": "(identifier varchar, entity varchar, channel varchar, purpose varchar, status varchar)",
+    "suppressed": "(identifier varchar, channel varchar, entity varchar)",
 }
 
 
@@ -145,6 +159,8 @@ def fill(connection: Any, market: Market) -> None:
             _insert(connection, name, (row.person_id, row.day, row.moment, row.value, row.shop, row.counts))
     for answer in market.answers:
         _insert(connection, "answers", tuple(getattr(answer, one.name) for one in fields(Answer)))
+    for listed in market.suppressed:
+        _insert(connection, "suppressed", (listed.identifier, listed.channel, listed.entity))
 
 
 def fill_members(connection: Any, members: Iterable[tuple[str, str]]) -> None:
@@ -188,14 +204,36 @@ def holds(condition: Condition, person: Person, market: Market) -> bool:
         case tree.MembershipCondition():
             return (condition.audience, person.person_id) in market.members
         case tree.ConsentCondition():
-            asked = (condition.channel, condition.purpose, "granted")
-            address = person.email.strip().lower() if person.email is not None else None
-            return any(
-                (one.channel, one.purpose, one.status) == asked
-                and one.identifier == address
-                and one.entity == (condition.entity or person.entity)
-                for one in market.answers
-            )
+            return permission(condition, person, market) == "granted"
+
+
+def permission(condition: tree.ConsentCondition, person: Person, market: Market) -> str:
+    """What is known of a person's permission: the plain reading of the page on consent."""
+    address = person.email.strip(" ").lower() if person.email is not None else ""
+    entity = condition.entity or person.entity
+    if not address:
+        return "never_asked"
+    mine = [one for one in market.suppressed if one.identifier.strip(" ").lower() == address]
+    if any(
+        one.channel == condition.channel and one.entity in (None, entity) for one in mine if entity or not one.entity
+    ):
+        return "suppressed"
+    said = [
+        one
+        for one in market.answers
+        if one.identifier.strip(" ").lower() == address
+        and (one.channel, one.purpose) == (condition.channel, condition.purpose)
+    ]
+    own = {one.status for one in said if one.entity == entity}
+    rule = market.policy.rules.get(entity or "", {}).get(condition.channel)
+    rule = rule or ("double_opt_in" if market.policy.rules else "opt_in")  # type: ignore[assignment]
+    if "withdrawn" in own:
+        return "withdrawn"
+    if "confirmed" in own or rule == "opt_out" or ("granted" in own and rule == "opt_in"):
+        return "granted"
+    if "granted" in own:
+        return "not_confirmed"
+    return "other_brand" if {one.status for one in said} & {"granted", "confirmed"} else "never_asked"
 
 
 def matching(occurrence: tree.Occurrence, person: Person, market: Market) -> list[Happened]:

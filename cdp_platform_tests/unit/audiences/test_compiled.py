@@ -13,6 +13,7 @@ from cdp_platform.audiences import definition as tree
 from cdp_platform.audiences.catalogue import Kind
 from cdp_platform.audiences.compile import Compiled, compile_audience
 from cdp_platform.audiences.definition import OPERATORS, Comparison, Condition, Definition, Operator, Top
+from cdp_platform.domain.permission import ConsentPolicy, ConsentRule
 from cdp_platform_tests.unit.audiences.market import (
     AS_OF,
     KINDS,
@@ -20,9 +21,11 @@ from cdp_platform_tests.unit.audiences.market import (
     Happened,
     Market,
     Person,
+    Suppressed,
     catalogue,
     connected,
     holds,
+    permission,
 )
 
 CATALOGUE = catalogue()
@@ -71,17 +74,31 @@ HAPPENED = st.builds(
 )
 ANSWERS = st.builds(
     Answer,
-    identifier=st.sampled_from(["a@x.com", "b@x.com"]),
+    identifier=st.sampled_from(["a@x.com", "b@x.com", " A@X.com"]),
     entity=st.sampled_from(["us", "tw"]),
     purpose=st.sampled_from(["news", "offers"]),
-    status=st.sampled_from(["granted", "withdrawn"]),
+    status=st.sampled_from(["granted", "confirmed", "withdrawn", "perhaps"]),
+)
+SUPPRESSED = st.builds(
+    Suppressed,
+    identifier=st.sampled_from(["a@x.com", "B@x.com"]),
+    channel=st.sampled_from(["email", "sms"]),
+    entity=maybe(st.sampled_from(["us", "tw"])),
+)
+POLICIES = st.builds(
+    ConsentPolicy,
+    rules=st.dictionaries(
+        st.sampled_from(["us", "tw", "de"]), st.fixed_dictionaries({"email": st.sampled_from(ConsentRule)}), max_size=2
+    ),
 )
 MARKETS = st.builds(
     Market,
     people=people(),
     visits=st.lists(HAPPENED, max_size=14),
     clicks=st.lists(HAPPENED, max_size=8),
-    answers=st.lists(ANSWERS, max_size=4, unique_by=lambda one: (one.identifier, one.entity, one.purpose)),
+    answers=st.lists(ANSWERS, max_size=5),
+    suppressed=st.lists(SUPPRESSED, max_size=1),
+    policy=POLICIES,
     members=st.lists(st.tuples(st.sampled_from(["one", "two"]), st.sampled_from(PEOPLE)), unique=True, max_size=4),
 )
 
@@ -144,7 +161,7 @@ CONDITIONS = st.recursive(leaves(), blocks, max_leaves=7)
 
 
 def answered(market: Market, definition: Definition) -> tuple[Compiled, dict[str, dict[str, Any]]]:
-    compiled = compile_audience(definition, CATALOGUE, as_of=AS_OF)
+    compiled = compile_audience(definition, replace(CATALOGUE, policy=market.policy), as_of=AS_OF)
     with connected(market) as connection:
         cursor = connection.execute(compiled.sql, dict(compiled.parameters))
         names = [column[0] for column in cursor.description or ()]
@@ -194,6 +211,17 @@ def test_the_top_are_the_first_by_a_trait_unknown_last_and_ties_by_person(
 
     first = {person.person_id for person in sorted(able, key=place)[:count]}
     assert {name for name, row in rows.items() if row["is_member"]} == first
+
+
+@settings(max_examples=300, deadline=None)
+@given(MARKETS, st.sampled_from(["news", "offers"]), maybe(st.just("tw")))
+def test_a_permission_is_what_a_plain_reading_of_policy_answers_and_suppressions_says(
+    market: Market, purpose: str, entity: str | None
+) -> None:
+    asked = tree.ConsentCondition(purpose=purpose, channel="email", entity=entity)
+    _, rows = answered(market, audience(asked))
+    for person in market.people:
+        assert rows[person.person_id]["value_0"] == permission(asked, person, market)
 
 
 def visited(*days: int, minutes: int = 0) -> list[Happened]:

@@ -1,5 +1,6 @@
 """One sentence says why a person is a member, or is not: the deciding conditions with the person's values."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,8 +13,9 @@ from cdp_platform.audiences.catalogue import Kind
 from cdp_platform.audiences.compile import compile_audience
 from cdp_platform.audiences.definition import OPERATORS, Comparison, Condition, Definition, Operator, Top
 from cdp_platform.audiences.explanation import explain, sentence
-from cdp_platform.audiences.sizes import sparkline
+from cdp_platform.audiences.sizes import measure, sparkline
 from cdp_platform.audiences.words import comparison_words, condition_words, ending_words
+from cdp_platform.domain.permission import ConsentPolicy, ConsentRule
 from cdp_platform.texts import LANGUAGES
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 from cdp_platform_tests.unit.audiences.market import (
@@ -22,6 +24,7 @@ from cdp_platform_tests.unit.audiences.market import (
     Happened,
     Market,
     Person,
+    Suppressed,
     catalogue,
     fill,
     fill_members,
@@ -171,3 +174,38 @@ def test_a_line_of_sizes_rises_from_the_smallest_to_the_largest() -> None:
     days = [(AS_OF + timedelta(days=number), count) for number, count in enumerate((5, 10, 40))]
     assert sparkline(days) == "▁▂█"
     assert (sparkline([]), sparkline(days[:1])) == ("", "▁")
+
+
+@pytest.mark.parametrize(
+    ("person", "part"),
+    [
+        ("listed", "the address must never be contacted by e-mail"),
+        ("elsewhere", "marketing e-mail by e-mail is allowed for another brand only"),
+        ("hasty", "the permission for marketing e-mail by e-mail is not confirmed"),
+    ],
+)
+def test_every_reason_why_a_consent_is_missing_is_told_and_counted(tmp_path: Path, person: str, part: str) -> None:
+    names = ("listed", "elsewhere", "hasty", "never", "out", "sure")
+    market = Market(
+        people=[Person(person_id=name, email=f"{name}@x.com") for name in names],
+        answers=[
+            Answer(identifier="listed@x.com", purpose="email_marketing", status="confirmed"),
+            Answer(identifier="elsewhere@x.com", purpose="email_marketing", entity="tw"),
+            Answer(identifier="hasty@x.com", purpose="email_marketing"),
+            Answer(identifier="out@x.com", purpose="email_marketing", status="withdrawn"),
+            Answer(identifier="sure@x.com", purpose="email_marketing", status="confirmed"),
+        ],
+        suppressed=[Suppressed(identifier="LISTED@x.com")],
+    )
+    strict = replace(CATALOGUE, policy=ConsentPolicy(rules={"us": {"email": ConsentRule.DOUBLE_OPT_IN}}))
+    definition = Definition(name="asked", members=tree.All(conditions=(CONSENT,)), version="v1")
+    compiled = compile_audience(definition, strict, as_of=AS_OF)
+    with DuckDbWarehouse(tmp_path / "w.duckdb").session("test") as session:
+        fill(session, market)
+        known = explain(session, definition, compiled, person)
+        sizes = measure(session, compiled)
+    assert part in sentence(definition, known, "en")
+    assert sizes.members == 1
+    reasons = ("never_asked", "other_brand", "not_confirmed", "withdrawn", "suppressed")
+    assert sizes.conditions[1].left_out == dict.fromkeys(reasons, 1)
+    assert sizes.conditions[0].left_out == {}

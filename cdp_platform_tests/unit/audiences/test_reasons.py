@@ -89,7 +89,7 @@ def test_a_part_of_any_that_turned_the_other_way_is_no_reason(shop: Shop) -> Non
     assert found == {"ann": ("entered", "condition", 3, None)}
 
 
-@pytest.mark.parametrize(("status", "value"), [("withdrawn", "withdrawn"), (None, None)])
+@pytest.mark.parametrize(("status", "value"), [("withdrawn", "withdrawn"), (None, "never_asked")])
 def test_a_consent_comes_before_what_else_has_turned(shop: Shop, status: str | None, value: str | None) -> None:
     granted = Answer(identifier="ann@example.com")
     answers = [replace(granted, status=status)] if status else []

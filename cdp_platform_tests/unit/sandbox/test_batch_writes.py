@@ -223,3 +223,23 @@ def test_clients_that_write_and_read_at_once_lose_nothing_and_make_no_twins(acco
     assert set(statuses) == {200}
     assert account.stats()["contacts"] == 90
     assert [item["operation"] for item in account.writes()] == ["create"] * 90
+
+
+@pytest.mark.parametrize("is_archived", [False, True])
+def test_an_erased_contact_is_gone_for_good_with_all_that_was_written_of_it(
+    account: Account, is_archived: bool
+) -> None:
+    contact_id = account.upsert(person(1)).json()["results"][0]["id"]
+    if is_archived:
+        account.call("POST", f"{CONTACTS}/batch/archive", {"inputs": [{"id": contact_id}]})
+    assert account.call("POST", f"{CONTACTS}/gdpr-delete", {"objectId": contact_id}).status_code == 204
+    assert account.writes() == []
+    for archived in ("false", "true"):
+        assert account.call("GET", f"{CONTACTS}?archived={archived}").json()["results"] == []
+    assert account.call("POST", f"{CONTACTS}/gdpr-delete", {"objectId": contact_id}).status_code == 404
+
+
+def test_a_contact_is_erased_by_a_unique_property_too(account: Account) -> None:
+    account.upsert(person(1))
+    body = {"objectId": "p1", "idProperty": "cdp_person_id"}
+    assert account.call("POST", f"{CONTACTS}/gdpr-delete", body).status_code == 204

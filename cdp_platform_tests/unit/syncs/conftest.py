@@ -54,6 +54,7 @@ def spec_of(**changes: Any) -> SyncSpec:
             channel="email",
             identifier_column="email",
             relation="marts.consents",
+            suppressions="marts.suppressions",
         ),
         declared_in="defs/syncs/crm_contacts/defs.yaml:1",
     )
@@ -107,6 +108,9 @@ class Shop:
             session.execute(
                 "create or replace table marts.consents (identifier varchar, entity varchar, channel varchar,"
                 " purpose varchar, status varchar)"
+            )
+            session.execute(
+                "create table if not exists marts.suppressions (identifier varchar, channel varchar, entity varchar)"
             )
             for person in people:
                 row = person_of() | dict(person)

@@ -37,6 +37,7 @@ contacts as (
 answered_at_first_purchase as (
 
     select
+        people.household_id,
         people.email as identifier,
         first_purchases.first_purchase_on as happened_on,
         {{ bucket('people.household_id', 'email_marketing', 100) }} as answer_bucket
@@ -48,6 +49,7 @@ answered_at_first_purchase as (
 read_back as (
 
     select
+        contact_id,
         email,
         feedback_day,
         is_opted_out,
@@ -62,7 +64,10 @@ unioned as (
         identifier,
         case when answer_bucket < 82 then 'granted' else 'withdrawn' end as status,
         happened_on,
-        'first_purchase' as event_source
+        'first_purchase' as event_source,
+        '2017-01' as wording_version,
+        {{ dbt.concat(["'first purchase of household '", "cast(household_id as " ~ dbt.type_string() ~ ")"]) }}
+            as proof_reference
     from answered_at_first_purchase
     where answer_bucket < 88
 
@@ -72,7 +77,9 @@ unioned as (
         email as identifier,
         'withdrawn' as status,
         feedback_day as happened_on,
-        'crm_opt_out' as event_source
+        'crm_opt_out' as event_source,
+        cast(null as {{ dbt.type_string() }}) as wording_version,
+        {{ dbt.concat(["'contact '", "contact_id", "' in the CRM'"]) }} as proof_reference
     from read_back
     where is_opted_out and not was_opted_out
 
@@ -80,15 +87,17 @@ unioned as (
 
     select
         email as identifier,
-        'granted' as status,
+        'confirmed' as status,
         case when email_confirmed_on < feedback_day then email_confirmed_on else feedback_day end as happened_on,
-        'crm_address_confirmed' as event_source
+        'crm_address_confirmed' as event_source,
+        cast(null as {{ dbt.type_string() }}) as wording_version,
+        {{ dbt.concat(["'contact '", "contact_id", "' in the CRM'"]) }} as proof_reference
     from contacts
     where email_confirmed_on is not null
 
 )
 
-select distinct
+select
     {{ dbt.concat(["identifier", "'|'", "status", "'|'", "cast(happened_on as " ~ dbt.type_string() ~ ")", "'|'", "event_source"]) }}
         as consent_event_id,
     identifier,
@@ -98,5 +107,9 @@ select distinct
     'email_marketing' as purpose,
     status,
     happened_on,
-    event_source
+    'consent' as lawful_basis,
+    event_source,
+    max(wording_version) as wording_version,
+    min(proof_reference) as proof_reference
 from unioned
+group by identifier, status, happened_on, event_source

@@ -1,0 +1,60 @@
+"""`cdp forget` at the terminal: what it shows, asks, refuses and tells."""
+
+import json
+
+import pytest
+
+from cdp_platform.cli import declared_syncs
+from cdp_platform.domain.syncs import Removal
+from cdp_platform.errors import CdpError, ConnectionFailed
+from cdp_platform_tests.cli.conftest import Cdp
+from cdp_platform_tests.unit.erasure.conftest import ErasingDestination, load, scope_of
+from cdp_platform_tests.unit.syncs.conftest import Shop
+
+
+@pytest.fixture
+def known(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    shop.destination = ErasingDestination(Removal.DELETE)
+    load(shop)
+    shop.run()
+    monkeypatch.setattr(declared_syncs, "everything", lambda: scope_of(shop))
+    return shop
+
+
+def test_a_dry_run_tells_tables_and_syncs_without_a_value_of_the_person(known: Shop, cdp: Cdp) -> None:
+    told = cdp("forget", "person1@example.com", "--dry-run")
+    assert "raw_shop.orders: 2 rows" in told.text
+    assert "crm_contacts: 1 key, with its record" in told.text
+    assert "erson1@" not in told.text
+    assert json.loads(cdp("forget", "p-001", "--dry-run", "--json").text)["rows"]["raw_shop.orders"] == 2
+    assert "p-001" in known.account.records
+
+
+def test_it_asks_and_no_is_no(known: Shop, cdp: Cdp) -> None:
+    assert cdp("forget", "p-001", typed="n\n").code == 1
+    assert "p-001" in known.account.records
+    told = cdp("forget", "p-001", typed="y\n")
+    assert (told.code, "fake/crm_contacts: done – 1 row or record is gone" in told.text) == (0, True)
+    assert "p-001" not in known.account.records
+
+
+def test_what_waits_ends_with_two_and_is_gone_on_with(known: Shop, cdp: Cdp) -> None:
+    known.session.fail_next_read(ConnectionFailed("refused"))
+    told = cdp("forget", "p-001", "--yes")
+    assert (told.code, "cannot be reached" in told.text) == (2, True)
+    assert cdp("forget", "--resume").code == 0
+    assert "No erasure waits." in cdp("forget", "--resume").text
+    book = json.loads(cdp("forget", "--status", "--json").text)["erasures"]
+    assert {line["status"] for line in book} == {"done"}
+    assert "fake/crm_contacts: done" in cdp("forget", "--status").text
+
+
+@pytest.mark.parametrize("arguments", [(), ("p-001", "--resume"), ("--resume", "--status")])
+def test_exactly_one_thing_is_meant(known: Shop, cdp: Cdp, arguments: tuple[str, ...]) -> None:
+    error = cdp("forget", *arguments).error
+    assert isinstance(error, CdpError)
+    assert "say what is meant" in str(error)
+
+
+def test_nobody_was_forgotten_where_there_was_no_erasure(known: Shop, cdp: Cdp) -> None:
+    assert cdp("forget", "--status").text == "Nobody was forgotten.\n"
