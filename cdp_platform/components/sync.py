@@ -18,6 +18,7 @@ from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.dbt_manifest import Node, key_of
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.destination import DestinationAccount
+from cdp_platform.components.read_back import ReadBackRule
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.components.sync_definition import ConsentRule, MappingEntry, SyncLimits, make_spec
 from cdp_platform.connectors.http import open_session
@@ -68,6 +69,9 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
     approval: Literal["required", "brake"] = Field(
         default="brake", description="A person approves each plan, or only plans that a brake has stopped."
     )
+    read_back: ReadBackRule | None = Field(
+        default=None, description="What the destination was seen to hold; for fields with a `policy`."
+    )
     limits: SyncLimits = Field(default_factory=SyncLimits, description="When to stop and ask.")
     project: str = Field(default="dbt_project", description="The dbt project's folder, relative to the project's root.")
     freshness_hours: int | None = Field(default=None, description="Hours after which the destination counts as stale.")
@@ -80,6 +84,8 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
         upstream = [keys[self.source_model]]
         if self.consent and spec.consent:
             upstream.append(keys[self.consent.consents_model])
+        if self.read_back:
+            upstream.append(self.read_back.upstream(keys))
         if self.consent and spec.consent and spec.consent.suppressions:
             upstream.append(keys[self.consent.suppressions_model])
         return dg.Definitions(
@@ -105,6 +111,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             first_run=self.first_run,
             policy=policy,
             key_moves=self.key_moves,
+            read_back=self.read_back,
         )
 
     def _models(self, project_root: Path) -> list[Node]:
