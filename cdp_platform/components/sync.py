@@ -19,6 +19,7 @@ from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.dbt_manifest import DbtManifest, key_of
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.destination import DestinationAccount
+from cdp_platform.components.read_back import ReadBackRule
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.components.sync_definition import ConsentRule, MappingEntry, SyncLimits, make_spec
 from cdp_platform.components.sync_source import Source, find_source
@@ -74,6 +75,9 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
     approval: Literal["required", "brake"] = Field(
         default="brake", description="A person approves each plan, or only plans that a brake has stopped."
     )
+    read_back: ReadBackRule | None = Field(
+        default=None, description="What the destination was seen to hold; for fields with a `policy`."
+    )
     limits: SyncLimits = Field(default_factory=SyncLimits, description="When to stop and ask.")
     project: str = Field(default="dbt_project", description="The dbt project's folder, relative to the project's root.")
     freshness_hours: int | None = Field(default=None, description="Hours after which the destination counts as stale.")
@@ -92,6 +96,8 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             asked.append(self.consent.suppressions_model)
         keys = {node["name"]: key_of(node) for node in manifest.models.values()}
         upstream = [*source.keys, *(keys[name] for name in asked)]
+        if self.read_back:
+            upstream.append(self.read_back.upstream(keys))
         return dg.Definitions(
             assets=[self._plan(spec, source, upstream), self._send(spec, source)], resources={"platform": PLATFORM}
         )
@@ -116,6 +122,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             first_run=self.first_run,
             policy=policy,
             key_moves=self.key_moves,
+            read_back=self.read_back,
         )
         return replace(spec, audiences=source.audiences, view=source.view)
 

@@ -32,6 +32,7 @@ def guards_of(spec: SyncSpec, capabilities: Capabilities) -> list[str]:
         "ledger_current": spec.mode is Mode.MIRROR or sends_once,
         "removals_within_limit": may_remove(spec),
         "approved": spec.needs_approval,
+        "read_back_fresh": spec.read_back is not None,
         "audience_expected": bool(spec.audiences),
     }
     return [*(guard for guard, is_needed in more.items() if is_needed), *GUARDS]
@@ -52,10 +53,16 @@ def plan_metadata(
         **({"moved": text("plan.moved", "en", count=plan.moved_rows)} if plan.moved_rows else {}),
         "planned": dg.MetadataValue.md(table(("operation", "rows"), plan.operations.items())),
         "skipped": dg.MetadataValue.md(table(("reason", "rows"), plan.skipped.items())),
+        **({"held_fields": dg.MetadataValue.md(held_table(plan))} if plan.held_fields else {}),
         **({"skipped_holdout": held_out} if held_out else {}),
         "preview": dg.MetadataValue.md(preview_table(changes)),
         "ledger": f"{plan.ledger_id} version {plan.ledger_version}",
     }
+
+
+def held_table(plan: Plan) -> str:
+    """Show as a Markdown table which fields were held back by their policy, and in how many rows: the drift."""
+    return table(("field held back by its policy", "rows"), plan.held_fields.items())
 
 
 def consent_metadata(spec: SyncSpec) -> dict[str, Any]:

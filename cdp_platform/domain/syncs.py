@@ -41,6 +41,16 @@ class FirstRun(StrEnum):
     """Take the present rows as delivered and send nothing."""
 
 
+class FieldPolicy(StrEnum):
+    """When a mapped field is written over what the destination holds."""
+
+    OVERWRITE = "overwrite"
+    FILL_EMPTY = "fill_empty"
+    """Only where the destination has nothing."""
+    RESPECT_EDITS = "respect_edits"
+    """Not where somebody has changed it there since it was last delivered."""
+
+
 class FieldKind(StrEnum):
     """The types a mapped field may be declared as; `decimal` carries precision and scale."""
 
@@ -88,6 +98,7 @@ class FieldMapping:
     """Still written once the permission is withdrawn: the opt-out itself and what follows from it."""
     personal: bool = True
     """Masked wherever people look at plans; False for values that tell nobody who somebody is."""
+    policy: FieldPolicy = FieldPolicy.OVERWRITE
 
 
 class Grant(StrEnum):
@@ -159,6 +170,26 @@ class Consent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadBack:
+    """What the destination was seen to hold: a table with a row a record and reading."""
+
+    relation: str
+    """As `schema.table`."""
+    key: str
+    """The column with the record's match value."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """By field: the column that shows it; a field that is not named has a column of its own name."""
+    read_at: str = "read_at"
+    """The column with the time of the reading."""
+    max_age_hours: int = 36
+    """Older than this it proves nothing, and the plan is stopped."""
+
+    def column_of(self, name: str) -> str:
+        """The column that shows a field."""
+        return self.columns.get(name, name)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """When to stop and ask. Shares are 0 to 1 of what the ledger holds or the last good run saw."""
 
@@ -212,6 +243,8 @@ class SyncSpec:
     consent: Consent | None = None
     """None only where the YAML says `purpose: none`."""
     limits: Limits = field(default_factory=Limits)
+    read_back: ReadBack | None = None
+    """Set where a field has a policy other than to overwrite."""
     key_moves: str | None = None
     """The log of merged persons, as `schema.table`, whose ids the primary key holds; None: keys never move."""
     declared_in: str = ""
@@ -235,7 +268,13 @@ class SyncSpec:
             "object": self.object,
             "mode": self.mode,
             "removal": self.removal,
-            "mapping": [asdict(entry) for entry in self.mapping],
+            "mapping": [_told(entry) for entry in self.mapping],
             "consent": asdict(self.consent) if self.consent else None,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _told(entry: FieldMapping) -> dict[str, object]:
+    """An entry as `mapping_version` knows it: a policy of its own is part of it, the ordinary one is not."""
+    is_ordinary = entry.policy is FieldPolicy.OVERWRITE
+    return {name: value for name, value in asdict(entry).items() if not (is_ordinary and name == "policy")}

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 LANGUAGES: Final = {"en": "English", "zh-Hant": "繁體中文"}
 PAGES: Final[Mapping[str, Mapping[str, str]]] = {
     "/": {"en": "CRM", "zh-Hant": "CRM"},
+    "/zoho": {"en": "Inventory", "zh-Hant": "庫存"},
     "/meta": {"en": "Meta", "zh-Hant": "Meta"},
     "/google": {"en": "Google", "zh-Hant": "Google"},
     "/salesforce": {"en": "Salesforce", "zh-Hant": "Salesforce"},

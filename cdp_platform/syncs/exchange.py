@@ -38,6 +38,7 @@ from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
 from cdp_platform.syncs.lookup import looked_up
 from cdp_platform.syncs.notes import RequestNote, Status
+from cdp_platform.syncs.prefetch import after_refusal, requests_of
 from cdp_platform.syncs.preparation import clear_identifiers, unfit_rows
 from cdp_platform.syncs.quota import Quota
 from cdp_platform.syncs.timing import Timing as Timing
@@ -90,8 +91,7 @@ class Exchange:
 
         Raises ConnectionFailed or DestinationError when the destination ends the run; what is known is in the journal.
         """
-        step = self.rows_at_most or len(rows) or 1
-        waiting = [rows[start : start + step] for start in range(0, len(rows), step)]
+        waiting = requests_of(self, rows)
         while waiting and not self.stopping.is_set():
             part = waiting.pop(0)
             try:
@@ -99,7 +99,8 @@ class Exchange:
             except Refused as refusal:
                 self.is_size_limited |= refusal.status == _TOO_LARGE
                 if len(part) == 1:
-                    self.note(part, Status.REJECTED, code=refusal.code)
+                    if again := after_refusal(self, part, refusal):
+                        waiting.insert(0, again)
                     continue
                 faultpoint("batch.halved")
                 middle = len(part) // 2

@@ -177,7 +177,8 @@ class _Send:
         left = self.plan.to_send if limit is None else limit
         path = plan_path(self.engine.home, self.spec.name, self.plan.digest)
         told = exchange.capabilities
-        for rows in read_batches(path, told.batch_rows, is_membership=told.is_membership):
+        at_once = max(told.batch_rows, told.lookup_rows)
+        for rows in read_batches(path, at_once, is_membership=told.is_membership):
             if left <= 0:
                 return
             self._require_unpaused()

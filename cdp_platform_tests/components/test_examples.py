@@ -11,6 +11,7 @@ from cdp_platform.components.source import SourceComponent
 from cdp_platform.components.source_account import API_SOURCES, SourceAccount
 from cdp_platform.components.sync_definition import ConsentRule, MappingEntry, SyncLimits, make_spec
 from cdp_platform.connectors.registry import destination_of
+from cdp_platform.domain.permission import ConsentPolicy
 from cdp_platform.syncs import guards
 from cdp_platform.testing.destination_contract import OneAnswerSession
 
@@ -30,12 +31,13 @@ def test_a_sync_of_an_example_fits_its_destination(path: Path) -> None:
     spec = make_spec(
         name=told["name"],
         source_model=told["source_model"],
-        relations={told["source_model"]: "activation.rows", "consents": "marts.consents"},
+        relations={told["source_model"]: "activation.rows", "consents": "marts.consents", "suppressions": "marts.s"},
         primary_key=told["primary_key"],
         account=DestinationAccount(**told["destination"]),
         mode=told["mode"],
         purpose=told["purpose"],
         consent=ConsentRule(**told["consent"]),
+        policy=ConsentPolicy(),
         mapping=[MappingEntry(**entry) for entry in told["mapping"]],
         limits=SyncLimits(),
         removal=told.get("removal", "keep"),

@@ -41,6 +41,7 @@ GUARDS = (
     "removals_within_limit",
     "approved",
     "match_keys_unique",
+    "read_back_fresh",
 )
 REJECTED = (
     "invalid_email",
@@ -51,6 +52,7 @@ REJECTED = (
     "not_found",
     "refused",
     "row_too_large",
+    "record_missing",
     "invalid_phone",
     "no_identifier",
     "invalid_identifier",
@@ -60,6 +62,7 @@ REJECTED = (
 )
 PACKAGE = Path(cdp_platform.__file__).parent
 GIVEN = {"rows": 3, "model": "m", "column": "c", "before": 9, "limit": 2, "fields": "a", "destination": "hubspot"}
+GIVEN |= {"relation": "raw_hubspot.contacts", "hours": 40}
 GIVEN |= {"sync": "s", "object": "contacts", "version": 5, "known": 7, "account": "2"}
 
 
