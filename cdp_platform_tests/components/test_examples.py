@@ -36,7 +36,7 @@ def test_a_sync_of_an_example_fits_its_destination(path: Path) -> None:
         account=DestinationAccount(**told["destination"]),
         mode=told["mode"],
         purpose=told["purpose"],
-        consent=ConsentRule(**told["consent"]),
+        consent=ConsentRule(**told["consent"]) if "consent" in told else None,
         policy=ConsentPolicy(),
         mapping=[MappingEntry(**entry) for entry in told["mapping"]],
         limits=SyncLimits(),
