@@ -124,9 +124,13 @@ def _fields_at(model: type[BaseModel], steps: list[str | int]) -> list[str]:
         if field is None or inner is None:
             return []
         # The keys of a mapping of blocks are the writer's own names.
-        is_key = get_origin(field.annotation) is dict
+        is_key = _is_mapping(field.annotation)
         current = inner
     return list(current.model_fields)
+
+
+def _is_mapping(annotation: Any) -> bool:
+    return get_origin(annotation) is dict or any(_is_mapping(part) for part in get_args(annotation))
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

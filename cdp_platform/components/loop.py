@@ -36,6 +36,9 @@ class LoopComponent(dg.Component, dg.Model, dg.Resolvable):
     days: Days = Field(description="The local days of the loop; the same as its sources'.")
     replay: Replay = Field(description="The days that are run one by one.")
     events: list[str] = Field(description="The daily raw assets of the loop, as raw/retail/transactions.")
+    tables: list[str] = Field(
+        default_factory=list, description="Raw tables without days that are loaded anew on each day."
+    )
     feedback: str = Field(description="The feedback asset that ends a day, as feedback/hubspot/contacts.")
     owner: str = Field(default="team:data", description="Who answers for the loop: team:… or an e-mail.")
 
@@ -93,7 +96,8 @@ class LoopComponent(dg.Component, dg.Model, dg.Resolvable):
         )
 
     def _loop_day(self, events: list[dg.AssetKey]) -> Any:
-        selection = dg.AssetSelection.assets(CLOCK_KEY, *events) | dg.AssetSelection.groups(*_FLOW)
+        tables = [dg.AssetKey.from_user_string(key) for key in self.tables]
+        selection = dg.AssetSelection.assets(CLOCK_KEY, *events, *tables) | dg.AssetSelection.groups(*_FLOW)
         return dg.define_asset_job(
             "loop_day",
             selection=selection.materializable(),

@@ -82,6 +82,11 @@ class Batch(Sequence[OutgoingRow]):
         """The same rows, to be written with every field."""
         return replace(self, names=[None] * len(self))
 
+    def without(self, others: "Batch") -> "Batch":
+        """The rows that are not among the others."""
+        gone = frozenset(others.ordinals)
+        return Batch.of(row for row in self if row.ordinal not in gone)
+
     def as_operation(self, operation: Operation) -> "Batch":
         """The same rows under another operation."""
         return replace(self, operations=[operation] * len(self))
@@ -210,8 +215,7 @@ class Capabilities:
     job_seconds: float = 3600.0
     """How long a job may take, from its request on; after that its rows count as unanswered."""
     is_membership: bool = False
-    """Whether a row is a membership, which is added or removed: who withdrew is removed, in requests of removals, and
-    each row tells what was last delivered, since that is what has to be taken out."""
+    """Whether a row is added or removed: who withdrew is removed, and each row tells what was last delivered."""
 
 
 class Session(Protocol):
@@ -311,10 +315,7 @@ class ClearsIdentifiers(Protocol):
         ...
 
     def encode_clearing(self, object_name: str, match_field: str, rows: Batch) -> Request:
-        """Turn such rows into one request that removes it, and nothing else; `read` and `poll` understand its answer.
-
-        The rows themselves are sent when that was acknowledged to its end, for else it could remove them again.
-        """
+        """Turn such rows into one request that removes it; they are sent when that was acknowledged to its end."""
         ...
 
 
@@ -355,4 +356,38 @@ class RunsJobs(Protocol):
         Raises JobFailed for a job that ended without telling it, Refused for one that was refused before any row of it
         was processed, ContractBroken for nonsense.
         """
+        ...
+
+
+@runtime_checkable
+class FillsJobs(Protocol):
+    """A destination whose jobs begin empty: the rows are handed over once the job's name is durable.
+
+    Nothing of them is processed until the last of the requests was answered. A poll that finds a job left before that
+    ends it, and raises JobDropped.
+    """
+
+    def contents(self, object_name: str, match_field: str, job: Job, rows: Batch) -> Iterator[Request]:
+        """Give the requests that fill the job and let it begin, in order; each once."""
+        ...
+
+
+@runtime_checkable
+class ChoosesWay(Protocol):
+    """A destination that has another way for many rows of the same object, with capabilities of its own."""
+
+    def way_for(self, object_name: str, row_count: int) -> Destination:
+        """Return the destination as it takes a plan of `row_count` rows; the same answer for the same number.
+
+        Both ways share name, account, fields and the harm of sending a row twice.
+        """
+        ...
+
+
+@runtime_checkable
+class WatchesQuota(Protocol):
+    """A destination whose answers tell how much is left of an allowance that is longer than a run can wait."""
+
+    def is_used_up(self, headers: Mapping[str, str]) -> bool:
+        """Whether the run should begin nothing more, so that others can still work; the rest is pending."""
         ...

@@ -106,6 +106,8 @@ class Grant(StrEnum):
 
     REFRESH_TOKEN = "refresh_token"  # noqa: S105
     CLIENT_CREDENTIALS = "client_credentials"
+    JWT_BEARER = "jwt_bearer"
+    """RFC 7523: the client signs who it is with its private key, and no secret travels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,10 +119,15 @@ class OAuth:
     grant: Grant
     client_id_env: str
     client_secret_env: str
+    """For `jwt_bearer`: of the private key, as PEM or as the path of a file that holds it."""
     refresh_token_env: str | None = None
     """Set for the grant `refresh_token` and for no other."""
     scope: str | None = None
     """Words of permissions, separated by spaces; None: what the client was given."""
+    subject: str | None = None
+    """For `jwt_bearer`: the user in whose name the client acts."""
+    audience: str | None = None
+    """For `jwt_bearer`: who the assertion is for, as the vendor's page says; None: the token URL's host."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,8 @@ OWN_TABLES: Mapping[str, PersonKey] = {
     "identity.identity_edges": {"record_key": "record_key"},
     "identity.identity_merges": {"former_person_id": "person_id", "person_id": "person_id"},
     "identity.identity_quarantine": {"cluster_key": "record_key"},
+    "identity.identity_person_ids": {"person_id": "person_id"},
+    "identity.identity_fingerprints": {"record_key": "record_key"},
     "identity.identity_runs": {},
     "audiences.audience_membership_history": {"person_id": "person_id"},
     "audiences.audience_assignments": {"person_id": "person_id"},

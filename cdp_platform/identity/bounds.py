@@ -4,7 +4,7 @@
 out; everything that was stopped stands in `work_stopped` [value or cluster].
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,6 +40,8 @@ def apply_bounds(
     Raises GuardTripped, naming the value that joins most, where the rules would merge a tenth of all records.
     """
     bound, largest = keys.binding.bound, keys.binding.rules.largest_cluster
+    if counts is None:
+        read_anchored(session, keys.binding.anchors, "work_edges", key="node")
     _make_links(session, bound, counts)
     passes = connect(session, "work_links", "work_labels")
     session.execute("create or replace temporary table work_final as select node, component from work_labels")
@@ -58,23 +60,40 @@ def apply_bounds(
     )
 
 
-def _make_links(session: Session, bound: Sequence[BoundRule], counts: str | None, total: str = "work_records") -> None:
+def read_anchored(session: Session, anchors: Mapping[int, int], held: str, *, key: str) -> None:
+    """Make `work_anchored` [value of a rule with `within_one`] with the number of values of the rule that it names.
+
+    `held` (rule_no, value_hash, and `key`, which names a record) holds the edges of all records with such values.
+    """
+    named = (f"select {rule_no} as rule_no, {anchor} as anchor_no" for rule_no, anchor in anchors.items())
+    pairs = " union all ".join(named) or "select 0 as rule_no, 0 as anchor_no from work_edges where 1 = 0"
+    session.execute(
+        "create or replace temporary table work_anchored as select h.rule_no, h.value_hash,"
+        f" count(distinct a.value_hash) as anchor_count from {held} as h join ({pairs}) as p on p.rule_no = h.rule_no"
+        f" join {held} as a on a.{key} = h.{key} and a.rule_no = p.anchor_no group by h.rule_no, h.value_hash"
+    )
+
+
+def _make_links(session: Session, bound: Sequence[BoundRule], counts: str | None) -> None:
     caps = " ".join(f"when {number} then {one.rule.cap}" for number, one in enumerate(bound))
+    silent = ", ".join(str(number) for number, one in enumerate(bound) if not one.rule.joins) or "-1"
     counted = "count(*)"
     known = ""
     if counts is not None:
         counted = "min(c.record_count)"
         known = f" join {counts} as c on c.rule_no = e.rule_no and c.value_hash = e.value_hash"
     session.execute(
-        "create or replace temporary table work_groups as select rule_no, value_hash, center, record_count,"
-        f" record_count > case rule_no {caps} end as is_shared from (select e.rule_no, e.value_hash,"
+        "create or replace temporary table work_groups as select held.rule_no, held.value_hash, center, record_count,"
+        f" record_count > case held.rule_no {caps} end as is_shared, coalesce(a.anchor_count, 0) > 1 as is_several"
+        " from (select e.rule_no, e.value_hash,"
         f" min(e.node) as center, {counted} as record_count from work_edges as e{known}"
-        f" group by e.rule_no, e.value_hash having {counted} > 1) as held"
+        f" where e.rule_no not in ({silent}) group by e.rule_no, e.value_hash having {counted} > 1) as held"
+        " left join work_anchored as a on a.rule_no = held.rule_no and a.value_hash = held.value_hash"
     )
     session.execute(
         "create or replace temporary table work_links as select g.center as u, e.node as v, e.rule_no"
         " from work_edges as e join work_groups as g on g.rule_no = e.rule_no and g.value_hash = e.value_hash"
-        " where not g.is_shared and e.node <> g.center"
+        " where not g.is_shared and not g.is_several and e.node <> g.center"
     )
     session.execute(
         "create or replace temporary table work_stopped as select 'shared_value' as kind, rule_no, value_hash,"
@@ -163,7 +182,7 @@ def _check_share(session: Session, keys: Keys, stopped: dict[int, int], total: s
     [worst] = session.rows(
         "select g.rule_no, g.value_hash, g.record_count from work_groups as g"
         " join work_labels as l on l.node = g.center"
-        f" where not g.is_shared and l.component in ({', '.join(map(str, stopped))})"
+        f" where not g.is_shared and not g.is_several and l.component in ({', '.join(map(str, stopped))})"
         " order by g.record_count desc, g.rule_no, g.value_hash limit 1"
     )
     rule = keys.binding.bound[worst["rule_no"]].rule

@@ -5,7 +5,7 @@ a rule joins each of them directly.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import pyarrow as pa
 
@@ -15,6 +15,7 @@ from cdp_platform.identity.dialects import DUCKDB
 from cdp_platform.identity.graph import connect_in_memory
 from cdp_platform.identity.keys import Keys, stage_all
 from cdp_platform.identity.labelled import TruthFile
+from cdp_platform.identity.pairs import PairScore, score_pairs
 from cdp_platform.identity.rules import Rules, bind
 from cdp_platform.warehouse.base import Session, Warehouse
 
@@ -54,7 +55,7 @@ class SharedValue:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class Evaluation(PairScore):
     """What the rules are worth. Shares are 0 to 1; None where there is nothing to divide by."""
 
     record_count: int
@@ -62,9 +63,6 @@ class Evaluation:
     is_pair_list: bool
     person_count: int
     cluster_count: int
-    true_pair_count: int
-    found_pair_count: int
-    correct_pair_count: int
     chained_false_pair_count: int
     """False pairs that no rule joins directly, only through others."""
     cluster_sizes: Mapping[str, int]
@@ -82,22 +80,6 @@ class Evaluation:
     missed_fields: tuple[FieldDoubt, ...]
     missed_examples: tuple[tuple[str, str], ...]
     false_examples: tuple[tuple[str, str], ...]
-
-    @property
-    def precision(self) -> float | None:
-        """Share of the found pairs that are true."""
-        return self.correct_pair_count / self.found_pair_count if self.found_pair_count else None
-
-    @property
-    def recall(self) -> float | None:
-        """Share of the true pairs that were found."""
-        return self.correct_pair_count / self.true_pair_count if self.true_pair_count else None
-
-    @property
-    def f1(self) -> float | None:
-        """Harmonic mean of precision and recall."""
-        both = self.found_pair_count + self.true_pair_count
-        return 2 * self.correct_pair_count / both if both else None
 
 
 def evaluate(warehouse: Warehouse, rules: Rules, records: pa.Table, truth: TruthFile) -> Evaluation:
@@ -120,9 +102,7 @@ def evaluate(warehouse: Warehouse, rules: Rules, records: pa.Table, truth: Truth
             is_pair_list=is_pair_list,
             person_count=counts["people"],
             cluster_count=counts["clusters"],
-            true_pair_count=_pairs(session, "person"),
-            found_pair_count=_pairs(session, "component"),
-            correct_pair_count=_pairs(session, "person, component"),
+            **asdict(score_pairs(session, "work_judged")),
             chained_false_pair_count=counts["chained"],
             cluster_sizes=_sizes(session),
             largest_clusters=_largest(session),
@@ -197,6 +177,7 @@ def _judge(session: Session) -> None:
         "create or replace temporary table work_direct as select distinct e.rule_no, e.node as one, f.node as other,"
         " j.person = k.person as is_true from work_edges as e"
         " join work_groups as g on g.rule_no = e.rule_no and g.value_hash = e.value_hash and not g.is_shared"
+        " and not g.is_several"
         " join work_edges as f on f.rule_no = e.rule_no and f.value_hash = e.value_hash and f.node > e.node"
         " join work_judged as j on j.node = e.node join work_judged as k on k.node = f.node"
     )
@@ -219,14 +200,6 @@ def _counts(session: Session) -> dict[str, int]:
     return {name: int(count) for name, count in found.items()}
 
 
-def _pairs(session: Session, columns: str) -> int:
-    [found] = session.rows(
-        "select coalesce(sum(records * (records - 1) / 2), 0) as pairs"
-        f" from (select count(*) as records from work_judged group by {columns}) as groups"
-    )
-    return int(found["pairs"])
-
-
 def _rule_scores(session: Session, keys: Keys) -> tuple[RuleScore, ...]:
     rows = session.rows(
         "select rule_no, count(*) filter (is_true) as true_pairs, count(*) filter (not is_true) as false_pairs,"
@@ -246,6 +219,7 @@ def _rule_scores(session: Session, keys: Keys) -> tuple[RuleScore, ...]:
             only_false_pairs=found.get(number, none)["only_false"],
         )
         for number, bound in enumerate(keys.binding.bound)
+        if bound.rule.joins
     )
 
 

@@ -11,8 +11,10 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from cdp_platform.errors import ConfigError
+from cdp_platform.warehouse.base import text_column
 
 _PERSON_WORDS: Final = re.compile(r"person|cluster|entity|entities|label|truth|group|individual", re.IGNORECASE)
+_SOURCED_KEY: Final = "record_key"
 _PARQUET_MARK: Final = b"PAR1"
 
 
@@ -41,10 +43,15 @@ def read_records(paths: Sequence[Path]) -> pa.Table:
 def read_truth(path: Path, key: str) -> TruthFile:
     """Read who is who: of two columns both, of more the one named `key` and one named like a person or cluster.
 
+    Columns source and record_id are one key, as `source:record_id`.
+
     Raises ConfigError where it is not clear which two columns are meant.
     """
     table = _read(path)
     names = table.column_names
+    if {"source", "record_id"} <= set(names):
+        table = table.append_column(_SOURCED_KEY, _sourced_keys(table)).drop_columns(["source", "record_id"])
+        key, names = _SOURCED_KEY, table.column_names
     if len(names) == 2:
         first, second = (names[1], names[0]) if names[1] == key else names
     else:
@@ -64,6 +71,11 @@ def read_truth(path: Path, key: str) -> TruthFile:
         others=[other for _, other in known],
         names_people=bool(_PERSON_WORDS.search(second)),
     )
+
+
+def _sourced_keys(table: pa.Table) -> pa.Array:
+    pairs = zip(table.column("source").to_pylist(), table.column("record_id").to_pylist(), strict=True)
+    return text_column(f"{source}:{record}" if source and record else None for source, record in pairs)
 
 
 def _read(path: Path) -> pa.Table:

@@ -132,6 +132,13 @@ _MAKERS: Final[Mapping[str, _Maker]] = {
     ),
     "name": _plain(normalise.name, *_NAME),
     "any_order": _plain(normalise.any_order, *_NAME, lambda dialect, text: dialect.sorted_words.format(text=text)),
+    "initials": _plain(
+        normalise.initials,
+        *_NAME,
+        lambda dialect, text: dialect.replace(text, "([^ ])[^ ]*", r"\1"),
+        lambda dialect, text: dialect.sorted_words.format(text=text),
+        is_coarse=True,
+    ),
     "first_word": _plain(normalise.first_word, *_NAME, folding.first_word),
     "first_letter": _plain(normalise.first_letter, *_NAME, lambda _, text: f"substr({text}, 1, 1)", is_coarse=True),
     "nickname": _plain(normalise.nickname, *_NAME, folding.first_word, folding.looked_up(NICKNAMES), is_coarse=True),

@@ -4,11 +4,14 @@ A value that was and stays shared joins nobody and leads nowhere. Everything tha
 read four times, each time against a handful of keys.
 """
 
+from collections.abc import Mapping
+
+from cdp_platform.identity.bounds import read_anchored
 from cdp_platform.identity.tables import Names
 from cdp_platform.warehouse.base import Session
 
 
-def read_region(session: Session, names: Names, gone: str | None) -> None:
+def read_region(session: Session, names: Names, gone: str | None, anchors: Mapping[int, int]) -> None:
     """Make `work_records`, `work_edges` and `work_counts` of the region, from `work_changed` and `work_changed_edges`.
 
     Of `work_counts` [value] the counts are over all records, after the change.
@@ -35,6 +38,8 @@ def read_region(session: Session, names: Names, gone: str | None) -> None:
         " join work_changed as c on c.node = e.node join work_records as r on r.record_key = c.record_key",
     )
     _count(session, names)
+    _read_held(session, names, anchors)
+    read_anchored(session, anchors, "work_held", key="record_key")
 
 
 def _changed_keys(gone: str | None) -> str:
@@ -107,6 +112,27 @@ def _count(session: Session, names: Names) -> None:
         " join work_asked as a on a.value_hash = e.value_hash and a.rule_no = u.rule_no"
         " where e.record_key not in (select record_key from work_keys)"
         " union all select rule_no, value_hash from work_changed_edges) as held group by rule_no, value_hash",
+    )
+
+
+def _read_held(session: Session, names: Names, anchors: Mapping[int, int]) -> None:
+    """Make `work_held` [edge of a record with an asked value of a rule with `within_one`], over all records."""
+    wanted = ", ".join(map(str, {*anchors, *anchors.values()})) or "-1"
+    _make(
+        session,
+        "work_all",
+        f"select e.record_key, u.rule_no, e.value_hash from {names.edges} as e"
+        f" join work_rules as u on u.identifier = e.identifier where u.rule_no in ({wanted})"
+        " and e.record_key not in (select record_key from work_keys)"
+        " union all select c.record_key, e.rule_no, e.value_hash from work_changed_edges as e"
+        f" join work_changed as c on c.node = e.node where e.rule_no in ({wanted})",
+    )
+    _make(
+        session,
+        "work_held",
+        "select a.record_key, a.rule_no, a.value_hash from work_all as a where a.record_key in"
+        " (select h.record_key from work_all as h join work_asked as q on q.rule_no = h.rule_no"
+        " and q.value_hash = h.value_hash)",
     )
 
 

@@ -7,18 +7,22 @@ Tables in the caller's schema: `identity_edges` [record × rule × value], `iden
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Final
 
 from cdp_platform.errors import GuardTripped
 from cdp_platform.identity import tables
-from cdp_platform.identity.bounds import apply_bounds
+from cdp_platform.identity.bounds import Bounded, apply_bounds
 from cdp_platform.identity.dialects import DUCKDB, Dialect
 from cdp_platform.identity.graph import Connect, connect_in_memory
-from cdp_platform.identity.keys import Keys, stage, stage_all
+from cdp_platform.identity.keys import Keys, Quote, stage, stage_all
 from cdp_platform.identity.persons import assign_persons, keep_quarantined_apart, log_moves
 from cdp_platform.identity.region import read_region
 from cdp_platform.identity.rules import Rules, bind
 from cdp_platform.identity.tables import Names
 from cdp_platform.warehouse.base import Session, Warehouse
+
+FEWEST_MERGED: Final = 100
+"""So many people may merge in a run whatever the share: among few people a share says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,18 @@ class Resolution:
     passes: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What one run works with. `most_merged_share` stops a run that would merge more of the known people than that,
+    and more than 100; None: nothing is too much."""
+
+    names: Names
+    keys: Keys
+    resolved_at: datetime
+    connect: Connect = connect_in_memory
+    most_merged_share: float | None = None
+
+
 def resolve_all(
     warehouse: Warehouse,
     rules: Rules,
@@ -57,15 +73,8 @@ def resolve_all(
     """
     with warehouse.session("identity: all records") as session:
         keys = Keys.of(bind(rules, list(session.columns(records))), dialect)
-        names = Names.of(schema, warehouse.dialect)
-        stage_all(session, keys, warehouse.dialect.relation(records), warehouse.dialect.quote)
-        with session.transaction():
-            tables.create_tables(session, names, keys)
-            tables.read_rules(session, keys)
-            tables.read_former(session, names)
-            resolution = _resolve(session, keys, names, resolved_at, connect, counts=None)
-            _write(session, keys, names, resolved_at, resolution, scope="all")
-        return resolution
+        run = Run(names=Names.of(schema, warehouse.dialect), keys=keys, resolved_at=resolved_at, connect=connect)
+        return resolve_all_in(session, run, warehouse.dialect.relation(records), warehouse.dialect.quote)
 
 
 def resolve_changes(
@@ -88,24 +97,47 @@ def resolve_changes(
         names = Names.of(schema, warehouse.dialect)
         _require_same_rules(session, names, rules)
         keys = Keys.of(bind(rules, list(session.columns(records))), dialect)
-        stage(session, keys, warehouse.dialect.relation(records), warehouse.dialect.quote)
-        with session.transaction():
-            tables.read_rules(session, keys)
-            read_region(session, names, warehouse.dialect.relation(gone) if gone else None)
-            tables.read_former(session, names)
-            resolution = _resolve(session, keys, names, resolved_at, connect, counts="work_counts")
-            _write(session, keys, names, resolved_at, resolution, scope="changes")
-        return resolution
+        run = Run(names=names, keys=keys, resolved_at=resolved_at, connect=connect)
+        missing = warehouse.dialect.relation(gone) if gone else None
+        return resolve_changes_in(
+            session, run, warehouse.dialect.relation(records), warehouse.dialect.quote, gone=missing
+        )
 
 
-def _resolve(
-    session: Session, keys: Keys, names: Names, resolved_at: datetime, connect: Connect, *, counts: str | None
-) -> Resolution:
-    total = "work_records" if counts is None else names.clusters
-    bounded = apply_bounds(session, keys, connect=connect, counts=counts, total=total)
+def resolve_all_in(session: Session, run: Run, records: str, quote: Quote) -> Resolution:
+    """As `resolve_all`, in a session of the caller; `records` is quoted, and may be temporary."""
+    stage_all(session, run.keys, records, quote)
+    with session.transaction():
+        tables.create_tables(session, run.names, run.keys)
+        tables.read_rules(session, run.keys)
+        tables.read_former(session, run.names)
+        return _resolve(session, run, scope="all")
+
+
+def resolve_changes_in(session: Session, run: Run, records: str, quote: Quote, *, gone: str | None) -> Resolution:
+    """As `resolve_changes`, in a session of the caller who has seen that the rules are those of the last run."""
+    stage(session, run.keys, records, quote)
+    with session.transaction():
+        tables.read_rules(session, run.keys)
+        read_region(session, run.names, gone, run.keys.binding.anchors)
+        tables.read_former(session, run.names)
+        return _resolve(session, run, scope="changes")
+
+
+def _resolve(session: Session, run: Run, *, scope: str) -> Resolution:
+    keys, names, is_whole = run.keys, run.names, scope == "all"
+    counts, total = (None, "work_records") if is_whole else ("work_counts", names.clusters)
+    bounded = apply_bounds(session, keys, connect=run.connect, counts=counts, total=total)
     keep_quarantined_apart(session, keys.binding.rules.largest_cluster)
-    assign_persons(session, keys.dialect, resolved_at, taken=names.clusters)
+    assign_persons(session, keys.dialect, run.resolved_at, taken=names.clusters)
     log_moves(session)
+    resolution = _found(session, bounded)
+    _check_merges(session, run, resolution.merge_count)
+    _write(session, run, resolution, scope=scope)
+    return resolution
+
+
+def _found(session: Session, bounded: Bounded) -> Resolution:
     [found] = session.rows(
         "select (select count(*) from work_records) as records, (select count(*) from work_persons) as people,"
         " (select count(*) from work_edges) as edges,"
@@ -128,12 +160,32 @@ def _resolve(
     )
 
 
-def _write(
-    session: Session, keys: Keys, names: Names, resolved_at: datetime, resolution: Resolution, *, scope: str
-) -> None:
-    moment, is_whole = keys.dialect.at(resolved_at), scope == "all"
+def _check_merges(session: Session, run: Run, merge_count: int) -> None:
+    if run.most_merged_share is None or merge_count <= FEWEST_MERGED:
+        return
+    [known] = session.rows(f"select count(distinct person_id) as people from {run.names.clusters}")
+    if merge_count <= run.most_merged_share * known["people"]:
+        return
+    [worst] = session.rows(
+        "select u.identifier, count(*) as links from work_links as l join work_rules as u on u.rule_no = l.rule_no"
+        " join work_settled as s on s.node = l.u where s.component in (select component from work_settled"
+        " group by component having count(distinct former_id) > 1)"
+        " group by u.identifier order by links desc, u.identifier limit 1"
+    )
+    raise GuardTripped(
+        f"the run would merge {merge_count:,} of {known['people']:,} people into others, more than"
+        f" {run.most_merged_share:.1%}. The rule that joins most of them is `{worst['identifier']}`, by"
+        f" {worst['links']:,} links. Nothing was written.",
+        remedy="Look at the rule; where the merges are right, raise the share for this run.",
+        counts={"merged": merge_count, "people": known["people"], "links": worst["links"]},
+    )
+
+
+def _write(session: Session, run: Run, resolution: Resolution, *, scope: str) -> None:
+    keys, names, moment, is_whole = run.keys, run.names, run.keys.dialect.at(run.resolved_at), scope == "all"
     tables.write_edges(session, names, moment, is_whole=is_whole)
     tables.write_people(session, names, moment, is_whole=is_whole)
+    tables.write_person_ids(session, names)
     tables.write_quarantine(session, names, moment, is_whole=is_whole)
     digest = keys.binding.rules.digest
     tables.write_run(session, names, scope=scope, digest=digest, counts=asdict(resolution), resolved_at=moment)

@@ -70,6 +70,14 @@ class RuleEntry(_Entry):
     instead_of: Annotated[list[str], BeforeValidator(_as_list)] = Field(
         default=[], description="Fields that tell more; the rule is used only where the records have none of them."
     )
+    within_one: str | None = Field(
+        default=None,
+        description="The name of another rule, as customer_number: a value that records of several of its values hold"
+        " joins nobody. For what two people may share, as a name.",
+    )
+    joins: bool = Field(
+        default=True, description="False: the rule joins nobody; it only tells people apart, for `within_one`."
+    )
     priority: int | None = Field(
         default=None, ge=1, description="1 is the strongest; left out: the rule's place in the file."
     )
@@ -132,9 +140,18 @@ class RuleFile(YamlFile):
             instead_of=tuple(self._known(name, document, "rules", number, "instead_of") for name in entry.instead_of),
             priority=entry.priority or number + 1,
             cap=entry.cap,
+            joins=entry.joins,
+            within_one=self._anchor(number, entry, document),
         )
         self._check_width(number, rule)
         return rule
+
+    def _anchor(self, number: int, entry: RuleEntry, document: RuleDocument) -> str | None:
+        others = [one.name for one in document.rules if one.name != entry.name and one.within_one is None]
+        if entry.within_one is not None and entry.within_one not in others:
+            what = f"there is no other rule {entry.within_one!r} that stands by itself."
+            raise self._wrong(what, "rules", number, "within_one", remedy=nearest_of(entry.within_one, others))
+        return entry.within_one
 
     def _check_width(self, number: int, rule: written.Rule) -> None:
         """Refuse a rule with too many keys for a record, and one that strangers fulfil."""
@@ -142,6 +159,8 @@ class RuleFile(YamlFile):
             what = f"{count} combinations are too many; {written.MOST_COMBINATIONS} is the most."
             remedy = "Compare fewer parts, or write several rules."
             raise self._wrong(what, "rules", number, "at_least", remedy=remedy)
+        if not rule.joins:
+            return
         for alone in (one[0] for one in rule.combinations() if len(one) == 1):
             if any(normaliser.is_coarse for normaliser in alone.chain):
                 raise self._wrong(

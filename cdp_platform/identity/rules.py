@@ -57,6 +57,10 @@ class Rule:
     at_least: int = 0
     instead_of: tuple[str, ...] = ()
     """Fields that tell more; where the records have one of them the rule is left out."""
+    joins: bool = True
+    """False: the rule only tells people apart, where another names it in `within_one`."""
+    within_one: str | None = None
+    """Another rule: a value whose records have several values of that one joins nobody."""
 
     @property
     def written(self) -> str:
@@ -88,7 +92,7 @@ class Rules:
     def digest(self) -> str:
         """Names what the rules say; equal for equal rules."""
         fields = sorted((one.name, one.columns, sorted(one.blocked)) for one in self.fields.values())
-        rules = [(one.name, one.written, one.priority, one.cap) for one in self.rules]
+        rules = [(one.name, one.written, one.priority, one.cap, one.joins, one.within_one) for one in self.rules]
         return hashlib.sha256(repr((fields, rules, self.largest_cluster)).encode()).hexdigest()[:16]
 
 
@@ -128,6 +132,13 @@ class Binding:
     bound: tuple[BoundRule, ...]
     left_out: Mapping[str, str]
 
+    @property
+    def anchors(self) -> dict[int, int]:
+        """Rule with `within_one` → the rule that it names, both by their place in `bound`."""
+        places = {one.rule.name: place for place, one in enumerate(self.bound)}
+        named = {place: one.rule.within_one for place, one in enumerate(self.bound)}
+        return {place: places[name] for place, name in named.items() if name is not None}
+
 
 def bind(rules: Rules, columns: Sequence[str]) -> Binding:
     """Find the rules' columns among those of a relation; case, spaces and underscores of names do not matter.
@@ -159,6 +170,10 @@ def bind(rules: Rules, columns: Sequence[str]) -> Binding:
             bound.append(BoundRule(rule=rule, ways=tuple(ways)))
         else:
             left_out[rule.name] = f"no {missing}"
+    used = {one.rule.name for one in bound}
+    for lost in [one.rule for one in bound if one.rule.within_one not in {None, *used}]:
+        left_out[lost.name] = f"no rule {lost.within_one}"
+    bound = [one for one in bound if one.rule.name not in left_out]
     if not bound:
         raise ConfigError(
             f"no rule fits the columns {', '.join(columns)}.",

@@ -21,17 +21,24 @@ class Names:
     merges: str
     quarantine: str
     runs: str
+    person_ids: str
+    fingerprints: str
 
     @classmethod
     def of(cls, schema: str, dialect: base.Dialect) -> "Names":
         """Name the tables of a schema."""
-        tables = ("edges", "clusters", "merges", "quarantine", "runs")
+        tables = ("edges", "clusters", "merges", "quarantine", "runs", "person_ids", "fingerprints")
         return cls(schema=schema, **{name: dialect.relation(f"{schema}.identity_{name}") for name in tables})
 
 
 def has_tables(session: Session, names: Names) -> bool:
     """Whether identity was resolved into this schema before."""
     return bool(session.columns(f"{names.schema}.identity_runs"))
+
+
+def has_fingerprints(session: Session, names: Names) -> bool:
+    """Whether it is known what the records looked like that were resolved last."""
+    return bool(session.columns(f"{names.schema}.identity_fingerprints"))
 
 
 def newest_digest(session: Session, names: Names) -> str | None:
@@ -55,6 +62,7 @@ def create_tables(session: Session, names: Names, keys: Keys) -> None:
         " record_count bigint",
         names.quarantine: f"kind string, identifier string, value_hash {value_hash}, cluster_key string,"
         f" record_count bigint, resolved_at {moment}",
+        names.person_ids: "person_id string, present_person_id string",
         names.runs: f"run_number bigint, resolved_at {moment}, scope string, rules_digest string, record_count bigint,"
         " person_count bigint, minted_count bigint, merge_count bigint, split_count bigint, shared_value_count bigint,"
         " quarantined_cluster_count bigint",
@@ -73,9 +81,10 @@ def read_former(session: Session, names: Names) -> None:
 
 
 def read_rules(session: Session, keys: Keys) -> None:
-    """Make `work_rules` [rule] with rule_no, identifier and cap."""
+    """Make `work_rules` [rule] with rule_no, identifier and cap; 0 for a rule that joins nobody."""
     rows = " union all ".join(
-        f"select {number} as rule_no, {keys.dialect.literal(bound.rule.name)} as identifier, {bound.rule.cap} as cap"
+        f"select {number} as rule_no, {keys.dialect.literal(bound.rule.name)} as identifier,"
+        f" {bound.rule.cap if bound.rule.joins else 0} as cap"
         for number, bound in enumerate(keys.binding.bound)
     )
     session.execute(f"create or replace temporary table work_rules as {rows}")
@@ -108,6 +117,28 @@ def write_people(session: Session, names: Names, resolved_at: str, *, is_whole: 
     session.execute(
         f"insert into {names.merges} select {resolved_at}, former_id, person_id, kind, records from work_moves"
     )
+
+
+def write_person_ids(session: Session, names: Names) -> None:
+    """Keep every id that a person ever had, with the id of that person now: merges and splits of this run are followed.
+
+    Of several people among whom an id was split up, the one with most of its records is followed.
+    """
+    session.execute(
+        "create or replace temporary table work_followed as select former_id, person_id from"
+        " (select former_id, person_id, row_number() over (partition by former_id order by records desc, person_id)"
+        " as choice from work_moves where former_id not in (select person_id from work_persons)) as ranked"
+        " where choice = 1"
+    )
+    session.execute(
+        "create or replace temporary table work_ids as select i.person_id, case when p.person_id is not null then"
+        " i.person_id else coalesce(f.person_id, i.present_person_id) end as present_person_id"
+        f" from {names.person_ids} as i left join work_persons as p on p.person_id = i.person_id"
+        " left join work_followed as f on f.former_id = i.present_person_id"
+        " union all select p.person_id, p.person_id from work_persons as p"
+        f" left join {names.person_ids} as i on i.person_id = p.person_id where i.person_id is null"
+    )
+    session.execute(f"create or replace table {names.person_ids} as select * from work_ids")
 
 
 def _replace(session: Session, table: str, found: str, *, stale: str | None) -> None:

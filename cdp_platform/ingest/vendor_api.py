@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +30,8 @@ class Page(NamedTuple):
     records: list[Mapping[str, Json]]
     query: Mapping[str, str] | None
     """What the next page's request has in its query beside the first one's; None at the end."""
+    path: str | None = None
+    """Where the next page is, for vendors that tell its path; its query is then whole."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,19 +103,18 @@ def _pages(
     spread: Callable[[], float],
 ) -> Iterator[tuple[Answer, list[Mapping[str, Json]]]]:
     first = table.request(options, *days)
-    query: Mapping[str, str] = {}
-    seen = [query]
+    asked, seen = first, list[tuple[str, Mapping[str, str]]]()
     while True:
-        asked = Request(method=first.method, path=first.path, body=first.body, query={**first.query, **query})
         answer = _send(session, asked, sleep, spread)
         page = table.read_page(answer)
         yield answer, page.records
         if page.query is None:
             return
-        if page.query in seen or len(seen) > _MOST_PAGES:
+        seen.append((asked.path, asked.query))
+        query = page.query if page.path else {**first.query, **page.query}
+        asked = Request(method=first.method, path=page.path or first.path, body=first.body, query=query)
+        if (asked.path, asked.query) in seen or len(seen) > _MOST_PAGES:
             raise _broken(answer, "leads to a page that was read before")
-        query = page.query
-        seen.append(query)
 
 
 def _send(session: Session, request: Request, sleep: Callable[[float], None], spread: Callable[[], float]) -> Answer:
@@ -153,7 +154,11 @@ def _value(value: Json, kind: pa.DataType) -> Any:
     if pa.types.is_decimal(kind):
         return Decimal(str(value)).quantize(Decimal(1).scaleb(-kind.scale))
     if pa.types.is_date(kind):
-        return date.fromisoformat(value)
+        return date.fromisoformat(value[:10])
+    if pa.types.is_timestamp(kind):
+        return datetime.fromisoformat(value)
+    if pa.types.is_boolean(kind) and isinstance(value, bool):
+        return value
     raise TypeError(str(kind))
 
 

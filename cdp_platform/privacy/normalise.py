@@ -113,6 +113,11 @@ def name(text: str) -> str:
     return re.sub(rf"^(.+)({'|'.join(HONORIFICS)})$", r"\1", untitled).strip()
 
 
+def initials(text: str) -> str:
+    """First letters of a name's words, sorted: `J. Smith` and `Smith, John` give `j s`."""
+    return " ".join(sorted(word[0] for word in name(text).split()))
+
+
 def any_order(text: str) -> str:
     """Put the words of a name in alphabetical order, so that family name first and last meet."""
     return " ".join(sorted(name(text).split()))

@@ -10,11 +10,12 @@ from cdp_platform.sandbox.faults import WithFaults
 from cdp_platform.sandbox.google.app import open_google
 from cdp_platform.sandbox.hubspot.app import open_hubspot
 from cdp_platform.sandbox.meta.app import open_meta
+from cdp_platform.sandbox.salesforce.app import open_salesforce
 from cdp_platform.sandbox.settings import SandboxSettings
 from cdp_platform.sandbox.vendor import Open
 from cdp_platform.sandbox.zoho.app import open_zoho
 
-VENDORS: Final[tuple[Open, ...]] = (open_meta, open_google, open_zoho)
+VENDORS: Final[tuple[Open, ...]] = (open_meta, open_google, open_salesforce, open_zoho)
 """The vendors beside the CRM, which keeps the clock."""
 
 

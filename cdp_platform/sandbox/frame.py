@@ -17,6 +17,7 @@ PAGES: Final[Mapping[str, Mapping[str, str]]] = {
     "/zoho": {"en": "Inventory", "zh-Hant": "庫存"},
     "/meta": {"en": "Meta", "zh-Hant": "Meta"},
     "/google": {"en": "Google", "zh-Hant": "Google"},
+    "/salesforce": {"en": "Salesforce", "zh-Hant": "Salesforce"},
 }
 """The first page of each vendor, and what people call it by language, in the order of the menu."""
 _CSS: Final = resources.files("cdp_platform.sandbox").joinpath("page.css").read_text(encoding="utf-8")

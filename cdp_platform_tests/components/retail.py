@@ -16,8 +16,8 @@ MODELS = (
     "traits_rfm",
     "traits_engagement",
     "traits_departments",
-    "orders",
-    "order_lines",
+    "person_orders",
+    "person_order_lines",
     "consents",
     "suppressions",
 )
@@ -62,7 +62,7 @@ class Retail:
         ]  # fmt: skip
         for number in range(14):
             order = {"person_id": person, "order_day": last - timedelta(days=7 * number), "is_purchase": True}
-            rows.append(("orders", {**order, "order_value": 20}))
+            rows.append(("person_orders", {**order, "order_value": 20}))
         for table, row in rows:
             names, marks = ", ".join(row), ", ".join("?" for _ in row)
             connection.execute(f"insert into marts.{table} ({names}) values ({marks})", list(row.values()))

@@ -140,8 +140,8 @@ def test_an_audience_lies_below_the_models_that_it_reads_and_the_audiences_it_as
     graph = load_definitions(folder, project_root=ROOT).resolve_asset_graph()
     parents = {key.to_user_string() for key in graph.get(COUPONS).parent_keys}
     assert parents == {
-        "marts/profiles", "marts/traits_engagement", "marts/order_lines", "marts/orders", "marts/consents",
-        "audiences/high_value_at_risk",
+        "marts/profiles", "marts/traits_engagement", "marts/person_order_lines", "marts/person_orders",
+        "marts/consents", "marts/suppressions", "audiences/high_value_at_risk",
     }  # fmt: skip
 
 

@@ -22,11 +22,14 @@ def test_a_day_of_the_loop_goes_from_raw_rows_to_feedback_and_leaves_static_tabl
     keys = built_by(definitions, "loop_day")
     assert {
         "raw/retail/transactions",
+        "raw/web/events",
+        "raw/support/tickets",
+        "traits/web_interest",
         "plans/crm_contacts",
         "hubspot/crm_contacts",
         "feedback/hubspot/contacts",
     } <= keys
-    assert "raw/retail/products" not in keys
+    assert not {"raw/retail/products", "raw/demo/faces"} & keys
 
 
 def test_refresh_plans_and_sends_nothing(definitions: dg.Definitions) -> None:

@@ -73,6 +73,9 @@ def fill(people: list[str]) -> None:
             "create or replace table marts.consents (identifier varchar, entity varchar, channel varchar,"
             " purpose varchar, status varchar)"
         )
+        session.execute(
+            "create or replace table marts.suppressions (identifier varchar, channel varchar, entity varchar)"
+        )
         for person in people:
             session.execute(
                 "insert into activation.sync_contacts__crm (person_id, email, email_permission, rfm_segment,"

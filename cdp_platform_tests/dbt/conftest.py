@@ -15,11 +15,15 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
+from cdp_platform.identity.present import Update, update
+from cdp_platform.identity.rule_file import read_rules
 from cdp_platform.ingest import retail
 from cdp_platform.ingest.load import load_table
+from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 from cdp_platform_tests.small_sources import HOUSEHOLDS_UP_TO, small_sources
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
+RULES = Path(__file__).parents[2] / "cdp_platform" / "defs" / "identity" / "rules.yaml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +47,18 @@ class Warehouse:
 
     def run_people(self, as_of_on: date) -> dbtRunnerResult:
         self.set_clock(as_of_on)
+        self.resolve(as_of_on)
         return self.run("build", "--select", "tag:person")
+
+    def resolve(self, as_of_on: date) -> Update:
+        """Find out who is who, by the rules of the demo."""
+        return update(
+            DuckDbWarehouse(self.path),
+            read_rules(RULES),
+            records="intermediate.int_identity_records",
+            schema="identity",
+            as_of=as_of_on,
+        )
 
     def set_clock(self, as_of_on: date) -> None:
         self.execute("create schema if not exists cdp")

@@ -21,7 +21,7 @@ from cdp_platform.warehouse.duckdb import DuckDbSession, DuckDbWarehouse
 from cdp_platform_tests.dbt.conftest import Warehouse
 
 ROOT = Path(__file__).parents[2]
-DAY = date(2017, 12, 19)
+DAY = date(2017, 11, 21)
 SHIPPED = ("high_value_at_risk", "coupon_lovers", "new_department_explorers", "big_basket_families")
 EXAMPLE = ROOT / "examples" / "audiences" / "lapsed_loyalists" / "defs.yaml"
 KINDS = {"VARCHAR": Kind.TEXT, "DATE": Kind.DATE, "BOOLEAN": Kind.BOOLEAN}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cdp_platform.ingest.retail import FIRST_DAY, LAST_DAY
-from cdp_platform_tests.dbt.conftest import Warehouse, event_time
+from cdp_platform_tests.dbt.conftest import Warehouse
 
 DAY = date(2017, 12, 19)
 NEXT_DAY = DAY + timedelta(days=1)
@@ -20,7 +20,7 @@ SNAPSHOTS = "select audience, as_of_on, member_count from audiences.audience_sna
 
 def test_without_a_clock_the_build_fails_and_names_the_way_out(warehouse: Warehouse) -> None:
     missing = warehouse.run("run", "--select", "stg_loop__clock")
-    warehouse.execute("create schema cdp")
+    warehouse.execute("create schema if not exists cdp")
     warehouse.execute("create table cdp.loop_clock (as_of_on date)")
     empty = warehouse.run("run", "--select", "stg_loop__clock")
 
@@ -144,7 +144,8 @@ def test_rebuilding_five_times_from_shuffled_rows_changes_no_value(restore: Call
             "create or replace table shuffled as select * from raw_retail.transactions order by random();"
             "delete from raw_retail.transactions; insert into raw_retail.transactions from shuffled"
         )
-        assert warehouse.run("run", *event_time(FIRST_DAY, LAST_DAY)).success
+        assert warehouse.run_facts(FIRST_DAY, LAST_DAY).success
+        assert warehouse.run_people(DAY).success
         seen.append(warehouse.rows(CONTACTS))
 
     assert len(seen[0]) > 100

@@ -18,6 +18,8 @@ MAY_READ = {
 }
 ASSET_KEYS = {
     "cdp.loop_clock": ["raw", "loop", "clock"],
+    "identity.identity_clusters": ["identity", "identity_clusters"],
+    "identity.identity_person_ids": ["identity", "identity_person_ids"],
     "raw_hubspot.contacts": ["feedback", "hubspot", "contacts_history"],
     "raw_web.events": ["raw", "web", "events"],
     "raw_loyalty.cards": ["raw", "loyalty", "cards"],

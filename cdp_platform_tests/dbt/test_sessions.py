@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,8 +12,6 @@ import pytest
 from cdp_platform_tests.dbt.conftest import Warehouse
 
 CLOCK = date(2017, 12, 20)
-MODELS = ("stg_loop__clock", "int_clocks__bounded", "loop_clock", "visitors", "session_events", "sessions",
-          "int_exposures__begun", "touchpoints")  # fmt: skip
 IDLE = timedelta(minutes=30)
 
 
@@ -34,8 +33,7 @@ def web(restore: Callable[[], Warehouse]) -> Warehouse:
 
 
 def build(warehouse: Warehouse, clock: date) -> None:
-    warehouse.set_clock(clock)
-    result = warehouse.run("build", "--select", *MODELS, "--indirect-selection", "cautious")
+    result = warehouse.run_people(clock)
     assert result.success, result.exception
 
 
@@ -114,16 +112,65 @@ def test_a_session_over_midnight_is_one_and_belongs_to_the_day_on_which_it_began
     assert all(day == began for day, began, _ in rows)
 
 
-def test_a_browser_of_one_customer_is_that_customer_s_and_one_of_several_is_nobody_s(web: Warehouse) -> None:
-    customers = defaultdict[str, set[str | None]](set)
+def test_a_browser_of_one_person_is_that_person_s_and_one_of_several_is_nobody_s(web: Warehouse) -> None:
+    person_of = dict(web.rows("select customer_number, person_id from intermediate.int_customers__resolved"))
+    people = defaultdict[str, set[str]](set)
+    customers = defaultdict[str, set[str]](set)
     for event in events_of(web, CLOCK):
-        customers[event.anonymous_id].add(event.customer_number)
-    rows = dict(web.rows("select anonymous_id, customer_number from marts.visitors"))
-    assert rows.keys() == customers.keys()
-    for browser, found in customers.items():
-        known = found - {None}
-        assert rows[browser] == (next(iter(known)) if len(known) == 1 else None)
-    assert any(len(found - {None}) > 2 for found in customers.values())
+        found = {event.customer_number} - {None}
+        customers[event.anonymous_id] |= {str(number) for number in found}
+        people[event.anonymous_id] |= {person_of[str(number)] for number in found}
+    rows = dict(web.rows("select anonymous_id, person_id from marts.visitors"))
+    assert rows == {browser: next(iter(found)) if len(found) == 1 else None for browser, found in people.items()}
+    assert any(len(found) > 2 for found in people.values())
+    assert any(len(customers[browser]) == 2 and len(found) == 1 for browser, found in people.items())
+
+
+def test_an_event_is_the_person_s_who_was_logged_in_otherwise_the_browser_s(web: Warehouse) -> None:
+    person_of = dict(web.rows("select customer_number, person_id from intermediate.int_customers__resolved"))
+    browser_of = dict(web.rows("select anonymous_id, person_id from marts.visitors"))
+    expected = {
+        event.message_id: person
+        for event in events_of(web, CLOCK)
+        if (person := person_of.get(event.customer_number or "") or browser_of[event.anonymous_id]) is not None
+    }
+    assert dict(web.rows("select message_id, person_id from marts.person_events")) == expected
+    assert len(expected) > len([event for event in events_of(web, CLOCK) if event.customer_number])
+
+
+def test_the_web_reaches_the_engagement_of_people(web: Warehouse) -> None:
+    since = CLOCK - timedelta(days=28)
+    expected = dict(
+        web.rows(
+            f"select person_id, count(*) filter (session_day > '{since}') from marts.sessions"
+            " where person_id in (select person_id from marts.profiles) group by 1"
+        )
+    )
+    told = web.rows("select person_id, web_visits_28d, last_web_visit_on from marts.traits_engagement")
+    assert {person: visits for person, visits, last in told if last is not None} == expected
+    assert sum(visits for _, visits, _ in told) == sum(expected.values()) > 20
+
+
+def test_the_value_of_a_person_is_what_the_receipts_add_up_to(web: Warehouse) -> None:
+    orders = web.rows(
+        "select person_id, order_day, order_value, store_discount + coupon_discount from marts.person_orders"
+        f" where is_purchase and order_day <= '{CLOCK}'"
+    )
+    for person, value_90d, before, value_365d, average, share, tier in web.rows(
+        "select person_id, order_value_90d, order_value_before_90d, order_value_365d, average_order_value_365d,"
+        " discount_share_365d, value_tier from marts.traits_value"
+    ):
+        mine = [((CLOCK - day).days, value, off) for one, day, value, off in orders if one == person]
+        year = [(value, off) for ago, value, off in mine if ago < 365]
+        assert value_90d == sum(value for ago, value, _ in mine if ago < 90)
+        assert before == sum(value for ago, value, _ in mine if 90 <= ago < 180)
+        assert value_365d == sum(value for value, _ in year)
+        assert abs(average - value_365d / len(year)) <= Decimal("0.005")
+        off = sum(off for _, off in year)
+        assert abs(share - off / (value_365d + off)) <= Decimal("0.0001")
+        assert tier in ("high", "middle", "low")
+    people, high = web.rows("select count(*), count(*) filter (value_tier = 'high') from marts.traits_value")[0]
+    assert abs(high / people - 0.2) < 0.05
 
 
 def test_a_touchpoint_is_a_session_from_a_campaign_or_a_mailing_that_has_begun(web: Warehouse) -> None:

@@ -35,6 +35,10 @@ _AUDIENCE: Final = (
     " `trait` and the fields under `where` take one of the [operators](#operators)."
     " [The guide](../guides/audiences.md) shows them at work."
 )
+_COMPUTED: Final = (
+    "One of the `traits` of a [TraitsComponent](components.md#traitscomponent);"
+    " [the guide](../guides/computed-traits.md) has examples."
+)
 _TRAITS: Final = "From `meta.audiences` of the dbt models; a name that two models have is written with its model."
 _NAMED: Final = ("name", "kind", "what it is")
 _KINDS: Final = {"integer range": "NUMBER", "integer": "NUMBER", "datetime": "YYYY-MM-DD", "text": "TEXT"}
@@ -104,6 +108,7 @@ def audience_page() -> str:
     """Tell what a condition may hold, and every trait and event that the shipped models offer."""
     from cdp_platform.components.audience_blocks import LEAVES, FieldBlock, Operators, ThenBlock, TimesBlock
     from cdp_platform.components.loading import load_audiences
+    from cdp_platform.components.trait_blocks import ComputedTraitBlock
 
     package = FOLDER.parents[1] / "cdp_platform"
     [(_, known), *_] = load_audiences(package / "defs", package.parent).values()
@@ -115,6 +120,11 @@ def audience_page() -> str:
     for block in (TimesBlock, ThenBlock):
         parts += [f"## {block.__name__}", _first_line(block), _field_table(block)]
     parts += ["## Operators", _first_line(Operators), _field_table(Operators)]
+    parts += [
+        "## ComputedTraitBlock",
+        f"{_first_line(ComputedTraitBlock)} {_COMPUTED}",
+        _field_table(ComputedTraitBlock),
+    ]
     parts += ["## Traits of the shipped models", _TRAITS, _trait_table(known)]
     for event in known.events.values():
         rows = [(f"`{one.name}`", one.kind, one.label("en")) for one in event.fields.values()]

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 from textwrap import dedent
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +18,11 @@ SLOW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthChe
 UNBOUNDED = (
     dedent(RULES).replace("cap: 4", "cap: 99").replace("cap: 3", "cap: 99").replace("cluster: 6", "cluster: 999")
 )
+WITHIN_ONE = dedent(RULES).replace(
+    "largest_cluster", "  - {name: names, match: {name: name}, joins: false}\n"
+    "  - {name: name_and_area, match: {phone: [digits, prefix(6)]}, within_one: names}\n"
+    "  - {name: name_of_one, match: {name: name}, within_one: email}\nlargest_cluster"
+)  # fmt: skip
 
 
 def days(most: int) -> st.SearchStrategy[list[Row]]:
@@ -90,12 +96,13 @@ def test_blocking_a_value_never_merges(rows: list[Row]) -> None:
     assert refines(blocking.people(), free.people())
 
 
+@pytest.mark.parametrize("rules", [RULES, WITHIN_ONE])
 @SLOW
 @given(first=days(12), second=days(6), gone=st.sets(st.integers(0, 15), max_size=3), third=days(4))
 def test_a_day_at_a_time_gives_the_people_of_all_at_once(
-    first: list[Row], second: list[Row], gone: set[int], third: list[Row]
+    rules: str, first: list[Row], second: list[Row], gone: set[int], third: list[Row]
 ) -> None:
-    daily, whole = new_town(), new_town()
+    daily, whole = new_town(rules), new_town(rules)
     current = {row["key"]: row for row in first}
     daily.resolve(first)
     whole.resolve(first)

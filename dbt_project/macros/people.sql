@@ -1,5 +1,11 @@
-{% macro person_id(household_id) -%}
-    {{ dbt.concat(["'p-'", "lpad(cast(" ~ household_id ~ " as " ~ dbt.type_string() ~ "), 7, '0')"]) }}
+{#- The retailer's number of a household is its number as a customer, as text; who that is, identity says. -#}
+{% macro customer_number(household_id) -%}
+    cast({{ household_id }} as {{ dbt.type_string() }})
+{%- endmacro %}
+
+{#- How records of a source are called in identity. -#}
+{% macro record_key(source, key) -%}
+    {{ dbt.concat(["'" ~ source ~ ":'", key]) }}
 {%- endmacro %}
 
 {% macro normalised_email(email) -%}

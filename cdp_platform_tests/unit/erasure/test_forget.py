@@ -219,3 +219,11 @@ def test_a_lease_is_what_a_running_sync_holds(shop: Shop) -> None:
     [ledger] = shop.sql("select ledger_id from cdp.ledgers")
     with held_lease(shop.engine.journal, ledger["ledger_id"]), pytest.raises(LeaseLost):
         shop.plan()
+
+
+def test_a_removal_tells_what_was_last_delivered_as_memberships_need(shop: Shop) -> None:
+    seen = []
+    encode = shop.destination.encode
+    shop.destination.encode = lambda name, field, rows: (seen.extend(rows), encode(name, field, rows))[1]  # type: ignore[method-assign]
+    forget(scope_of(shop), "p-001")
+    assert [row.delivered_fields["email"] for row in seen] == ["Person1@example.com"]

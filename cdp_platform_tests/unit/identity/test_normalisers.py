@@ -122,6 +122,11 @@ def test_a_name_meets_itself_in_any_order() -> None:
     assert normalise.any_order("Smith, John") == normalise.any_order("john SMITH")
 
 
+def test_a_name_with_an_initial_meets_the_name_written_out() -> None:
+    assert normalise.initials("J. Smith") == normalise.initials("SMITH, John") == "j s"
+    assert normalise.initials("J. Smith") != normalise.initials("J. Miller")
+
+
 def test_exchanged_day_and_month_meet() -> None:
     assert normalise.swapped_date("1961-03-02") == normalise.swapped_date("1961-02-03")
     assert normalise.date("03/02/1961", "dmy") == "1961-02-03"

@@ -260,3 +260,64 @@ def test_a_rule_on_a_column_that_is_not_there_names_the_nearest(tmp_path: Path) 
     town = Town(tmp_path, rules_of(tmp_path, RULES.replace("phone: phone\n", "phone: phne\n")))
     with pytest.raises(ConfigError, match=r"rules\.yaml:\d+.*no column phne.*Did you mean `phone`"):
         town.resolve(BEN)
+
+
+WITHIN_ONE = """
+    records: {key: key, source: source}
+    fields:
+      email: email
+      phone: phone
+      name: name
+    rules:
+      - {name: email, match: {email: email}}
+      - {name: phone, match: {phone: phone(TW)}, joins: false}
+      - {name: name_of_one, match: {name: any_order}, within_one: email}
+      - {name: initials_and_phone, match: {name: initials, phone: phone(TW)}}
+"""
+
+
+def test_a_name_joins_while_its_records_name_one_address(tmp_path: Path) -> None:
+    town = Town(tmp_path, rules_of(tmp_path, WITHIN_ONE))
+    mei = [record("a", name="Chen Mei", email="mei@x.example"), record("b", name="Mei Chen")]
+    town.resolve(mei)
+    assert town.people() == together("a b")
+    town.add([record("c", name="CHEN, Mei", email="other@x.example")])
+    assert town.people() == together("a", "b", "c")
+    assert town.table("quarantine") == []
+    town.add([], gone=["c"])
+    assert town.people() == together("a b")
+
+
+def test_a_rule_that_only_tells_apart_joins_nobody(tmp_path: Path) -> None:
+    town = Town(tmp_path, rules_of(tmp_path, WITHIN_ONE))
+    town.resolve([record("a", phone="0912345678"), record("b", phone="0912 345 678")])
+    assert town.people() == together("a", "b")
+
+
+def test_two_people_of_one_name_with_different_telephones_stay_two(tmp_path: Path) -> None:
+    town = Town(tmp_path, rules_of(tmp_path, WITHIN_ONE))
+    ming = [
+        record("a", name="Wang Ming", phone="0912000001", email="a@x.example"),
+        record("b", name="Wang Ming", phone="0912000002", email="b@x.example"),
+    ]
+    town.resolve(ming)
+    assert town.people() == together("a", "b")
+    town.resolve([ming[0], {**ming[1], "phone": "+886 912 000 001"}])
+    assert town.people() == together("a b")
+
+
+def test_names_and_telephones_meet_in_every_form_that_they_are_written_in(tmp_path: Path) -> None:
+    rules = WITHIN_ONE + "      - {name: name_and_phone, match: {name: any_order, phone: phone(TW)}}\n"
+    town = Town(tmp_path, rules_of(tmp_path, rules.replace("      - {name: name_of_one,", "      - {name: unused,")))
+    town.resolve(
+        record(key, name=name, phone=phone, email=f"{key}@x.example")
+        for key, name, phone in [
+            ("w1", "王 小明", "0912 000 001"),
+            ("w2", "小明　王 先生", "+886-912-000-001"),
+            ("w3", "王 小明", "０９１２０００００１"),
+            ("s1", "さとう はなこ", "0912 000 002"),
+            ("s2", "ハナコ サトウ", "886912000002"),
+            ("s3", "ｻﾄｳ ﾊﾅｺ様", "(0912) 000-002"),
+        ]
+    )
+    assert town.people() == together("w1 w2 w3", "s1 s2 s3")

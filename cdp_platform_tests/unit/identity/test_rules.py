@@ -33,6 +33,13 @@ from cdp_platform_tests.unit.identity.town import RULES, rules_of
         ("match: {email: email}", "among: {email: email}", r"0 of 1 fields"),
         ("match: {email: email}", "priority: 3", r"needs `match`, or `at_least` and `among`"),
         ("cap: 4", "instead_of: mail", r"no field 'mail'"),
+        (
+            "cap: 4",
+            "within_one: fone",
+            r"rules\.yaml:8.*rules.0.within_one.*no other rule 'fone'.*Did you mean `phone`",
+        ),
+        ("cap: 4", "within_one: email", r"no other rule 'email'"),
+        ("cap: 4", "joins: nobody", r"rules\.yaml:8.*rules.0.joins"),
         ("largest_cluster: 6", "larges_cluster: 6", r"rules\.yaml:11.*Did you mean `largest_cluster`"),
         ("records: {key: key, source: source}", "record: {key: key}", r"rules\.yaml:2.*no such field.*`records`"),
     ],

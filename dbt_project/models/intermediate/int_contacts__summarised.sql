@@ -4,11 +4,25 @@ with clock as (
 
 ),
 
+person_ids as (
+
+    select * from {{ ref('stg_identity__person_ids') }}
+
+),
+
+-- A contact keeps the id that it was sent with; whoever went up in another person since is that person now.
 contacts as (
 
-    select contacts.*
+    select
+        contacts.contact_id,
+        contacts.feedback_day,
+        contacts.email,
+        contacts.email_confirmed_on,
+        contacts.is_opted_out,
+        coalesce(person_ids.present_person_id, contacts.person_id) as person_id
     from {{ ref('stg_hubspot__contacts') }} as contacts
     inner join clock on contacts.feedback_day <= clock.feedback_until_on
+    left join person_ids on contacts.person_id = person_ids.person_id
     where contacts.person_id is not null
 
 ),

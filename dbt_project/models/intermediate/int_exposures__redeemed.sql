@@ -32,7 +32,7 @@ redemptions as (
 select
     exposures.campaign_exposure_id,
     exposures.campaign_id,
-    {{ person_id('exposures.household_id') }} as person_id,
+    {{ customer_number('exposures.household_id') }} as customer_number,
     coalesce(redemptions.redemption_count, 0) as redemption_count,
     redemptions.last_redeemed_on
 from exposures

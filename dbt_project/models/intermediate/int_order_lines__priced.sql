@@ -13,7 +13,7 @@ products as (
 select
     transactions.order_line_id,
     transactions.order_id,
-    {{ person_id('transactions.household_id') }} as person_id,
+    {{ customer_number('transactions.household_id') }} as customer_number,
     transactions.product_id,
     transactions.store_id,
     coalesce(products.department, 'UNKNOWN') as department,

@@ -14,7 +14,7 @@ with priced as (
 select
     order_line_id,
     order_id,
-    person_id,
+    customer_number,
     product_id,
     store_id,
     department,

@@ -14,7 +14,7 @@ with order_lines as (
 
 select
     order_id,
-    person_id,
+    customer_number,
     store_id,
     order_day,
     min(ordered_at) as ordered_at,
@@ -25,4 +25,4 @@ select
     {{ money('sum(coupon_discount)') }} as coupon_discount,
     sum(sales_value) > 0 as is_purchase
 from order_lines
-group by order_id, person_id, store_id, order_day
+group by order_id, customer_number, store_id, order_day

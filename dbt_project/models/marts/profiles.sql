@@ -1,6 +1,8 @@
-with people as (
+{%- set fields = survivorship_rules().keys() | list -%}
 
-    select * from {{ ref('int_people__described') }}
+with fields as (
+
+    select * from {{ ref('profile_fields') }}
 
 ),
 
@@ -37,47 +39,56 @@ first_orders as (
     select
         orders.person_id,
         min(orders.order_day) as first_order_on
-    from {{ ref('orders') }} as orders
+    from {{ ref('person_orders') }} as orders
     inner join clock on orders.order_day <= clock.as_of_on
     where orders.is_purchase
     group by orders.person_id
 
 ),
 
-addressed as (
+surviving as (
 
     select
-        people.*,
-        first_orders.first_order_on,
-        coalesce(contacts.confirmed_email, people.email) as current_email,
-        case when contacts.confirmed_email <> people.email then contacts.email_confirmed_on end as email_changed_on
-    from people
-    inner join first_orders on people.person_id = first_orders.person_id
-    left join contacts on people.person_id = contacts.person_id
+        person_id,
+        {%- for field in fields %}
+        max(case when field = '{{ field }}' then value end) as {{ field }},
+        {%- endfor %}
+        max(case when field = 'email' then source end) as email_source
+    from fields
+    group by person_id
+
+),
+
+records as (
+
+    select
+        person_id,
+        count(*) as record_count
+    from {{ ref('int_records__resolved') }}
+    group by person_id
 
 )
 
 select
-    addressed.person_id,
+    surviving.person_id,
     clock.entity,
-    addressed.household_id,
-    addressed.first_name,
-    addressed.last_name,
-    addressed.current_email as email,
-    addressed.phone,
-    addressed.age_band,
-    addressed.income_band,
-    addressed.household_size,
-    addressed.household_composition,
-    addressed.first_order_on,
-    addressed.email_changed_on,
+    {%- for field in fields %}
+    surviving.{{ field }},
+    {%- endfor %}
+    surviving.email_source,
+    cast(records.record_count as {{ dbt.type_int() }}) as record_count,
+    first_orders.first_order_on,
+    case when surviving.email_source = 'crm' then contacts.email_confirmed_on end as email_changed_on,
     case
         when suppressions.identifier is not null or consents.status = 'withdrawn' then 'withdrawn'
         when consents.status is not null then 'granted'
     end as email_permission,
     coalesce(suppressions.suppressed_on, consents.changed_on) as email_permission_changed_on,
     clock.as_of_on
-from addressed
+from surviving
+inner join first_orders on surviving.person_id = first_orders.person_id
+inner join records on surviving.person_id = records.person_id
 cross join clock
-left join consents on addressed.current_email = consents.identifier
-left join suppressions on addressed.current_email = suppressions.identifier
+left join contacts on surviving.person_id = contacts.person_id
+left join consents on surviving.email = consents.identifier
+left join suppressions on surviving.email = suppressions.identifier

@@ -3,9 +3,11 @@ with events as (
     select
         events.*,
         session_events.session_id,
-        session_events.session_place
+        session_events.session_place,
+        customers.person_id
     from {{ ref('events') }} as events
     inner join {{ ref('session_events') }} as session_events on events.message_id = session_events.message_id
+    left join {{ ref('int_customers__resolved') }} as customers on events.customer_number = customers.customer_number
 
 ),
 
@@ -25,8 +27,9 @@ counted as (
         sum(case when event_name = 'product_viewed' then 1 else 0 end) as product_view_count,
         sum(case when event_name = 'coupon_viewed' then 1 else 0 end) as coupon_view_count,
         sum(case when event_name = 'cart_updated' then 1 else 0 end) as cart_update_count,
-        count(distinct customer_number) as customer_count,
-        min(customer_number) as customer_number
+        count(customer_number) as logged_in_event_count,
+        count(distinct person_id) as person_count,
+        min(person_id) as person_id
     from events
     group by session_id
 
@@ -35,14 +38,13 @@ counted as (
 select
     counted.session_id,
     entries.anonymous_id,
-    case when counted.customer_count = 1 then counted.customer_number else visitors.customer_number end
-        as customer_number,
+    case when counted.person_count = 1 then counted.person_id else visitors.person_id end as person_id,
     entries.event_day as session_day,
     counted.started_at,
     counted.ended_at,
     cast({{ dbt.datediff('counted.started_at', 'counted.ended_at', 'second') }} as {{ dbt.type_int() }})
         as duration_seconds,
-    counted.customer_count > 0 as is_logged_in,
+    counted.logged_in_event_count > 0 as is_logged_in,
     cast(counted.event_count as {{ dbt.type_int() }}) as event_count,
     cast(counted.product_view_count as {{ dbt.type_int() }}) as product_view_count,
     cast(counted.coupon_view_count as {{ dbt.type_int() }}) as coupon_view_count,

@@ -1,6 +1,6 @@
 with order_lines as (
 
-    select * from {{ ref('order_lines') }}
+    select * from {{ ref('person_order_lines') }}
 
 ),
 

@@ -1,7 +1,7 @@
 with orders as (
 
     select orders.*
-    from {{ ref('orders') }} as orders
+    from {{ ref('person_orders') }} as orders
     inner join {{ ref('loop_clock') }} as clock on orders.order_day <= clock.as_of_on
     where orders.is_purchase
 

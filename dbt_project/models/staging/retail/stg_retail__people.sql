@@ -12,7 +12,12 @@ name_parts as (
 
 households as (
 
-    select distinct household_id from transactions
+    select
+        household_id,
+        min(transaction_timestamp) as first_seen_at,
+        min(transaction_day) as first_seen_on
+    from transactions
+    group by household_id
 
 ),
 
@@ -22,6 +27,8 @@ numbered as (
 
     select
         household_id,
+        first_seen_at,
+        first_seen_on,
         {{ bucket('household_id', 'first_name', 60) }} as first_name_position,
         {{ bucket('household_id', 'last_name', 80) }} as last_name_position,
         mod(cast(floor(household_id / 100) as {{ dbt.type_int() }}), 60) as area_code_position,
@@ -31,8 +38,10 @@ numbered as (
 )
 
 select
-    {{ person_id('numbered.household_id') }} as person_id,
     numbered.household_id,
+    {{ customer_number('numbered.household_id') }} as customer_number,
+    numbered.first_seen_at,
+    numbered.first_seen_on,
     first_names.value as first_name,
     last_names.value as last_name,
     lower({{ dbt.concat([

@@ -1,0 +1,12 @@
+with source as (
+
+    select * from {{ source('identity', 'identity_clusters') }}
+
+)
+
+select
+    record_key,
+    person_id,
+    person_since,
+    resolved_at
+from source
