@@ -4,7 +4,8 @@
     ├── ConfigError            the person who wrote the YAML, at load
     ├── ConnectionFailed       credentials or network; nothing was sent
     │   ├── AuthenticationFailed
-    │   └── CircuitOpen        failed too often in a row: nobody asks until a while has passed
+    │   ├── CircuitOpen        failed too often in a row: nobody asks until a while has passed
+    │   └── JobDropped         a job that was ended before any of its rows was processed
     ├── DestinationError       the destination answered, or should have
     │   ├── RateLimited        wait, then go on
     │   ├── TemporarilyDown    wait, then go on; the outcome of the request is not known
@@ -61,6 +62,10 @@ class CircuitOpen(ConnectionFailed):
     def __init__(self, what: str, *, until: datetime, remedy: str = "") -> None:
         super().__init__(what, remedy=remedy)
         self.until = until
+
+
+class JobDropped(ConnectionFailed):
+    """A job was ended before it began; its rows were not processed and may be sent again."""
 
 
 class DestinationError(CdpError):

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from cdp_platform.audiences.catalogue import Catalogue
-from cdp_platform.audiences.computed import SCHEMA, TraitSet, compile_traits
+from cdp_platform.audiences.compile_traits import compile_traits
+from cdp_platform.audiences.computed import SCHEMA, TraitSet
 from cdp_platform.warehouse.base import Dialect, Session
 
 

@@ -38,6 +38,7 @@ def explanation_document(spec: SyncSpec, known: Explanation, *, field: str | Non
                 "digest": story.by.digest if story.by else None,
                 "now": _value(story.now, story.field in hidden),
                 "is_equal": story.delivered == story.now,
+                "held_by": story.held_by,
             }
             for story in known.fields
             if field in (None, story.field)
@@ -59,6 +60,9 @@ def show_explanation(console: Console, spec: SyncSpec, document: dict[str, Any])
     for story in document["fields"] if document["deliveries"] or document["reason"] != "not_in_model" else ():
         console.print(f"  [bold]{story['field']}[/] ← {spec.source_model}.{story['column']}")
         console.print("    " + escape(_story(story)))
+        if story["held_by"]:
+            told = text("explain.held_field", "en", field=story["field"], policy=story["held_by"])
+            console.print("    " + escape(told))
     for delivery in document["deliveries"]:
         console.print("  " + escape(_line(delivery)))
     if not document["deliveries"]:

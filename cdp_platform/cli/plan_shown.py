@@ -34,6 +34,7 @@ def plan_document(
         "operations": dict(plan.operations),
         "skipped": dict(plan.skipped),
         "moved": plan.moved_rows,
+        "held_fields": dict(plan.held_fields),
         "sent_again": {
             "reason": plan.resend_reason,
             "rows": plan.resent_rows,
@@ -61,6 +62,8 @@ def show_plan(console: Console, plan: Plan, changes: Sequence[Change], *, approv
     console.print(f"  {plan.to_send:,} to send, {plan.unchanged:,} unchanged, {sum(plan.skipped.values()):,} left out")
     for operation, count in plan.operations.items():
         console.print(f"  {text(f'operation.{operation}.label', 'en')}: {count:,}")
+    for name, count in plan.held_fields.items():
+        console.print("  " + escape(text("plan.held_field", "en", field=name, count=count)))
     if plan.moved_rows:
         console.print("  " + escape(text("plan.moved", "en", count=plan.moved_rows)))
     for reason, count in plan.skipped.items():

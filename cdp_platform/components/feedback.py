@@ -21,12 +21,13 @@ from cdp_platform.connectors.registry import destination_of
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.domain.syncs import Connection
 from cdp_platform.errors import ConfigError
-from cdp_platform.ingest import hubspot
+from cdp_platform.ingest import hubspot, hubspot_records
 
 Reader = Callable[..., pa.Table]
 
 READERS: Mapping[tuple[str, str], tuple[Reader, tuple[str, ...]]] = {
-    ("hubspot", "contacts"): (hubspot.read_contacts, tuple(hubspot.PROPERTY_COLUMNS))
+    ("hubspot", "contacts"): (hubspot.read_contacts, tuple(hubspot.PROPERTY_COLUMNS)),
+    **{("hubspot", kind): (hubspot_records.reader_of(kind), names) for kind, names in hubspot_records.KINDS.items()},
 }
 """By destination and object: what reads it, and the properties it reads."""
 

@@ -1,7 +1,7 @@
 """A source's tables as assets `raw/<source>/<table>`: the first room of the flow.
 
 Tables with days are daily partitions, and any range of days is loaded in one run; the others are loaded whole.
-Files and SQLite tables of one's own are declared under `tables`.
+Files and SQLite tables of one's own are declared under `tables`; a vendor's API is read through an `account`.
 """
 
 from collections import Counter
@@ -17,6 +17,7 @@ from pydantic import Field
 from cdp_platform.components.days import Days, days_of, each_day
 from cdp_platform.components.person_keys import without_forgotten_rows
 from cdp_platform.components.resources import PLATFORM, Platform
+from cdp_platform.components.source_account import ALL_DAYS, API_SOURCES, SourceAccount, reloaded
 from cdp_platform.components.source_tables import SourceTableDefinition, declared_reader
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
@@ -45,7 +46,10 @@ Read = Callable[[Platform, tuple[date, date] | None], Reading]
 class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
     """Load a source's tables into the warehouse's raw schemas."""
 
-    source: str = Field(description="The source's name: retail, or with `tables` a name of your own.")
+    source: str = Field(
+        description="The source's name: retail; with `account` a vendor, as meta; with `tables` a name of your own."
+    )
+    account: SourceAccount | None = Field(default=None, description="The account of a vendor whose API is read.")
     tables: dict[str, SourceTableDefinition] = Field(
         default_factory=dict, description="Table → where its rows lie; left out: the tables that the platform knows."
     )
@@ -63,7 +67,7 @@ class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make one asset a table; raise ConfigError for an unknown source, table, column or type."""
-        tables = self._declared(context.project_root) if self.tables else self._known()
+        tables = self._declared(context.project_root) if self.tables else self._remote() or self._known()
         for field in ("descriptions", "freshness_hours"):
             for name in getattr(self, field):
                 if name not in tables:
@@ -81,6 +85,24 @@ class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
             remedy = f"{nearest_of(self.source, SOURCES)} For a source of your own declare its `tables`."
             raise ConfigError(f"there is no source {self.source!r}.", remedy=remedy, field="source")
         return {name: (table, _known_reader(self.source, name)) for name, table in SOURCES[self.source].TABLES.items()}
+
+    def _remote(self) -> Mapping[str, tuple[SourceTable, Read]]:
+        """The tables of a vendor's API; none where the source is no vendor."""
+        if self.account is None:
+            return {}
+        if self.source not in API_SOURCES:
+            remedy = nearest_of(self.source, API_SOURCES)
+            raise ConfigError(f"no vendor {self.source!r} can be read.", remedy=remedy, field="source")
+        source, account = API_SOURCES[self.source], self.account
+        source.check_options(account.options)
+
+        def reader(name: str) -> Read:
+            return lambda platform, days: account.read(source, self.source, name, platform, days or ALL_DAYS)
+
+        return {name: (table, reader(name)) for name, table in source.tables.items()}
+
+    def _reload_days(self, table: str) -> int:
+        return API_SOURCES[self.source].tables[table].reload_days if self.account else 0
 
     def _declared(self, project_root: Path) -> Mapping[str, tuple[SourceTable, Read]]:
         if self.source in SOURCES:
@@ -116,8 +138,9 @@ class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
             op_tags={"room": "ingest"},
         )
         def load(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[Any]:
-            days = days_of(context) if is_daily else None
-            return _load(context, platform, self.source, table, read, days)
+            days = days_of(context) if is_daily and self.days else None
+            loaded = reloaded(days, self._reload_days(table.name), self.days.start) if days and self.days else None
+            return _load(context, platform, self.source, table, read, days, loaded)
 
         return load
 
@@ -133,15 +156,16 @@ def _load(
     table: SourceTable,
     read: Read,
     days: tuple[date, date] | None,
+    loaded: tuple[date, date] | None,
 ) -> dg.MaterializeResult[Any]:
     # dlt takes half a second to import; nothing else at load needs it.
     from cdp_platform.ingest.load import load_table
 
-    reading = read(platform, days)
+    reading = read(platform, loaded)
     for bad in reading.bad_rows:
         context.log.warning(f"Left out of raw/{source}/{table.name}: {bad}")
     rows, forgotten = without_forgotten_rows(platform, f"raw_{source}.{table.name}", reading.rows)
-    replaced = (table.day_column, *days) if table.day_column and days else None
+    replaced = (table.day_column, *loaded) if table.day_column and loaded else None
     with platform.warehouse.exclusive(f"loading raw/{source}/{table.name}"):
         result = load_table(
             rows,

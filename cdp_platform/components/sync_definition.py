@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from cdp_platform.components.consent_policy import require_named
 from cdp_platform.components.destination import DestinationAccount
+from cdp_platform.components.read_back import ReadBackRule, check_policies
 from cdp_platform.connectors.registry import destination_of
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.domain.permission import ConsentPolicy
@@ -16,6 +17,7 @@ from cdp_platform.domain.syncs import (
     NO_PURPOSE,
     Consent,
     FieldMapping,
+    FieldPolicy,
     FieldType,
     FirstRun,
     Limits,
@@ -32,7 +34,7 @@ _TABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){1,2}")
 class MappingEntry(dg.Model, dg.Resolvable):
     """One column of the source model → one field of the destination's object."""
 
-    column: str = Field(description="The source model's column.")
+    column: str = Field(description="The source model's column; of an audience a trait's name, or `entered_on`.")
     field: str = Field(description="The destination's field.")
     type: str | None = Field(
         default=None, description='Declared type, as "decimal(12,2)"; left out: the column\'s own.'
@@ -40,6 +42,11 @@ class MappingEntry(dg.Model, dg.Resolvable):
     match_key: bool = Field(default=False, description="The field by which the destination finds its record.")
     after_withdrawal: bool = Field(default=False, description="Still written once the consent is withdrawn.")
     personal: bool = Field(default=True, description="Masked in previews; false for what tells nobody who it is.")
+
+    policy: Literal["overwrite", "fill_empty", "respect_edits"] = Field(
+        default="overwrite",
+        description="Write always, only where the destination has nothing, or not over what somebody changed there.",
+    )
 
     @field_validator("type")
     @classmethod
@@ -90,6 +97,7 @@ def make_spec(
     first_run: Literal["send_all", "baseline"] = "send_all",
     key_moves: str | None = None,
     policy: ConsentPolicy,
+    read_back: ReadBackRule | None = None,
 ) -> SyncSpec:
     """Make the engine's spec. `relations` are `schema.table` by model name.
 
@@ -103,6 +111,8 @@ def make_spec(
     _check_removal(Mode(mode), Removal(removal), capabilities.removals, where, is_moving=key_moves is not None)
     _check_key_moves(key_moves, may_move=capabilities.changes_match_value, where=where)
     _check_mapping(mapping)
+    entries = tuple(_mapping(entry) for entry in mapping)
+    check_policies(entries, read_back)
     return SyncSpec(
         name=name,
         source_model=source_model,
@@ -114,10 +124,11 @@ def make_spec(
         removal=Removal(removal),
         first_run=FirstRun(first_run),
         needs_approval=approval == "required",
-        mapping=tuple(_mapping(entry) for entry in mapping),
+        mapping=entries,
         consent=_consent(purpose, consent, account.entity, relations, policy),
         limits=Limits(**limits.model_dump()),
         key_moves=key_moves,
+        read_back=read_back.as_read_back(relations) if read_back else None,
     )
 
 
@@ -188,6 +199,7 @@ def _mapping(entry: MappingEntry) -> FieldMapping:
         match_key=entry.match_key,
         after_withdrawal=entry.after_withdrawal,
         personal=entry.personal,
+        policy=FieldPolicy(entry.policy),
     )
 
 

@@ -12,6 +12,7 @@ from cdp_platform.project_file import NAME, Project, find_project
 
 _HOME_VARIABLE: Final = "CDP_HOME"
 _PLANS_VARIABLE: Final = "CDP_PLANS_URL"
+_PEM: Final = "-----BEGIN "
 _PROJECT_VARIABLE: Final = "CDP_PROJECT"
 
 
@@ -64,6 +65,24 @@ def read_secret(env_name: str) -> Secret:
     return Secret(value)
 
 
+def read_private_key(env_name: str) -> Secret:
+    """Read a private key: the variable holds PEM, its lines parted by new lines or by `\\n`, or a file's path.
+
+    Raises AuthenticationFailed where it is missing, cannot be read, or is no PEM.
+    """
+    value = os.environ.get(env_name, "").strip()
+    try:
+        text = value if _PEM in value else Path(value).expanduser().read_text(encoding="ascii")
+    except (OSError, ValueError):
+        text = ""
+    if _PEM not in text:
+        raise AuthenticationFailed(
+            f"The environment variable {env_name} holds no private key, nor the path of a file with one.",
+            remedy=f"Set {env_name} to the path of a PEM file that this process may read.",
+        )
+    return Secret(text.replace("\\n", "\n").strip())
+
+
 def credential_of(connection: Connection) -> Secret | None:
     """Say which credential the connection uses, the same through all renewals of its tokens; None where it has none.
 
@@ -74,7 +93,8 @@ def credential_of(connection: Connection) -> Secret | None:
     oauth = connection.oauth
     if oauth is None:
         return read_secret(connection.token_env) if connection.token_env else None
-    references = (oauth.client_id_env, oauth.client_secret_env, oauth.refresh_token_env or "", oauth.scope or "")
+    references = [oauth.client_id_env, oauth.client_secret_env, oauth.refresh_token_env or "", oauth.scope or ""]
+    references += [word for word in (oauth.subject, oauth.audience) if word]
     client = read_secret(oauth.client_id_env).reveal()
     return Secret("\0".join(["oauth", oauth.token_url, oauth.grant, client, *references]))
 

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from cdp_platform.connectors.credentials import Secret, credential_of, read_secret
+from cdp_platform.connectors.credentials import Secret, credential_of, read_private_key, read_secret
 from cdp_platform.connectors.rate_limit import Bucket
 from cdp_platform.connectors.token_endpoint import Secrets, TokenEndpoint
 from cdp_platform.connectors.token_file import StoredToken, TokenFile
 from cdp_platform.domain.home import Home
-from cdp_platform.domain.syncs import Connection, OAuth
+from cdp_platform.domain.syncs import Connection, Grant, OAuth
 from cdp_platform.errors import AuthenticationFailed, CdpError, CircuitOpen, ConnectionFailed, RateLimited
 from cdp_platform.faultpoints import faultpoint
 
@@ -139,9 +139,10 @@ class AccessTokens:
     def _read_secrets(self) -> Secrets:
         """Read the environment anew, since a secret may be rotated while a run is under way."""
         oauth = self._oauth
+        read_client = read_private_key if oauth.grant is Grant.JWT_BEARER else read_secret
         return Secrets(
             client_id=read_secret(oauth.client_id_env),
-            client=read_secret(oauth.client_secret_env),
+            client=read_client(oauth.client_secret_env),
             refresh=read_secret(oauth.refresh_token_env) if oauth.refresh_token_env else None,
         )
 

@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import urlencode, urlsplit
 
 from cdp_platform.connectors.answers import error_of, reason_of
+from cdp_platform.connectors.assertion import asserted
 from cdp_platform.connectors.credentials import Secret
 from cdp_platform.connectors.protocol import Json
 from cdp_platform.connectors.transport import RawAnswer, Transport, check_base_url
@@ -44,7 +45,7 @@ _HEADERS: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Secrets:
-    """The values behind the references of an OAuth credential. `refresh` is None for client credentials."""
+    """The values behind the references of an OAuth credential. `refresh` is for the grant of that name only."""
 
     client_id: Secret
     client: Secret
@@ -94,7 +95,8 @@ class TokenEndpoint:
         Raises AuthenticationFailed where the endpoint refuses, RateLimited where it asks to wait, ConfigError for a
         redirect, ConnectionFailed otherwise.
         """
-        body = urlencode(_form(oauth, secrets, refresh)).encode()
+        form = asserted(oauth, secrets) if oauth.grant is Grant.JWT_BEARER else _form(oauth, secrets, refresh)
+        body = urlencode(form).encode()
         for tried in range(1, TRIES + 1):
             try:
                 # Asked once an hour or so: a connection that is kept meanwhile would be of no use.

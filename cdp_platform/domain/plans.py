@@ -65,6 +65,8 @@ class Plan:
     """How many rows to be sent give a known record another match value, as after a merge of persons."""
     resent_rows: int = 0
     """How many rows to be sent are sent for that reason alone."""
+    held_fields: Mapping[str, int] = field(default_factory=dict)
+    """By field: rows in which its policy kept the model's value from being sent."""
     probe: str = ""
     """What the warehouse's hash made of a fixed value."""
     encoding: Mapping[str, str] = field(default_factory=dict)

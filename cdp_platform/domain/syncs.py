@@ -41,6 +41,16 @@ class FirstRun(StrEnum):
     """Take the present rows as delivered and send nothing."""
 
 
+class FieldPolicy(StrEnum):
+    """When a mapped field is written over what the destination holds."""
+
+    OVERWRITE = "overwrite"
+    FILL_EMPTY = "fill_empty"
+    """Only where the destination has nothing."""
+    RESPECT_EDITS = "respect_edits"
+    """Not where somebody has changed it there since it was last delivered."""
+
+
 class FieldKind(StrEnum):
     """The types a mapped field may be declared as; `decimal` carries precision and scale."""
 
@@ -88,6 +98,7 @@ class FieldMapping:
     """Still written once the permission is withdrawn: the opt-out itself and what follows from it."""
     personal: bool = True
     """Masked wherever people look at plans; False for values that tell nobody who somebody is."""
+    policy: FieldPolicy = FieldPolicy.OVERWRITE
 
 
 class Grant(StrEnum):
@@ -95,6 +106,8 @@ class Grant(StrEnum):
 
     REFRESH_TOKEN = "refresh_token"  # noqa: S105
     CLIENT_CREDENTIALS = "client_credentials"
+    JWT_BEARER = "jwt_bearer"
+    """RFC 7523: the client signs who it is with its private key, and no secret travels."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,10 +119,15 @@ class OAuth:
     grant: Grant
     client_id_env: str
     client_secret_env: str
+    """For `jwt_bearer`: of the private key, as PEM or as the path of a file that holds it."""
     refresh_token_env: str | None = None
     """Set for the grant `refresh_token` and for no other."""
     scope: str | None = None
     """Words of permissions, separated by spaces; None: what the client was given."""
+    subject: str | None = None
+    """For `jwt_bearer`: the user in whose name the client acts."""
+    audience: str | None = None
+    """For `jwt_bearer`: who the assertion is for, as the vendor's page says; None: the token URL's host."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +170,26 @@ class Consent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReadBack:
+    """What the destination was seen to hold: a table with a row a record and reading."""
+
+    relation: str
+    """As `schema.table`."""
+    key: str
+    """The column with the record's match value."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """By field: the column that shows it; a field that is not named has a column of its own name."""
+    read_at: str = "read_at"
+    """The column with the time of the reading."""
+    max_age_hours: int = 36
+    """Older than this it proves nothing, and the plan is stopped."""
+
+    def column_of(self, name: str) -> str:
+        """The column that shows a field."""
+        return self.columns.get(name, name)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Limits:
     """When to stop and ask. Shares are 0 to 1 of what the ledger holds or the last good run saw."""
 
@@ -162,6 +200,27 @@ class Limits:
     """The model, the consents or the suppressions may lose at most this share of rows against the last good run."""
     rejected_share: float = 0.05
     """More rejected rows than this fail the run's check; fewer warn."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberTable:
+    """A table with one row per person, and what a sync of an audience takes from it."""
+
+    relation: str
+    """`schema.table`."""
+    person_key: str
+    columns: tuple[tuple[str, str], ...]
+    """The source's column, and the table's that it comes from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberView:
+    """What a sync of an audience reads: its members, with columns of people."""
+
+    members: str
+    """`schema.view` with `person_id` and `entered_on` of the members that are not held out."""
+    tables: tuple[MemberTable, ...]
+    """The first holds all people; who is not in it is no row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,10 +243,16 @@ class SyncSpec:
     consent: Consent | None = None
     """None only where the YAML says `purpose: none`."""
     limits: Limits = field(default_factory=Limits)
+    read_back: ReadBack | None = None
+    """Set where a field has a policy other than to overwrite."""
     key_moves: str | None = None
     """The log of merged persons, as `schema.table`, whose ids the primary key holds; None: keys never move."""
     declared_in: str = ""
     """The YAML file, for messages."""
+    audiences: tuple[str, ...] = ()
+    """The audiences that the source model's rows come from, directly or by the models above it."""
+    view: MemberView | None = None
+    """Set where the source model is an audience: what `relation` is made of when a plan is made."""
 
     @property
     def match_key(self) -> FieldMapping:
@@ -203,7 +268,13 @@ class SyncSpec:
             "object": self.object,
             "mode": self.mode,
             "removal": self.removal,
-            "mapping": [asdict(entry) for entry in self.mapping],
+            "mapping": [_told(entry) for entry in self.mapping],
             "consent": asdict(self.consent) if self.consent else None,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _told(entry: FieldMapping) -> dict[str, object]:
+    """An entry as `mapping_version` knows it: a policy of its own is part of it, the ordinary one is not."""
+    is_ordinary = entry.policy is FieldPolicy.OVERWRITE
+    return {name: value for name, value in asdict(entry).items() if not (is_ordinary and name == "policy")}

@@ -60,6 +60,8 @@ class Work:
     """By sync: the primary keys of the person's rows."""
     records: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     """By ledger: match value → the destination's record ids, which may be none."""
+    delivered: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """By ledger: match value → the fields as last delivered, as JSON text: a membership is removed by them."""
 
 
 def new_work(closure: Closure, keys: Mapping[str, tuple[str, ...]]) -> Work:
@@ -80,14 +82,20 @@ def keep_work(home: Home, work: Work) -> None:
     draft.rename(path)
 
 
-def add_records(home: Home, work: Work, ledger_id: str, records: Mapping[str, tuple[str, ...]]) -> Work:
-    """Keep the records that are to be deleted at a destination, before the ledger forgets them."""
+def add_records(
+    home: Home, work: Work, ledger_id: str, records: Mapping[str, tuple[str, ...]], delivered: Mapping[str, str]
+) -> Work:
+    """Keep the records that are to be deleted at a destination, before the ledger forgets them.
+
+    `delivered` are their fields by match value, as they were last delivered, as JSON text.
+    """
     known = work.records.get(ledger_id, {})
     merged = {
         value: tuple(sorted({*known.get(value, ()), *records.get(value, ())}))
         for value in known.keys() | records.keys()
     }
-    work = replace(work, records={**work.records, ledger_id: merged})
+    told = {**delivered, **work.delivered.get(ledger_id, {})}
+    work = replace(work, records={**work.records, ledger_id: merged}, delivered={**work.delivered, ledger_id: told})
     keep_work(home, work)
     return work
 
@@ -143,6 +151,7 @@ def _read(path: Path) -> Work:
                 ledger: {value: tuple(ids) for value, ids in records.items()}
                 for ledger, records in document["records"].items()
             },
+            delivered=document["delivered"],
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise CdpError(

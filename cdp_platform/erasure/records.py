@@ -90,13 +90,13 @@ def _erase_ledger(engine: Engine, spec: SyncSpec, work: Work, name: str) -> tupl
         with engine.warehouse.session(f"forget {spec.name}") as session:
             ledger = recover(engine, session, read_header(session, name))
             _register_keys(session, work.keys.get(spec.name, ()))
-            work = add_records(engine.home, work, name, _records(session, ledger))
+            work = add_records(engine.home, work, name, _records(session, ledger), _delivered(session, ledger))
             faultpoint("forget.noted")
             _forget_ledger(engine, session, ledger)
             register_closure(session, work.closure)
             _forget_plans(engine, session, spec)
         faultpoint("forget.unledgered")
-        step = _erase_there(engine, spec, ledger, work.records[name])
+        step = _erase_there(engine, spec, ledger, work.records[name], work.delivered[name])
         faultpoint("forget.acknowledged")
     return work, step
 
@@ -119,6 +119,18 @@ def _records(session: Session, ledger: Ledger) -> Records:
     for row in rows:
         found.setdefault(row["match_value"] or "", set()).update({row["record_id"]} - {None})
     return {value: tuple(sorted(ids)) for value, ids in found.items()}
+
+
+def _delivered(session: Session, ledger: Ledger) -> dict[str, str]:
+    """What was last delivered of the person's records, by the match value that they have."""
+    rows = session.rows(
+        f"""select side.match_value, arg_max(log.payload, log.version) as payload
+        from {ledger.side_table} as side
+        join cdp.delivered_rows as log on log.primary_key = cast(side."key" as varchar) and log.ledger_id = ?
+        where log.primary_key in (select "key" from forgotten_keys) group by side.match_value""",
+        [ledger.ledger_id],
+    )
+    return {str(row["match_value"]): str(row["payload"]) for row in rows}
 
 
 def _forget_ledger(engine: Engine, session: Session, ledger: Ledger) -> None:
@@ -162,7 +174,9 @@ def _holds(session: Session, path: Path) -> bool:
     return bool(found["row_count"])
 
 
-def _erase_there(engine: Engine, spec: SyncSpec, ledger: Ledger, records: Records) -> Step:
+def _erase_there(
+    engine: Engine, spec: SyncSpec, ledger: Ledger, records: Records, delivered: Mapping[str, str]
+) -> Step:
     if not any(value or ids for value, ids in records.items()) or ledger.identity.account_id == NOT_ASKED:
         return _step(spec, State.DONE, "nothing_there")
     with session_to(engine, spec) as session:
@@ -173,7 +187,7 @@ def _erase_there(engine: Engine, spec: SyncSpec, ledger: Ledger, records: Record
             for record_id in ids:
                 _erase_one(engine.destination, spec, session, record_id)
             return _step(spec, State.DONE, "erased", rows=len(ids))
-        return _remove(engine, spec, session, records)
+        return _remove(engine, spec, session, records, delivered)
 
 
 def _record_ids(engine: Engine, spec: SyncSpec, session: AccountSession, records: Records) -> list[str]:
@@ -197,14 +211,16 @@ def _erase_one(destination: ErasesRecords, spec: SyncSpec, session: AccountSessi
             raise
 
 
-def _remove(engine: Engine, spec: SyncSpec, session: AccountSession, records: Records) -> Step:
+def _remove(
+    engine: Engine, spec: SyncSpec, session: AccountSession, records: Records, delivered: Mapping[str, str]
+) -> Step:
     """Where the destination has no call to erase: remove the records as a mirror would, if it can delete or archive."""
     able = engine.destination.capabilities(spec.object).removals
     if not able & {Removal.DELETE, Removal.ARCHIVE}:
         return _step(spec, State.BY_HAND, "no_call")
     wanted = [(value, next(iter(ids), None)) for value, ids in sorted(records.items()) if value]
     rows = Batch.of(
-        OutgoingRow(ordinal, Operation.REMOVE, value, record_id, "{}", ())
+        OutgoingRow(ordinal, Operation.REMOVE, value, record_id, "{}", (), previous=delivered.get(value))
         for ordinal, (value, record_id) in enumerate(wanted)
     )
     step = engine.destination.capabilities(spec.object).batch_rows
@@ -213,7 +229,7 @@ def _remove(engine: Engine, spec: SyncSpec, session: AccountSession, records: Re
         answer = session.send(engine.destination.encode(spec.object, spec.match_key.field, part))
         reading = engine.destination.read(part, answer)
         if isinstance(reading, Job):
-            return _step(spec, State.BY_HAND, "no_call")
+            return _step(spec, State.BY_HAND, "submitted", rows=len(rows))
         if any(one.outcome is not Outcome.DELIVERED for one in complete(part, reading).values()):
             return _step(spec, State.FAILED, "refused")
     is_deleted = Removal.DELETE in able

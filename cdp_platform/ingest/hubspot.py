@@ -26,6 +26,7 @@ SCHEMA: Final = pa.schema(
         pa.field("lapsed_loyalist", pa.bool_()),
         pa.field("created_at", pa.timestamp("us", tz="UTC"), nullable=False),
         pa.field("updated_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("read_at", pa.timestamp("us", tz="UTC")),
     ]
 )
 PROPERTY_COLUMNS: Final = {
@@ -48,6 +49,7 @@ def read_contacts(
     *,
     sleep: Callable[[float], None] = time.sleep,
     spread: Callable[[], float] = random.random,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> pa.Table:
     """Read all contacts that are not archived, one row a contact, in the order of their ids; columns as in SCHEMA.
 
@@ -63,8 +65,10 @@ def read_contacts(
             remedy=f"It has: {', '.join(PROPERTY_COLUMNS)}.",
         )
     contacts = dict[str, dict[str, Json]]()
-    for answer, records in _read_pages(session, properties, sleep, spread):
-        rows = [_row(record, properties, feedback_day, answer) for record in records]
+    # The time at which the reading began: an edit while it went on may or may not have been seen.
+    read_at = now()
+    for answer, records in _read_pages(session, "contacts", properties, sleep, spread):
+        rows = [_row(record, properties, feedback_day, answer) | {"read_at": read_at} for record in records]
         known = len(contacts)
         contacts |= {row["contact_id"]: row for row in rows}
         if rows and len(contacts) == known:
@@ -72,13 +76,41 @@ def read_contacts(
     return pa.Table.from_pylist([contacts[key] for key in sorted(contacts)], schema=SCHEMA)
 
 
+def read_records(
+    session: Session,
+    kind: str,
+    properties: Sequence[str],
+    sleep: Callable[[float], None],
+    spread: Callable[[], float],
+) -> Iterator[tuple[str, Mapping[str, Json], datetime, datetime]]:
+    """Read all records of a kind that are not archived: id, properties, made at, changed at; each once.
+
+    Raises as `read_contacts` does.
+    """
+    seen = set[str]()
+    for answer, records in _read_pages(session, kind, properties, sleep, spread):
+        for record in records:
+            record_id, values = record.get("id"), record.get("properties")
+            if not isinstance(record_id, str) or not record_id or not isinstance(values, Mapping):
+                raise _broken(answer, f"has {kind} without id or properties")
+            if any(not isinstance(values.get(name), str | None) for name in properties):
+                raise _broken(answer, f"has {kind} with a value that is no text (id {_safe(record_id)})")
+            if record_id in seen:
+                raise _broken(answer, f"repeats {kind} of earlier pages")
+            seen.add(record_id)
+            try:
+                yield record_id, values, _time(record["createdAt"]), _time(record["updatedAt"])
+            except (KeyError, TypeError, ValueError, OverflowError):
+                raise _broken(answer, f"has {kind} without their times (id {_safe(record_id)})") from None
+
+
 def _read_pages(
-    session: Session, properties: Sequence[str], sleep: Callable[[float], None], spread: Callable[[], float]
+    session: Session, kind: str, properties: Sequence[str], sleep: Callable[[float], None], spread: Callable[[], float]
 ) -> Iterator[tuple[Answer, Sequence[Mapping[str, Json]]]]:
     cursors = set[str]()
     query = {"limit": str(_PAGE_ROWS), "archived": "false", "properties": ",".join(properties)}
     while True:
-        request = Request(method="GET", path="/crm/v3/objects/contacts", query=query)
+        request = Request(method="GET", path=f"/crm/v3/objects/{kind}", query=query)
         answer = _send(session, request, sleep, spread)
         records, cursor = _read_page(answer)
         yield answer, records

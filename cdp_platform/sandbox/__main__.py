@@ -19,6 +19,8 @@ def main(arguments: list[str] | None = None) -> None:
             seed=options.seed,
             requests_per_window=options.requests_per_window,
             latency_seconds=options.latency_seconds,
+            search_lag_seconds=options.search_lag_seconds,
+            token_seconds=options.token_seconds,
         )
     except (ValueError, OSError) as error:
         sys.stderr.write(f"sandbox CRM: {error}\n")
@@ -35,6 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=defaults["seed"].default, help="decides who acts on which day")
     parser.add_argument("--requests-per-window", type=int, default=defaults["requests_per_window"].default)
     parser.add_argument("--latency-seconds", type=float, default=defaults["latency_seconds"].default)
+    parser.add_argument("--search-lag-seconds", type=float, default=defaults["search_lag_seconds"].default)
+    parser.add_argument("--token-seconds", type=float, default=defaults["token_seconds"].default)
     return parser
 
 

@@ -55,14 +55,19 @@ def page(view: Callable[[ApiRequest], tuple[int, str]]) -> Endpoint:
     return answer_request
 
 
-async def read_request(request: Request, most_bytes: int = MOST_BODY_BYTES) -> ApiRequest:
-    """Read path, query and body: a form's fields, CSV as bytes only, anything else as JSON. Raises Refusal."""
+async def read_request(
+    request: Request, most_bytes: int = MOST_BODY_BYTES, *, may_be_empty: bool = False
+) -> ApiRequest:
+    """Read path, query and body: a form's fields, CSV as bytes only, anything else as JSON. Raises Refusal.
+
+    Without `may_be_empty` a POST, PUT or PATCH has to carry something.
+    """
     content = await read_body(request, most_bytes) if request.method in ("POST", "PUT", "PATCH", "DELETE") else b""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body: Any = None
     if kind == _FORM:
         body = _fields(content.decode("utf-8", "replace"))
-    elif (content and kind != _CSV) or (request.method in _NEEDS_JSON and not kind):
+    elif (content and kind != _CSV) or (request.method in _NEEDS_JSON and not kind and not may_be_empty):
         body = parse_json(content)
     return ApiRequest(
         path={name: str(value) for name, value in request.path_params.items()},

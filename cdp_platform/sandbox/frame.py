@@ -14,8 +14,10 @@ from urllib.parse import urlencode
 LANGUAGES: Final = {"en": "English", "zh-Hant": "繁體中文"}
 PAGES: Final[Mapping[str, Mapping[str, str]]] = {
     "/": {"en": "CRM", "zh-Hant": "CRM"},
+    "/zoho": {"en": "Inventory", "zh-Hant": "庫存"},
     "/meta": {"en": "Meta", "zh-Hant": "Meta"},
     "/google": {"en": "Google", "zh-Hant": "Google"},
+    "/salesforce": {"en": "Salesforce", "zh-Hant": "Salesforce"},
 }
 """The first page of each vendor, and what people call it by language, in the order of the menu."""
 _CSS: Final = resources.files("cdp_platform.sandbox").joinpath("page.css").read_text(encoding="utf-8")

@@ -14,6 +14,11 @@ MOST_BODY_BYTES = 5 * 1024 * 1024
 _LOCAL_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
+def bearer_of(request: Request) -> str:
+    """Return the token that the request carries, whatever the word before it; empty where there is none."""
+    return request.headers.get("authorization", "").partition(" ")[2].strip()
+
+
 def require_token(request: Request, token: str) -> None:
     """Raise Refusal 401 unless the request carries the account's bearer token."""
     scheme, _, given = request.headers.get("authorization", "").partition(" ")

@@ -26,6 +26,13 @@ class SandboxSettings:
     searches_per_second: int = 5
     latency_seconds: float = 0.0
     """Added before each answer of the API."""
+    search_lag_seconds: float = 0.0
+    """How long a changed record stays out of searches: the vendor's index comes after its records."""
+    token_seconds: float = 1800.0
+    """How long an access token lives that the OAuth endpoint gave."""
+    zoho_requests_per_minute: int = 100
+    zoho_daily_limit: int = 10_000
+    """Requests per UTC day, of the larger plans of Zoho Inventory."""
     seed: int = 2017
     """Decides, with person and day, who acts."""
     unsubscribe_share: float = 0.006
@@ -38,11 +45,14 @@ class SandboxSettings:
             raise ValueError("token: must be plain text that is not blank")
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"port: {self.port} is not between 0 and 65535")
-        for name in ("requests_per_window", "daily_limit", "searches_per_second"):
+        limits = ("requests_per_window", "daily_limit", "searches_per_second")
+        for name in (*limits, "zoho_requests_per_minute", "zoho_daily_limit"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: must be at least 1")
-        if self.window_seconds <= 0 or self.latency_seconds < 0:
-            raise ValueError("window_seconds must be above 0 and latency_seconds not below 0")
+        if self.window_seconds <= 0 or self.token_seconds <= 0:
+            raise ValueError("window_seconds and token_seconds must be above 0")
+        if min(self.latency_seconds, self.search_lag_seconds) < 0:
+            raise ValueError("latency_seconds and search_lag_seconds must not be below 0")
         shares = (self.unsubscribe_share, self.email_change_share)
         if min(shares) < 0 or sum(shares) > 1:
             raise ValueError("unsubscribe_share and email_change_share: each from 0, together at most 1")

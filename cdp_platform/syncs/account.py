@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from cdp_platform.connectors.abilities import ChoosesWay
 from cdp_platform.connectors.credentials import credential_of, resolve_base_url
 from cdp_platform.connectors.protocol import Destination, Session
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.permission import ObjectKind
-from cdp_platform.domain.plans import LedgerIdentity
+from cdp_platform.domain.plans import LedgerIdentity, Plan
 from cdp_platform.domain.syncs import Connection, Mode, SyncSpec
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.warehouse.base import Warehouse
@@ -40,6 +41,14 @@ def session_to(engine: Engine, spec: SyncSpec) -> Iterator[Session]:
         yield session
     finally:
         session.close()
+
+
+def on_its_way(engine: Engine, spec: SyncSpec, plan: Plan) -> Engine:
+    """The engine with the destination as it takes as many rows as the plan sends."""
+    destination = engine.destination
+    if not isinstance(destination, ChoosesWay):
+        return engine
+    return replace(engine, destination=destination.way_for(spec.object, plan.to_send))
 
 
 def connection_id(engine: Engine, spec: SyncSpec) -> str:

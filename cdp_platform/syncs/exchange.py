@@ -8,9 +8,10 @@ import itertools
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from cdp_platform.connectors.protocol import Batch, Capabilities, Job, Session
-from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
+from cdp_platform.domain.outcomes import Operation, RowOutcome
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import Removal, SyncSpec
 from cdp_platform.errors import (
@@ -21,6 +22,7 @@ from cdp_platform.errors import (
     ConnectionFailed,
     ContractBroken,
     DestinationError,
+    JobDropped,
     JobFailed,
     RateLimited,
     Refused,
@@ -29,14 +31,16 @@ from cdp_platform.errors import (
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import moved_rows
 from cdp_platform.syncs.account import Engine
-from cdp_platform.syncs.answer_rules import AnswerRule, complete
-from cdp_platform.syncs.attempts import Attempts
+from cdp_platform.syncs.answer_rules import AnswerRule, complete, held_up, left_by
+from cdp_platform.syncs.attempts import Attempts, begun
 from cdp_platform.syncs.idempotency import IdempotencyKeys
 from cdp_platform.syncs.job_watch import JobWatch
 from cdp_platform.syncs.lease import Lease
 from cdp_platform.syncs.lookup import looked_up
-from cdp_platform.syncs.notes import RequestNote, RowNote, Status
+from cdp_platform.syncs.notes import RequestNote, Status
+from cdp_platform.syncs.prefetch import after_refusal, requests_of
 from cdp_platform.syncs.preparation import clear_identifiers, unfit_rows
+from cdp_platform.syncs.quota import Quota
 from cdp_platform.syncs.timing import Timing as Timing
 
 MAX_ATTEMPTS = 5
@@ -75,6 +79,7 @@ class Exchange:
     """The most rows that were accepted since; 0 while that is not known."""
     doubts: int = 0
     """Requests since the last answer whose rows became unknown."""
+    quota: Quota = field(default_factory=Quota)
 
     @property
     def rule(self) -> AnswerRule:
@@ -86,16 +91,16 @@ class Exchange:
 
         Raises ConnectionFailed or DestinationError when the destination ends the run; what is known is in the journal.
         """
-        step = self.rows_at_most or len(rows) or 1
-        waiting = [rows[start : start + step] for start in range(0, len(rows), step)]
+        waiting = requests_of(self, rows)
         while waiting and not self.stopping.is_set():
             part = waiting.pop(0)
             try:
-                self._request(part, next(self.batches))
+                waiting[:0] = self._request(part, next(self.batches))
             except Refused as refusal:
                 self.is_size_limited |= refusal.status == _TOO_LARGE
                 if len(part) == 1:
-                    self.note(part, Status.REJECTED, code=refusal.code)
+                    if again := after_refusal(self, part, refusal):
+                        waiting.insert(0, again)
                     continue
                 faultpoint("batch.halved")
                 middle = len(part) // 2
@@ -133,15 +138,7 @@ class Exchange:
                 status=status,
                 ordinals=rows.ordinals,
                 code=code,
-                exceptions={
-                    ordinal: RowNote(
-                        status=self.rule.status(outcome.outcome),
-                        code=outcome.code,
-                        parameters=outcome.parameters,
-                    )
-                    for ordinal, outcome in told.items()
-                    if outcome.outcome is not Outcome.DELIVERED
-                },
+                exceptions=self.rule.row_notes(told),
                 record_ids=record_ids,
                 request_id=request_id,
                 job_id=job.id if job else None,
@@ -153,15 +150,14 @@ class Exchange:
     ) -> None:
         """Ask for the outcome of a job's rows until it is told, and note it; `rows` as they were sent.
 
-        Raises Refused where none of them was processed, JobFailed where nobody knows and they may be sent again, other
-        CdpErrors where the run ends while the job goes on.
+        Raises Refused or JobDropped where none of them was processed, JobFailed where nobody knows and they may be sent
+        again, other CdpErrors where the run ends while the job goes on.
         """
         try:
             told = self._watch().outcomes(rows, job, submitted_at=submitted_at)
             faultpoint("job.answered")
-        except Refused as refusal:
-            left = Status.UNANSWERED if is_uncertain or refusal.is_partial else Status.NOT_SENT
-            self.note(rows, left, batch=batch, attempt=attempt)
+        except (Refused, JobDropped) as refusal:
+            self.note(rows, left_by(refusal, is_uncertain=is_uncertain), batch=batch, attempt=attempt)
             raise
         except JobFailed as failure:
             is_lost = self.timing.wall() >= self.rule.repeatable_until(submitted_at)
@@ -202,9 +198,6 @@ class Exchange:
             before_poll=self.before_poll,
         )
 
-    def _outcomes(self, rows: Batch, job: Job) -> Mapping[int, RowOutcome]:
-        return self._watch().outcomes(rows, job, submitted_at=self.timing.wall())
-
     def as_sent(self, rows: Batch) -> Batch:
         """The rows as a request carries them: with every field where the object wants that, cleared by an update."""
         if not self.capabilities.writes_changed_fields_only:
@@ -213,22 +206,25 @@ class Exchange:
             rows = rows.as_operation(Operation.UPDATE)
         return rows
 
-    def _request(self, rows: Batch, batch: int) -> None:
-        if not (rows := self._keyed(rows, batch)) or not (rows := self._found(self.as_sent(rows))):
-            return
-        if not (rows := self._fit(rows)):
-            return
-        attempts = self._begin(rows, batch)
+    def _request(self, rows: Batch, batch: int) -> list[Batch]:
+        """Send rows as one request until there is a word on each; return those that are to be sent once more, alone."""
+        found = self._found(self.as_sent(keyed)) if (keyed := self._keyed(rows, batch)) else keyed
+        if not found or not (rows := self._fit(found)):
+            return []
+        self.quota.require(self.engine.destination)
+        attempts = begun(rows, batch, self.rule, self.keys, self.timing.wall())
         while not self._is_lost(rows, attempts):
             self.lease.renew_if_due()
             if not (rows := self._permitted(rows, attempts)):
-                return
+                return []
             request = self.engine.destination.encode(self.spec.object, self.spec.match_key.field, rows)
             self.note(rows, Status.INTENT, batch=batch, attempt=attempts.number)
             faultpoint("intent.committed")
             try:
-                clear_identifiers(self.engine.destination, self.session, self.spec, rows, self._outcomes)
+                follow = partial(self._watch().outcomes, submitted_at=self.timing.wall())
+                clear_identifiers(self.engine.destination, self.session, self.spec, rows, follow)
                 answer = self.session.send(request)
+                self.quota.heed(self.engine.destination, answer.headers)
                 reading = self.engine.destination.read(rows, answer)
                 told = {} if isinstance(reading, Job) else complete(rows, reading)
                 faultpoint("answer.unrecorded")
@@ -237,20 +233,21 @@ class Exchange:
             except (TemporarilyDown, ContractBroken) as failure:
                 pause = self._after_doubt(rows, attempts, failure)
             else:
-                if isinstance(reading, Job):
-                    self._submitted(rows, attempts, reading, answer.request_id)
-                    return
-                self._answered(rows, told, batch=batch, attempt=attempts.number, request_id=answer.request_id)
-                return
+                if not isinstance(reading, Job):
+                    self._answered(rows, told, batch=batch, attempt=attempts.number, request_id=answer.request_id)
+                    return held_up(rows, told, self.rule)
+                if (dropped := self._submitted(rows, attempts, reading, answer.request_id)) is None:
+                    return []
+                pause = self._after_definite_failure(rows, attempts, dropped)
             self.timing.sleep(pause)
+        return []
 
     def _permitted(self, rows: Batch, attempts: Attempts) -> Batch:
         """Leave out whose permission has gone; what may have arrived stays in doubt, and the next plan tells of it."""
         for code, gone in self.left_out(rows):
             if not attempts.is_uncertain:
                 self.note(gone, Status.SKIPPED, batch=attempts.batch, attempt=attempts.number, code=code)
-            kept = set(rows.ordinals).difference(gone.ordinals)
-            rows = Batch.of(row for row in rows if row.ordinal in kept)
+            rows = rows.without(gone)
         return rows
 
     def _answered(
@@ -269,6 +266,7 @@ class Exchange:
             self.note(left, Status.DELIVERED, batch=batch, attempt=attempt, outcomes=known, request_id=request_id)
             faultpoint("outcome.committed")
         if gone:
+            self.note(Batch.of(gone), Status.NOT_SENT, batch=batch, attempt=attempt)
             self.send(Batch.of(map(moved_rows.as_new, gone)))
 
     def _fit(self, rows: Batch) -> Batch:
@@ -288,15 +286,6 @@ class Exchange:
             rows = Batch.of(row for row in rows if row.ordinal not in late)
         return self.keys.given_to(rows)
 
-    def _begin(self, rows: Batch, batch: int) -> Attempts:
-        until = self.rule.repeatable_until(self.timing.wall())
-        earlier = self.keys.repeatable_until(rows) if self.keys and self.rule.is_at_most_once else None
-        return Attempts(
-            batch=batch,
-            repeatable_until=until if earlier is None else min(until, earlier),
-            is_uncertain=earlier is not None,
-        )
-
     def _is_lost(self, rows: Batch, attempts: Attempts) -> bool:
         """Whether nobody knows what became of the rows and they must not be sent again; they are noted as unknown."""
         if not attempts.is_uncertain or self.timing.wall() < attempts.repeatable_until:
@@ -312,8 +301,7 @@ class Exchange:
 
     def _after_definite_failure(self, rows: Batch, attempts: Attempts, failure: CdpError) -> float:
         """Note that nothing was processed now; raise the failure, or say how long to wait before the next attempt."""
-        is_partial = isinstance(failure, Refused) and failure.is_partial
-        left = Status.UNANSWERED if attempts.is_uncertain or is_partial else Status.NOT_SENT
+        left = left_by(failure, is_uncertain=attempts.is_uncertain)
         self.note(rows, left, batch=attempts.batch, attempt=attempts.number)
         if isinstance(failure, (Refused, AuthenticationFailed, CircuitOpen, ConfigError)):
             raise failure
@@ -335,15 +323,24 @@ class Exchange:
             raise failure
         return pause
 
-    def _submitted(self, rows: Batch, attempts: Attempts, job: Job, request_id: str | None) -> None:
-        """Make the job's name durable before it is asked for, then follow it."""
+    def _submitted(
+        self, rows: Batch, attempts: Attempts, job: Job, request_id: str | None
+    ) -> ConnectionFailed | DestinationError | ConfigError | None:
+        """Make the job's name durable, fill it and follow it; of a dropped job, return what kept it from beginning."""
         batch, attempt = attempts.batch, attempts.number
         submitted_at = self.timing.wall()
         self.note(rows, Status.SUBMITTED, batch=batch, attempt=attempt, request_id=request_id, job=job)
         faultpoint("job.submitted")
-        self.follow(
-            rows, job, batch=batch, attempt=attempt, submitted_at=submitted_at, is_uncertain=attempts.is_uncertain
-        )
+        trouble = self._watch().fill(self.spec.match_key.field, rows, job)
+        try:
+            self.follow(
+                rows, job, batch=batch, attempt=attempt, submitted_at=submitted_at, is_uncertain=attempts.is_uncertain
+            )
+        except JobDropped as dropped:
+            return (
+                trouble if isinstance(trouble, (RateLimited, Refused, ConfigError, AuthenticationFailed)) else dropped
+            )
+        return None
 
     def _pause(self, failure: Exception, attempt: int) -> float:
         """Seconds to wait: what the destination asked for, else exponential backoff with full jitter."""

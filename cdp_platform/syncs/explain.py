@@ -8,8 +8,9 @@ from typing import Any
 
 from cdp_platform.domain.permission import ENDED, NOT_FOUND
 from cdp_platform.domain.syncs import SyncSpec
-from cdp_platform.syncs.ledger import ensure_tables
+from cdp_platform.syncs.ledger import ensure_tables, read_header
 from cdp_platform.syncs.moves import KeyMove, key_moves
+from cdp_platform.syncs.policies import held_fields
 from cdp_platform.syncs.records import create_desired, encoded_fields
 from cdp_platform.syncs.rejected import RejectedRow, rejected_rows
 from cdp_platform.syncs.unknown import UnknownRow, unknown_rows
@@ -47,6 +48,8 @@ class FieldStory:
     """The newest change that carried the field."""
     now: Any
     """The source model's present value, encoded as it would be sent; None where the row is gone, too."""
+    held_by: str | None = None
+    """The field's policy, where it keeps the present value from being sent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +85,7 @@ def explain(warehouse: Warehouse, spec: SyncSpec, key: str) -> Explanation:
         fingerprints = _fingerprints(session, spec, key)
         rejected = next(iter(rejected_rows(session, warehouse, spec, key=key)), None)
         moves = key_moves(session, spec.name, key)
+        held = _held(session, warehouse, spec, key) if present else frozenset()
         doubtful = next(iter(unknown_rows(session, spec, key=key)), None)
     payload = json.loads(present["payload"]) if present else {}
     return Explanation(
@@ -90,7 +94,7 @@ def explain(warehouse: Warehouse, spec: SyncSpec, key: str) -> Explanation:
         is_record_there=bool(fingerprints),
         is_content_known=None not in fingerprints or doubtful is not None,
         deliveries=deliveries,
-        fields=_stories(spec, deliveries, payload),
+        fields=_stories(spec, deliveries, payload, held),
         rejected=rejected,
         moves=moves,
         unknown=doubtful,
@@ -144,7 +148,19 @@ def _delivery(row: Row) -> Delivery:
     )
 
 
-def _stories(spec: SyncSpec, deliveries: Sequence[Delivery], payload: Mapping[str, Any]) -> list[FieldStory]:
+def _held(session: Session, warehouse: Warehouse, spec: SyncSpec, key: str) -> frozenset[str]:
+    """The fields that the policies hold back now, by the newest ledger that something was delivered to."""
+    sql = "select ledger_id from cdp.ledgers where sync = ? and version > 0 order by created_at desc limit 1"
+    return frozenset(
+        name
+        for row in session.rows(sql, [spec.name])
+        for name in held_fields(session, warehouse.dialect, spec, read_header(session, row["ledger_id"]), key)
+    )
+
+
+def _stories(
+    spec: SyncSpec, deliveries: Sequence[Delivery], payload: Mapping[str, Any], held: frozenset[str]
+) -> list[FieldStory]:
     newest: dict[str, Delivery] = {}
     for delivery in deliveries:
         # With its record every field is gone.
@@ -158,6 +174,7 @@ def _stories(spec: SyncSpec, deliveries: Sequence[Delivery], payload: Mapping[st
             delivered=newest[entry.field].fields.get(entry.field) if entry.field in newest else None,
             by=newest.get(entry.field),
             now=payload.get(entry.field),
+            held_by=entry.policy.value if entry.field in held else None,
         )
         for entry in spec.mapping
     ]

@@ -5,13 +5,22 @@ from collections.abc import Mapping, Sequence
 from cdp_platform.connectors.protocol import DestinationField
 from cdp_platform.domain.permission import ConsentRule
 from cdp_platform.domain.plans import Verdict
-from cdp_platform.domain.syncs import Mode, Removal, SyncSpec
+from cdp_platform.domain.syncs import FieldKind, FieldType, Mode, Removal, SyncSpec
 from cdp_platform.syncs.account import NOT_ASKED
 from cdp_platform.syncs.ledger import Ledger
 from cdp_platform.syncs.moves import leaves_leftovers
 from cdp_platform.syncs.permissions import floors
 from cdp_platform.warehouse.base import Session
 from cdp_platform.warehouse.literals import literal
+
+_TAKEN: Mapping[FieldKind | None, frozenset[FieldKind]] = {
+    FieldKind.INTEGER: frozenset({FieldKind.INTEGER}),
+    FieldKind.DECIMAL: frozenset({FieldKind.DECIMAL, FieldKind.INTEGER}),
+    FieldKind.BOOLEAN: frozenset({FieldKind.BOOLEAN}),
+    FieldKind.DATE: frozenset({FieldKind.DATE}),
+    FieldKind.TIMESTAMP: frozenset({FieldKind.TIMESTAMP, FieldKind.DATE}),
+}
+"""By the type of a destination's field: the declared types that it takes, besides text."""
 
 
 def judge_model(
@@ -175,6 +184,13 @@ def judge_operations(
     return verdicts
 
 
+def _takes(field: DestinationField | None, declared: FieldType | None) -> bool:
+    """Whether a field may take values of a declared type: text may say anything, so only the others are judged."""
+    if field is None or declared is None or declared.kind is FieldKind.TEXT:
+        return True
+    return field.kind not in _TAKEN or declared.kind in _TAKEN[field.kind]
+
+
 def judge_mapping(spec: SyncSpec, fields: Sequence[DestinationField]) -> list[Verdict]:
     """Judge the mapping against what the destination says of its object."""
     declared = {field.name: field for field in fields}
@@ -184,7 +200,8 @@ def judge_mapping(spec: SyncSpec, fields: Sequence[DestinationField]) -> list[Ve
     ]
     key = declared.get(spec.match_key.field)
     not_unique = [spec.match_key.field] if key is not None and not key.is_unique else []
-    wrong = [*unknown, *read_only, *not_unique]
+    other_type = [entry.field for entry in spec.mapping if not _takes(declared.get(entry.field), entry.type)]
+    wrong = [*unknown, *read_only, *not_unique, *other_type]
     return [
         Verdict(
             code="mapping_fits",

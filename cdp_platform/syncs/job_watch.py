@@ -4,14 +4,18 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from cdp_platform.connectors.abilities import FillsJobs
 from cdp_platform.connectors.protocol import Batch, Destination, Job, RunsJobs, Session, StillRunning
 from cdp_platform.domain.outcomes import RowOutcome
 from cdp_platform.errors import (
     AuthenticationFailed,
     CdpError,
     CircuitOpen,
+    ConfigError,
     ConnectionFailed,
     ContractBroken,
+    DestinationError,
+    JobDropped,
     JobFailed,
     RateLimited,
     TemporarilyDown,
@@ -41,11 +45,23 @@ class JobWatch:
     stopping: threading.Event
     before_poll: Callable[[], None]
 
+    def fill(self, match_field: str, rows: Batch, job: Job) -> CdpError | None:
+        """Hand the rows to a job that begins empty; return what ended that early. A poll tells how far it came."""
+        try:
+            if isinstance(self.destination, FillsJobs):
+                for request in self.destination.contents(self.object_name, match_field, job, rows):
+                    self.lease.renew_if_due()
+                    self.session.send(request)
+        except (ConnectionFailed, DestinationError, ConfigError) as trouble:
+            return trouble
+        return None
+
     def outcomes(self, rows: Batch, job: Job, *, submitted_at: float) -> Mapping[int, RowOutcome]:
         """Wait for the outcomes of a job's rows, by ordinal; nothing by ordinal means that all were delivered.
 
-        Raises Refused where the destination processed none of them, JobFailed where the job failed or did not end in
-        time, AuthenticationFailed and other CdpErrors where it goes on and is to be asked for by the next run.
+        Raises Refused or JobDropped where the destination processed none of them, JobFailed where the job failed or did
+        not end in time, AuthenticationFailed and other CdpErrors where it goes on and is to be asked for by the next
+        run.
         """
         pause, troubles = FIRST_PAUSE_SECONDS, 0
         while True:
@@ -54,7 +70,7 @@ class JobWatch:
             try:
                 told = self._ask(rows, job)
                 troubles = 0
-            except (AuthenticationFailed, CircuitOpen):
+            except (AuthenticationFailed, CircuitOpen, JobDropped):
                 raise
             except (RateLimited, ConnectionFailed, TemporarilyDown, ContractBroken) as trouble:
                 told, troubles = None, troubles + 1

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from cdp_platform.connectors.protocol import Batch, Job
 from cdp_platform.domain.syncs import SyncSpec
-from cdp_platform.errors import JobFailed, Refused
+from cdp_platform.errors import JobDropped, JobFailed, Refused
 from cdp_platform.faultpoints import faultpoint
-from cdp_platform.syncs.account import Engine, session_to
+from cdp_platform.syncs.account import Engine, on_its_way, session_to
 from cdp_platform.syncs.exchange import Exchange, Timing
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.lease import Lease
@@ -77,20 +77,21 @@ def finish_jobs(engine: Engine, spec: SyncSpec, lease: Lease, *, timing: Timing 
             if plan is None or not is_intact(engine.home, plan):
                 # Of its rows nothing can be known: the recovery that follows gives them up, and says so.
                 continue
+            way = on_its_way(engine, spec, plan)
             exchange = Exchange(
-                engine=engine,
+                engine=way,
                 spec=spec,
                 plan=plan,
                 run_id=left.run_id,
                 lease=lease,
                 session=session,
-                capabilities=engine.destination.capabilities(spec.object),
+                capabilities=way.destination.capabilities(spec.object),
                 timing=timing or Timing(),
             )
             path, capabilities = plan_path(engine.home, spec.name, left.digest), exchange.capabilities
             rows = exchange.as_sent(_rows_of(path, left, is_membership=capabilities.is_membership))
             # Either way the journal says what is known of the rows; the plan that follows takes it from there.
-            with suppress(Refused, JobFailed):
+            with suppress(Refused, JobFailed, JobDropped):
                 exchange.follow(
                     rows,
                     left.job,

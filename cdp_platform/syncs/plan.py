@@ -10,12 +10,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from cdp_platform.connectors.protocol import FindsRecords
-from cdp_platform.domain.plans import Plan
+from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import FirstRun, SyncSpec
 from cdp_platform.errors import GuardTripped
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import continuity, controls, guards
 from cdp_platform.syncs.account import NOT_ASKED, Engine, connection_id, identity, is_at_most_once, kind_of, session_to
+from cdp_platform.syncs.audience_source import create_source, judge_audiences
 from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
@@ -30,12 +31,13 @@ from cdp_platform.syncs.operations import (
 )
 from cdp_platform.syncs.permissions import count_statements
 from cdp_platform.syncs.plan_files import drafted, expire, keep
-from cdp_platform.syncs.records import create_desired, encoded_fields, register_keys
+from cdp_platform.syncs.policies import Policies, apply_policies
+from cdp_platform.syncs.records import Fields, create_desired, encoded_fields, register_keys
 from cdp_platform.syncs.resend import with_resend
 from cdp_platform.syncs.settle import recover
 from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.texts.catalogue import verdict_text
-from cdp_platform.warehouse.base import Session
+from cdp_platform.warehouse.base import Dialect, Session
 
 APPROVABLE = ("removals_within_limit", "model_not_shrunk", "account_known", "approved")
 """Verdicts that a person may overrule for one plan."""
@@ -127,6 +129,7 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
     with held_lease(engine.journal, name) as lease:
         finish_jobs(engine, spec, lease)
         with engine.warehouse.session(f"plan {spec.name}") as session:
+            create_source(session, engine.warehouse.dialect, spec)
             ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
             follow_key_type(session, engine.warehouse.dialect, ledger, spec)
             ledger = continuity.reconcile(engine, session, spec, ledger)
@@ -161,18 +164,17 @@ def _plan(
     keys: tuple[str, ...],
 ) -> tuple[Plan, str]:
     dialect = engine.warehouse.dialect
-    fields = encoded_fields(session, dialect, spec)
-    create_desired(session, dialect, spec, fields)
+    policies, fields = _policied(session, dialect, spec, ledger)
     faultpoint("plan.reading")
     only = register_keys(session, keys) if keys else "true"
     is_forgetful = isinstance(engine.destination, FindsRecords) and continuity.is_forgetful(engine.journal, ledger)
     create_operations(session, spec, ledger, only, kind=kind_of(engine, spec), is_forgetful=is_forgetful)
     model_rows = row_count(session, dialect.relation(spec.relation))
     said = count_statements(session, dialect, spec)
-    verdicts = guards.judge_model(session, spec, ledger, model_rows, is_partial=bool(keys))
-    verdicts += guards.judge_consents(spec, ledger, *said)
-    verdicts += [*continuity.judge(engine, spec, ledger), *guards.judge_account(session, ledger)]
+    verdicts = [*guards.judge_model(session, spec, ledger, model_rows, is_partial=bool(keys)), *policies.verdicts]
+    verdicts += [*_judge_surroundings(engine, session, spec, ledger, said), *judge_audiences(session, spec)]
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
+        policies, fields = replace(policies, source=spec), _desired(session, dialect, spec)
         ledger = take_baseline(session, dialect, spec, ledger, fields)
         create_operations(session, spec, ledger, only, kind=kind_of(engine, spec), is_forgetful=is_forgetful)
     hold_unresolved(session, ledger)
@@ -198,8 +200,30 @@ def _plan(
         verdicts=tuple(verdicts),
         is_partial=bool(keys),
         has_forgotten=is_forgetful,
+        held_fields=policies.held,
     )
-    return plan, planned_rows(dialect, spec, ledger, fields, operations)
+    return plan, planned_rows(dialect, policies.source, ledger, fields, operations)
+
+
+def _policied(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger) -> tuple[Policies, Fields]:
+    """Define the desired records as the fields' policies leave them."""
+    policies = apply_policies(session, dialect, spec, ledger)
+    return policies, _desired(session, dialect, policies.source)
+
+
+def _desired(session: Session, dialect: Dialect, source: SyncSpec) -> Fields:
+    """Define the desired records, and say how their fields are encoded."""
+    fields = encoded_fields(session, dialect, source)
+    create_desired(session, dialect, source, fields)
+    return fields
+
+
+def _judge_surroundings(
+    engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, said: tuple[int, int]
+) -> list[Verdict]:
+    """Judge what is neither model nor operations: consents, the books, the account."""
+    books = [*continuity.judge(engine, spec, ledger), *guards.judge_account(session, ledger)]
+    return [*guards.judge_consents(spec, ledger, *said), *books]
 
 
 def ledger_of(engine: Engine, session: Session, spec: SyncSpec, account_id: str) -> Ledger:

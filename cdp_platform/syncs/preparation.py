@@ -14,7 +14,7 @@ Follow = Callable[[Batch, Job], Mapping[int, RowOutcome]]
 
 def unfit_rows(destination: Destination, spec: SyncSpec, rows: Batch) -> Mapping[int, RowOutcome]:
     """The rows that the destination would refuse, by ordinal, as rejected."""
-    if not isinstance(destination, JudgesRows):
+    if not rows or not isinstance(destination, JudgesRows):
         return {}
     told = destination.unfit(spec.object, spec.match_key.field, rows)
     return {outcome.ordinal: outcome for outcome in told}

@@ -66,7 +66,7 @@ def encoded_fields(session: Session, dialect: Dialect, spec: SyncSpec) -> Fields
         )
     if spec.primary_key not in columns:
         raise _missing(spec, spec.primary_key, columns, "primary_key")
-    types = {entry.field: _type_of(spec, entry, columns, dialect) for entry in spec.mapping}
+    types = {entry.field: type_of(spec, entry, columns, dialect) for entry in spec.mapping}
     exact = {
         entry.field: dialect.exact(_column(dialect, entry.column), columns[entry.column], types[entry.field])
         for entry in spec.mapping
@@ -119,7 +119,8 @@ def _consent_identifier(dialect: Dialect, consent: Consent | None) -> str:
     return identifier_of(dialect, _column(dialect, consent.identifier_column))
 
 
-def _type_of(spec: SyncSpec, entry: FieldMapping, columns: Mapping[str, str], dialect: Dialect) -> FieldType:
+def type_of(spec: SyncSpec, entry: FieldMapping, columns: Mapping[str, str], dialect: Dialect) -> FieldType:
+    """The type that an entry is encoded in; raises ConfigError for a column that is missing or has no exact text."""
     if entry.column not in columns:
         raise _missing(spec, entry.column, columns, "mapping")
     field_type = entry.type or dialect.field_type(columns[entry.column])

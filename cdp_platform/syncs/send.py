@@ -17,7 +17,7 @@ from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.domain.traffic import Traffic
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs import controls
-from cdp_platform.syncs.account import Engine, identity, session_to
+from cdp_platform.syncs.account import Engine, identity, on_its_way, session_to
 from cdp_platform.syncs.exchange import Exchange, Timing
 from cdp_platform.syncs.idempotency import read_keys
 from cdp_platform.syncs.jobs import open_jobs
@@ -133,19 +133,18 @@ class _Send:
     traffic: Traffic = field(default_factory=Traffic)
 
     def run(self, lease: Lease, on_progress: Progress, limit: int | None) -> None:
-        permissions = PermissionWatch(
-            engine=self.engine, spec=self.spec, plan=self.plan, lease=lease, timing=self.timing
-        )
-        with session_to(self.engine, self.spec) as session:
-            self._require_account(self.engine.destination.account_id(session))
+        engine = on_its_way(self.engine, self.spec, self.plan)
+        permissions = PermissionWatch(engine=engine, spec=self.spec, plan=self.plan, lease=lease, timing=self.timing)
+        with session_to(engine, self.spec) as session:
+            self._require_account(engine.destination.account_id(session))
             exchange = Exchange(
-                engine=self.engine,
+                engine=engine,
                 spec=self.spec,
                 plan=self.plan,
                 run_id=self.run_id,
                 lease=lease,
                 session=session,
-                capabilities=self.engine.destination.capabilities(self.spec.object),
+                capabilities=engine.destination.capabilities(self.spec.object),
                 timing=self.timing,
                 keys=read_keys(self.engine, self.plan) if self.plan.idempotency_seconds else None,
                 before_poll=self._require_unpaused,
@@ -178,7 +177,8 @@ class _Send:
         left = self.plan.to_send if limit is None else limit
         path = plan_path(self.engine.home, self.spec.name, self.plan.digest)
         told = exchange.capabilities
-        for rows in read_batches(path, told.batch_rows, is_membership=told.is_membership):
+        at_once = max(told.batch_rows, told.lookup_rows)
+        for rows in read_batches(path, at_once, is_membership=told.is_membership):
             if left <= 0:
                 return
             self._require_unpaused()

@@ -169,6 +169,8 @@ class DestinationContract:
                 assert len(outcomes) == len(case.rows), known.name
 
     def test_one_bad_row_leaves_the_others_delivered(self, case: DestinationCase) -> None:
+        if case.destination.capabilities(case.object).batch_rows == 1:
+            return
         mixed = [known for known in case.answers if len({told["outcome"] for told in known.outcomes.values()}) > 1]
         refused = [known for known in case.answers if known.is_refused]
         judges = isinstance(case.destination, JudgesRows)
@@ -193,7 +195,9 @@ class DestinationContract:
 
     def test_results_in_another_order_mean_the_same(self, case: DestinationCase) -> None:
         for known in case.answers:
-            if not known.is_broken and not known.is_refused:
+            # A list without an object around it tells its rows by their place: its order is the vendor's word.
+            is_in_order = isinstance(known.answer.body, list)
+            if not known.is_broken and not known.is_refused and not is_in_order:
                 turned = Answer(status=known.answer.status, headers={}, body=_turned(known.answer.body))
                 assert _told(_read(case, turned)) == _expected(known), known.name
 
@@ -230,6 +234,9 @@ def _broken_answers(case: DestinationCase) -> Iterator[tuple[str, Answer]]:
 
 
 def _damaged(body: Json) -> Iterator[tuple[str, Json]]:
+    if isinstance(body, list):
+        # An answer that is a list of results is damaged as such a list within an object.
+        yield from ((name, damaged["results"]) for name, damaged in _damaged({"results": body}))
     keys = [key for key, value in body.items() if isinstance(value, list) and value] if isinstance(body, dict) else []
     for key in keys:
         for name, items in (

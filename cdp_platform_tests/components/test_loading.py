@@ -260,7 +260,7 @@ def test_an_unknown_executor_is_refused(folder: Path, monkeypatch: pytest.Monkey
 
 
 def test_loading_imports_nothing_that_only_a_run_needs(parsed_home: Path, definitions: dg.Definitions) -> None:
-    heavy = ("dagster_dbt", "dlt", "dbt", "pandas", "snowflake.connector", "google.cloud.bigquery")
+    heavy = ("dagster_dbt", "dlt", "dbt", "pandas", "sqlglot", "snowflake.connector", "google.cloud.bigquery")
     program = f"import sys, cdp_platform.definitions; print([name for name in {heavy!r} if name in sys.modules])"
     ended = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=True

@@ -32,6 +32,10 @@ _COLUMNS = {
     "email_permission_changed_on": "date",
     "lapsed_loyalist": "boolean",
     "lapsed_loyalist_since": "date",
+    "high_value_at_risk": "boolean",
+    "coupon_lover": "boolean",
+    "new_department_explorer": "boolean",
+    "big_basket_family": "boolean",
     "rfm_segment": "varchar",
     "lifetime_value": "decimal(12,2)",
     "last_order_on": "date",
@@ -72,6 +76,9 @@ def fill(people: list[str]) -> None:
         session.execute(
             "create or replace table marts.consents (identifier varchar, entity varchar, channel varchar,"
             " purpose varchar, status varchar)"
+        )
+        session.execute(
+            "create or replace table marts.suppressions (identifier varchar, channel varchar, entity varchar)"
         )
         for person in people:
             session.execute(

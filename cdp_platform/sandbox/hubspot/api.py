@@ -1,7 +1,7 @@
-"""The contacts API as the vendor's documents describe it: one method per endpoint, from a request to an answer.
+"""The records API as the vendor's documents describe it: one method per endpoint, from a request to an answer.
 
 Vendor's pages: developers.hubspot.com/docs/api-reference/crm-contacts-v3/guide, .../crm-properties-v3/guide and
-.../error-handling (read 2026-11-22). Not built: associations, property history, lists, OAuth.
+.../error-handling (read 2026-11-22); companies, deals and custom objects answer alike. Not built: property history.
 
 A batch whose inputs all carry an objectWriteTraceId is answered row by row (207); without them one bad row
 refuses the whole batch and nothing is written.
@@ -9,21 +9,22 @@ refuses the whole batch and nothing is written.
 
 import sqlite3
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from cdp_platform.sandbox.hubspot.answers import CONFLICT, OBJECT_NOT_FOUND, RequestError, RowError, invalid, not_found
 from cdp_platform.sandbox.hubspot.changes import Row, Written, archive_contacts, read_record_id, write_rows
 from cdp_platform.sandbox.hubspot.contacts import Contact, ContactStore
+from cdp_platform.sandbox.hubspot.objects import CONTACTS, ObjectType
 from cdp_platform.sandbox.hubspot.people import PeopleRule, let_people_act
 from cdp_platform.sandbox.hubspot.properties import (
-    DEFAULT_PROPERTIES,
     MOST_UNIQUE_PROPERTIES,
     PROPERTY_TYPES,
-    SYSTEM_PROPERTIES,
     PropertyDefinition,
     normalise,
+    write_datetime,
 )
-from cdp_platform.sandbox.hubspot.search import MOST_PER_PAGE, MOST_RESULTS, search_condition, sort_order
+from cdp_platform.sandbox.hubspot.search import MOST_PER_PAGE, MOST_RESULTS, Condition, search_condition, sort_order
 from cdp_platform.sandbox.hubspot.shapes import (
     ErasureBody,
     NewProperty,
@@ -40,11 +41,20 @@ MOST_LISTED = 100
 
 
 class ContactsApi:
-    """The endpoints of one account. Each raises RequestError for a request that it does not take."""
+    """The endpoints of one kind of record. Each raises RequestError for a request that it does not take."""
 
-    def __init__(self, store: ContactStore, rule: PeopleRule) -> None:
+    def __init__(
+        self,
+        store: ContactStore,
+        rule: PeopleRule,
+        *,
+        kind: ObjectType = CONTACTS,
+        search_lag_seconds: float = 0.0,
+    ) -> None:
         self._store = store
         self._rule = rule
+        self._kind = kind
+        self._search_lag_seconds = search_lag_seconds
 
     def account_details(self, request: ApiRequest) -> Answer:
         """GET account-info/v3/details."""
@@ -62,18 +72,18 @@ class ContactsApi:
         return Answer(body=details)
 
     def list_properties(self, request: ApiRequest) -> Answer:
-        """GET properties/contacts."""
+        """GET properties/{object}."""
         return Answer(body={"results": list(self._store.property_bodies().values())})
 
     def get_property(self, request: ApiRequest) -> Answer:
-        """GET properties/contacts/{name}."""
+        """GET properties/{object}/{name}."""
         found = self._store.property_bodies().get(request.path["name"])
         if found is None:
             raise not_found("Property does not exist")
         return Answer(body=found)
 
     def create_property(self, request: ApiRequest) -> Answer:
-        """POST properties/contacts."""
+        """POST properties/{object}."""
         definition = _read_definition(parse(NewProperty, request.body))
         with self._store.transaction():
             unique_count = sum(item.is_unique for item in self._store.definitions().values())
@@ -87,65 +97,67 @@ class ContactsApi:
             return Answer(status=201, body=self._store.property_bodies()[definition.name])
 
     def list_contacts(self, request: ApiRequest) -> Answer:
-        """GET objects/contacts."""
+        """GET objects/{object}."""
         limit = _whole_number(request.query, "limit", default=10, least=1, most=MOST_LISTED)
         after = _whole_number(request.query, "after", default=0, least=0, most=10**18)
         state = "is not null" if _is_archived(request) else "is null"
         with self._store.transaction():
             let_people_act(self._store, self._rule)
             found = self._store.find(f"archived_at {state} and id >= ?", (after,), limit=limit + 1)
-        names = self._known(_asked_properties(request))
-        body: dict[str, Any] = {"results": [contact_body(contact, names) for contact in found[:limit]]}
+        names = self._known(self._asked(request))
+        body: dict[str, Any] = {"results": [record_body(contact, names, self._kind) for contact in found[:limit]]}
         if len(found) > limit:
             body["paging"] = {"next": {"after": str(found[limit].id)}}
         return Answer(body=body)
 
     def get_contact(self, request: ApiRequest) -> Answer:
-        """GET objects/contacts/{id}."""
+        """GET objects/{object}/{id}."""
         with self._store.transaction():
             let_people_act(self._store, self._rule)
             found = self._find([request.path["id"]], request.query.get("idProperty"), is_archived=_is_archived(request))
         if not found:
             raise not_found()
         (contact,) = found.values()
-        return Answer(body=contact_body(contact, self._known(_asked_properties(request))))
+        return Answer(body=record_body(contact, self._known(self._asked(request)), self._kind))
 
     def batch_read(self, request: ApiRequest) -> Answer:
-        """POST objects/contacts/batch/read."""
+        """POST objects/{object}/batch/read."""
         batch = parse(ReadBatch, request.body)
         ids = [item.id for item in batch.inputs]
         _check_size(ids)
         with self._store.transaction():
             let_people_act(self._store, self._rule)
             found = self._find(ids, batch.id_property, is_archived=_is_archived(request))
-        names = self._known(batch.properties or DEFAULT_PROPERTIES)
-        results = [contact_body(contact, names) for contact in {item.id: item for item in found.values()}.values()]
+        names = self._known(batch.properties or self._kind.defaults)
+        results = [
+            record_body(contact, names, self._kind) for contact in {item.id: item for item in found.values()}.values()
+        ]
         missing = [key for key in ids if key not in found]
         if not missing:
             return Answer(body=self._batch_body(results))
-        message = "Could not get some CONTACT objects, they may be deleted or not exist. Check that ids are valid."
+        message = f"Could not get some {self._kind.singular.upper()} objects, they may be deleted or not exist."
         error = RowError(category=OBJECT_NOT_FOUND, message=message, context={"ids": missing})
         return Answer(status=207, body=self._batch_body(results, [error]))
 
     def batch_create(self, request: ApiRequest) -> Answer:
-        """POST objects/contacts/batch/create."""
+        """POST objects/{object}/batch/create."""
         batch = _read_batch(request.body)
         return self._write(batch, [_row(item) for item in batch], mode="create", status=201)
 
     def batch_update(self, request: ApiRequest) -> Answer:
-        """POST objects/contacts/batch/update."""
+        """POST objects/{object}/batch/update."""
         batch = _read_batch(request.body)
         self._check_keys(batch, needs_property=False)
         return self._write(batch, [_row(item, has_key=True) for item in batch], mode="update")
 
     def batch_upsert(self, request: ApiRequest) -> Answer:
-        """POST objects/contacts/batch/upsert."""
+        """POST objects/{object}/batch/upsert."""
         batch = _read_batch(request.body)
         self._check_keys(batch, needs_property=True)
         return self._write(batch, [_row(item, has_key=True) for item in batch], mode="upsert")
 
     def batch_archive(self, request: ApiRequest) -> Answer:
-        """POST objects/contacts/batch/archive."""
+        """POST objects/{object}/batch/archive."""
         ids = [item.id for item in parse(ReadBatch, request.body).inputs]
         _check_size(ids)
         archive_contacts(self._store, {record_id for text in ids for record_id in read_record_id(text)})
@@ -165,21 +177,24 @@ class ContactsApi:
         return Answer(status=204)
 
     def search(self, request: ApiRequest) -> Answer:
-        """POST objects/contacts/search."""
+        """POST objects/{object}/search."""
         body = parse(SearchBody, request.body)
         if not 1 <= body.limit <= MOST_PER_PAGE:
             raise invalid(f"limit: from 1 to {MOST_PER_PAGE}")
         if not 0 <= body.after <= MOST_RESULTS - body.limit:
             raise invalid(f"A search reaches {MOST_RESULTS} results at most")
         definitions = self._store.definitions()
-        condition = search_condition(definitions, body)
+        condition = self._indexed(search_condition(definitions, body, self._kind.queried))
         order = sort_order(definitions, body.sorts)
         with self._store.transaction():
             let_people_act(self._store, self._rule)
             total = self._store.count(condition.sql, condition.values)
             found = self._store.find(condition.sql, condition.values, order=order, limit=body.limit, offset=body.after)
-        names = self._known(body.properties or DEFAULT_PROPERTIES)
-        answer: dict[str, Any] = {"total": total, "results": [contact_body(contact, names) for contact in found]}
+        names = self._known(body.properties or self._kind.defaults)
+        answer: dict[str, Any] = {
+            "total": total,
+            "results": [record_body(contact, names, self._kind) for contact in found],
+        }
         reached = body.after + len(found)
         if reached < min(total, MOST_RESULTS):
             answer["paging"] = {"next": {"after": str(reached)}}
@@ -200,6 +215,18 @@ class ContactsApi:
             for key, contact_id in id_by_key.items()
             if contact_id in contacts and (contacts[contact_id].archived_at is not None) == is_archived
         }
+
+    def _indexed(self, condition: Condition) -> Condition:
+        """Leave out of a search what has changed too lately to be in the index."""
+        if not self._search_lag_seconds:
+            return condition
+        now = datetime.fromisoformat(self._store.timestamp())
+        latest = write_datetime(now - timedelta(seconds=self._search_lag_seconds))
+        return Condition(sql=f"updated_at <= ? and {condition.sql}", values=(latest, *condition.values))
+
+    def _asked(self, request: ApiRequest) -> Sequence[str]:
+        names = [name.strip() for name in request.query.get("properties", "").split(",") if name.strip()]
+        return names or self._kind.defaults
 
     def _known(self, names: Sequence[str]) -> list[str]:
         """Return the names that the account has; the vendor passes over the others when it reads."""
@@ -230,7 +257,7 @@ class ContactsApi:
         written, errors = write_rows(self._store, rows, mode=mode, must_be_whole=not has_traces)
         if errors and not has_traces:
             raise _refuse_batch(errors[0])
-        results = [_written_body(item) for item in written]
+        results = [_written_body(item, self._kind) for item in written]
         return Answer(status=207 if errors else status, body=self._batch_body(results, errors))
 
     def _batch_body(self, results: Sequence[Mapping[str, Any]], errors: Sequence[RowError] = ()) -> dict[str, Any]:
@@ -241,9 +268,9 @@ class ContactsApi:
         return body
 
 
-def contact_body(contact: Contact, names: Sequence[str]) -> dict[str, Any]:
-    """Return a contact in the vendor's shape: the named properties, null where empty, and those always given."""
-    shown = dict.fromkeys([*SYSTEM_PROPERTIES, *names])
+def record_body(contact: Contact, names: Sequence[str], kind: ObjectType) -> dict[str, Any]:
+    """Return a record in the vendor's shape: the named properties, null where empty, and those always given."""
+    shown = dict.fromkeys([*kind.system, *names])
     body: dict[str, Any] = {
         "id": str(contact.id),
         "properties": {name: contact.value(name) for name in shown},
@@ -254,10 +281,10 @@ def contact_body(contact: Contact, names: Sequence[str]) -> dict[str, Any]:
     return body if contact.archived_at is None else {**body, "archivedAt": contact.archived_at}
 
 
-def _written_body(written: Written) -> dict[str, Any]:
+def _written_body(written: Written, kind: ObjectType) -> dict[str, Any]:
     row = written.row
     names = [*row.values, *([row.key_property] if row.key_property else [])]
-    body = {**contact_body(written.contact, names), "new": written.is_new}
+    body = {**record_body(written.contact, names, kind), "new": written.is_new}
     return body if row.trace_id is None else {**body, "objectWriteTraceId": row.trace_id}
 
 
@@ -307,11 +334,6 @@ def _read_definition(new: NewProperty) -> PropertyDefinition:
         options=options,
         is_unique=new.has_unique_value,
     )
-
-
-def _asked_properties(request: ApiRequest) -> Sequence[str]:
-    names = [name.strip() for name in request.query.get("properties", "").split(",") if name.strip()]
-    return names or DEFAULT_PROPERTIES
 
 
 def _is_archived(request: ApiRequest) -> bool:

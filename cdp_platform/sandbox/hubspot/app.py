@@ -9,55 +9,96 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from cdp_platform.sandbox.doors import Endpoint, local, page, read_request, respond
-from cdp_platform.sandbox.guards import require_token
+from cdp_platform.sandbox.guards import bearer_of, require_token
 from cdp_platform.sandbox.hubspot.answers import in_our_shape, not_found
 from cdp_platform.sandbox.hubspot.api import ContactsApi
+from cdp_platform.sandbox.hubspot.apis import ObjectApis
+from cdp_platform.sandbox.hubspot.associations import Associations
 from cdp_platform.sandbox.hubspot.contacts import ContactStore
 from cdp_platform.sandbox.hubspot.control import Control
 from cdp_platform.sandbox.hubspot.limits import Limits
+from cdp_platform.sandbox.hubspot.lists import Lists
+from cdp_platform.sandbox.hubspot.objects import Objects
 from cdp_platform.sandbox.hubspot.page_views import PageViews
 from cdp_platform.sandbox.hubspot.people import rule_of
+from cdp_platform.sandbox.hubspot.record_pages import RecordPages
 from cdp_platform.sandbox.settings import SandboxSettings
+from cdp_platform.sandbox.tokens import Tokens
 from cdp_platform.sandbox.vendor import Day, Vendor
 from cdp_platform.sandbox.wire import Answer, ApiRequest, Handler, Refusal
 
-_CONTACTS = "/crm/v3/objects/contacts"
-_PROPERTIES = "/crm/v3/properties/contacts"
+_RECORDS = "/crm/v3/objects/{object}"
+_PROPERTIES = "/crm/v3/properties/{object}"
+_LIST = "/crm/v3/lists/{id}"
+_PAIRS = "/crm/v4/associations/{from}/{to}"
 _UNKNOWN = ("/crm/{rest:path}", "/account-info/{rest:path}")
 
 
 def open_hubspot(settings: SandboxSettings) -> tuple[Vendor, Day]:
     """Open the account in its state file; the clock of the whole sandbox is its business day."""
     store = ContactStore(settings.state_path)
-    rule = rule_of(settings)
+    objects = Objects(store, settings.state_path)
+    associations, rule = Associations(store, objects), rule_of(settings)
+    apis = ObjectApis(objects, rule, associations, search_lag_seconds=settings.search_lag_seconds)
+    door = _ApiDoor(settings, Limits(settings, store))
     routes = [
-        *_api_routes(ContactsApi(store, rule), _ApiDoor(settings, Limits(settings, store))),
-        *_control_routes(Control(store)),
-        *_page_routes(PageViews(store, rule)),
+        *_api_routes(apis, door),
+        *_account_routes(ContactsApi(store, rule), associations, Lists(store, objects), door),
+        *_control_routes(Control(store, objects)),
+        *_page_routes(PageViews(store, rule, objects), RecordPages(objects, associations)),
     ]
-    return Vendor(routes=routes, close=store.close), lambda: store.day
+
+    def close() -> None:
+        objects.close()
+        store.close()
+
+    return Vendor(routes=routes, close=close), lambda: store.day
 
 
-def _api_routes(api: ContactsApi, door: "_ApiDoor") -> list[Route]:
+def _api_routes(apis: ObjectApis, door: "_ApiDoor") -> list[Route]:
     table: list[tuple[str, str, Handler]] = [
-        ("GET", "/account-info/v3/details", api.account_details),
-        ("GET", _PROPERTIES, api.list_properties),
-        ("POST", _PROPERTIES, api.create_property),
-        ("GET", f"{_PROPERTIES}/{{name}}", api.get_property),
-        ("GET", _CONTACTS, api.list_contacts),
-        ("POST", f"{_CONTACTS}/batch/upsert", api.batch_upsert),
-        ("POST", f"{_CONTACTS}/batch/read", api.batch_read),
-        ("POST", f"{_CONTACTS}/batch/create", api.batch_create),
-        ("POST", f"{_CONTACTS}/batch/update", api.batch_update),
-        ("POST", f"{_CONTACTS}/batch/archive", api.batch_archive),
-        ("POST", f"{_CONTACTS}/gdpr-delete", api.gdpr_delete),
-        ("POST", f"{_CONTACTS}/search", api.search),
-        ("GET", f"{_CONTACTS}/{{id}}", api.get_contact),
+        ("GET", "/crm/v3/schemas", apis.schemas),
+        ("POST", "/crm/v3/schemas", apis.define),
+        ("GET", "/crm/v3/schemas/{object}", apis.schema),
+        ("GET", "/crm/v4/objects/{from}/{id}/associations/{to}", apis.associated),
+        ("GET", _PROPERTIES, apis.on(ContactsApi.list_properties)),
+        ("POST", _PROPERTIES, apis.on(ContactsApi.create_property)),
+        ("GET", f"{_PROPERTIES}/{{name}}", apis.on(ContactsApi.get_property)),
+        ("GET", _RECORDS, apis.on(ContactsApi.list_contacts)),
+        ("POST", f"{_RECORDS}/batch/upsert", apis.on(ContactsApi.batch_upsert)),
+        ("POST", f"{_RECORDS}/batch/read", apis.on(ContactsApi.batch_read)),
+        ("POST", f"{_RECORDS}/batch/create", apis.on(ContactsApi.batch_create)),
+        ("POST", f"{_RECORDS}/batch/update", apis.on(ContactsApi.batch_update)),
+        ("POST", f"{_RECORDS}/batch/archive", apis.on(ContactsApi.batch_archive)),
+        ("POST", f"{_RECORDS}/gdpr-delete", apis.on(ContactsApi.gdpr_delete)),
+        ("POST", f"{_RECORDS}/search", apis.on(ContactsApi.search)),
+        ("GET", f"{_RECORDS}/{{id}}", apis.on(ContactsApi.get_contact)),
+    ]
+    return [Route(path, door.endpoint(handler), methods=[method]) for method, path, handler in table]
+
+
+def _account_routes(account: ContactsApi, links: Associations, lists: Lists, door: "_ApiDoor") -> list[Route]:
+    """What is not of one kind of record; at the end, what the vendor does not have."""
+    table: list[tuple[str, str, Handler]] = [
+        ("GET", "/account-info/v3/details", account.account_details),
+        ("GET", f"{_PAIRS}/labels", links.labels),
+        ("POST", f"{_PAIRS}/labels", links.define),
+        ("POST", f"{_PAIRS}/batch/associate/default", links.create_default),
+        ("POST", f"{_PAIRS}/batch/create", links.create),
+        ("POST", f"{_PAIRS}/batch/archive", links.archive),
+        ("POST", f"{_PAIRS}/batch/labels/archive", links.archive_labels),
+        ("POST", f"{_PAIRS}/batch/read", links.read),
+        ("POST", "/crm/v3/lists", lists.create),
+        ("GET", _LIST, lists.get),
+        ("GET", f"{_LIST}/memberships", lists.members),
+        ("PUT", f"{_LIST}/memberships/add", lists.add),
+        ("PUT", f"{_LIST}/memberships/remove", lists.remove),
+        ("PUT", f"{_LIST}/memberships/add-and-remove", lists.add_and_remove),
     ]
     routes = [Route(path, door.endpoint(handler), methods=[method]) for method, path, handler in table]
     every = ["GET", "POST", "PUT", "PATCH", "DELETE"]
     unknown = [Route(path, door.endpoint(_no_such_path), methods=every) for path in _UNKNOWN]
-    return [*routes, *unknown]
+    return [Route("/oauth/v1/token", door.token, methods=["POST"]), *routes, *unknown]
 
 
 def _no_such_path(_: ApiRequest) -> Answer:
@@ -74,8 +115,10 @@ def _control_routes(control: Control) -> list[Route]:
     ]
 
 
-def _page_routes(views: PageViews) -> list[Route]:
+def _page_routes(views: PageViews, records: RecordPages) -> list[Route]:
     return [
+        Route("/objects/{object}", page(records.records)),
+        Route("/objects/{object}/{id}", page(records.record)),
         Route("/", page(views.contacts)),
         Route("/contacts/{id}", page(views.contact)),
     ]
@@ -87,6 +130,11 @@ class _ApiDoor:
     def __init__(self, settings: SandboxSettings, limits: Limits) -> None:
         self._settings = settings
         self._limits = limits
+        self._tokens = Tokens(settings.token, lifetime_seconds=settings.token_seconds)
+
+    async def token(self, request: Request) -> Response:
+        """The OAuth endpoint: no token is asked for, and no limit of the account counts it."""
+        return respond(self._tokens.answer(await read_request(request), refused_status=400))
 
     def endpoint(self, handler: Handler) -> Endpoint:
         async def answer_request(request: Request) -> Response:
@@ -101,9 +149,15 @@ class _ApiDoor:
         return answer_request
 
     async def _pass(self, request: Request, handler: Handler) -> Answer:
-        require_token(request, self._settings.token)
-        is_search = request.url.path.endswith("/contacts/search")
+        self._require_token(request)
+        is_search = request.url.path.endswith("/search")
         await run_in_threadpool(self._limits.admit, is_search=is_search)
         if self._settings.latency_seconds:
             await asyncio.sleep(self._settings.latency_seconds)
         return await run_in_threadpool(handler, await read_request(request))
+
+    def _require_token(self, request: Request) -> None:
+        given = bearer_of(request)
+        if self._tokens.is_expired(given):
+            raise Refusal(401, "EXPIRED_AUTHENTICATION", "The OAuth token used to make this call expired.")
+        require_token(request, given if self._tokens.is_good(given) else self._settings.token)

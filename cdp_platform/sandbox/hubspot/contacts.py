@@ -62,8 +62,10 @@ class Contact:
         """Return a property's value, the read-only ones that the system keeps included."""
         if name == "hs_object_id":
             return str(self.id)
-        if name in ("createdate", "lastmodifieddate"):
-            return self.created_at if name == "createdate" else self.updated_at
+        if name in ("createdate", "hs_createdate"):
+            return self.created_at
+        if name in ("lastmodifieddate", "hs_lastmodifieddate"):
+            return self.updated_at
         return self.properties.get(name)
 
 
@@ -101,8 +103,12 @@ class ContactStore:
     def _set_up(self) -> None:
         self.set_account_value("portal_id", str(random.SystemRandom().randint(40_000_000, 49_999_999)))
         self.set_account_value("unchanged_rows", "0")
-        for definition in read_account_setup():
+        for definition in self.initial_properties():
             self.add_property(definition)
+
+    def initial_properties(self) -> list[PropertyDefinition]:
+        """Return the properties that a new account has."""
+        return read_account_setup()
 
     def close(self) -> None:
         """Close the file."""

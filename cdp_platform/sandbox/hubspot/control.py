@@ -6,6 +6,7 @@ from typing import Any
 
 from cdp_platform.sandbox.hubspot.answers import invalid
 from cdp_platform.sandbox.hubspot.contacts import ContactStore
+from cdp_platform.sandbox.hubspot.objects import Objects
 from cdp_platform.sandbox.hubspot.people import turn_clock
 from cdp_platform.sandbox.hubspot.shapes import ClockBody, parse
 from cdp_platform.sandbox.wire import Answer, ApiRequest
@@ -20,8 +21,9 @@ _WRITE_COLUMNS = "seq, at, day, actor, contact_id, cdp_person_id, operation, pro
 class Control:
     """The endpoints under /sandbox."""
 
-    def __init__(self, store: ContactStore) -> None:
+    def __init__(self, store: ContactStore, objects: Objects) -> None:
         self._store = store
+        self._objects = objects
 
     def health(self, request: ApiRequest) -> Answer:
         """GET health."""
@@ -43,11 +45,12 @@ class Control:
         return Answer(body=read_stats(self._store))
 
     def writes(self, request: ApiRequest) -> Answer:
-        """GET writes: the log after a sequence number, oldest first."""
+        """GET writes: the log of a kind of record (`object`, contacts) after a sequence number, oldest first."""
+        _, store = self._objects.find(request.query.get("object", "contacts"))
         after, limit = request.query.get("after", "0"), request.query.get("limit", "1000")
         if not all(text.isascii() and text.isdigit() and len(text) <= 18 for text in (after, limit)):
             raise invalid("after and limit: whole numbers")
-        rows = self._store.execute(
+        rows = store.execute(
             f"select {_WRITE_COLUMNS} from writes where seq > ? order by seq limit ?",
             (int(after), min(int(limit), MOST_WRITES)),
         )

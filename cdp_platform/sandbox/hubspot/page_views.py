@@ -3,6 +3,7 @@
 from cdp_platform.sandbox.hubspot.changes import read_record_id
 from cdp_platform.sandbox.hubspot.contacts import Contact, ContactStore
 from cdp_platform.sandbox.hubspot.control import CHANGED_EMAIL, LAPSED_LOYALIST, OPTED_OUT, read_history, read_stats
+from cdp_platform.sandbox.hubspot.objects import Objects
 from cdp_platform.sandbox.hubspot.pages import (
     FILTERS,
     ContactView,
@@ -13,6 +14,7 @@ from cdp_platform.sandbox.hubspot.pages import (
     missing_page,
 )
 from cdp_platform.sandbox.hubspot.people import PeopleRule, let_people_act
+from cdp_platform.sandbox.hubspot.record_pages import kinds_menu
 from cdp_platform.sandbox.hubspot.search import query_condition
 from cdp_platform.sandbox.hubspot.texts import Texts
 from cdp_platform.sandbox.wire import ApiRequest
@@ -39,6 +41,10 @@ _GROUPS = {
     "marketing": (
         "lapsed_loyalist",
         "lapsed_loyalist_since",
+        "high_value_at_risk",
+        "coupon_lover",
+        "new_department_explorer",
+        "big_basket_family",
         "rfm_segment",
         "lifetime_value",
         "last_order_on",
@@ -50,8 +56,9 @@ _GROUPS = {
 class PageViews:
     """The two pages of the account. Each returns a status and a document."""
 
-    def __init__(self, store: ContactStore, rule: PeopleRule) -> None:
+    def __init__(self, store: ContactStore, rule: PeopleRule, objects: Objects) -> None:
         self._store = store
+        self._objects = objects
         self._rule = rule
 
     def contacts(self, request: ApiRequest) -> tuple[int, str]:
@@ -60,7 +67,8 @@ class PageViews:
         query = request.query.get("q", "").replace("\0", "").strip()[:200]
         chosen = request.query.get("filter", "all")
         chosen = chosen if chosen in FILTERS else "all"
-        return 200, list_page(self._list_view(query, chosen, _page_number(request)), texts)
+        menu = kinds_menu(self._objects.kinds, "contacts", texts)
+        return 200, list_page(self._list_view(query, chosen, _page_number(request)), texts, menu)
 
     def contact(self, request: ApiRequest) -> tuple[int, str]:
         """Return the page of one contact; 404 when it is not there or archived."""

@@ -46,11 +46,11 @@ class ContactView:
     labels: Mapping[str, str]
 
 
-def list_page(view: ListView, texts: Texts) -> str:
-    """Return the page with counts, search, filters and one page of contacts."""
+def list_page(view: ListView, texts: Texts, menu: str) -> str:
+    """Return the page with counts, search, filters and one page of contacts; `menu` leads to the other records."""
     panel = f'<section class="panel">{_tools(view, texts)}{_table(view, texts)}</section>'
     query = {"q": view.query, "filter": view.filter, "page": str(view.page)}
-    return _document(_cards(view.stats, texts) + panel, texts, path="/", query=query)
+    return _document(_cards(view.stats, texts) + menu + panel, texts, path="/", query=query)
 
 
 def contact_page(view: ContactView, texts: Texts) -> str:

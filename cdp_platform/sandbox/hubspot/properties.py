@@ -14,8 +14,6 @@ from typing import Any
 from cdp_platform.sandbox.hubspot.answers import PropertyError
 
 PROPERTY_TYPES = ("string", "number", "date", "datetime", "enumeration", "bool")
-SYSTEM_PROPERTIES = ("createdate", "lastmodifieddate", "hs_object_id")
-DEFAULT_PROPERTIES = ("createdate", "email", "firstname", "hs_object_id", "lastmodifieddate", "lastname")
 LONGEST_TEXT = 65_536
 MOST_UNIQUE_PROPERTIES = 10
 
@@ -31,7 +29,7 @@ _EMAIL = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class PropertyDefinition:
-    """One property of contacts, as the account has it."""
+    """One property of a kind of record, as the account has it."""
 
     name: str
     label: str

@@ -4,7 +4,7 @@ Vendor's page: developers.hubspot.com/docs/api-reference/search/guide (read 2026
 the filters of a group by and.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cdp_platform.sandbox.hubspot.answers import invalid
@@ -18,7 +18,13 @@ MOST_RESULTS = 10_000
 MOST_PER_PAGE = 200
 QUERIED_PROPERTIES = ("firstname", "lastname", "email", "phone", "cdp_person_id")
 _COMPARISONS = {"GT": ">", "GTE": ">=", "LT": "<", "LTE": "<="}
-_SYSTEM_COLUMNS = {"hs_object_id": "id", "createdate": "created_at", "lastmodifieddate": "updated_at"}
+_SYSTEM_COLUMNS = {
+    "hs_object_id": "id",
+    "createdate": "created_at",
+    "hs_createdate": "created_at",
+    "lastmodifieddate": "updated_at",
+    "hs_lastmodifieddate": "updated_at",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +40,13 @@ def column_of(name: str) -> str:
     return _SYSTEM_COLUMNS.get(name) or f"json_extract(properties, '$.{name}')"
 
 
-def search_condition(definitions: Mapping[str, PropertyDefinition], body: SearchBody) -> Condition:
-    """Return the condition of a search. Raises RequestError 400 for what the vendor would not take."""
+def search_condition(
+    definitions: Mapping[str, PropertyDefinition], body: SearchBody, queried: Sequence[str] = QUERIED_PROPERTIES
+) -> Condition:
+    """Return the condition of a search; its free text looks into the properties `queried`.
+
+    Raises RequestError 400 for what the vendor would not take.
+    """
     if len(body.filter_groups) > MOST_GROUPS:
         raise invalid(f"Too many filter groups: at most {MOST_GROUPS}")
     groups = [_group(definitions, group) for group in body.filter_groups]
@@ -45,17 +56,17 @@ def search_condition(definitions: Mapping[str, PropertyDefinition], body: Search
         parts.append("(" + " or ".join(f"({group.sql})" for group in groups) + ")")
         values += [value for group in groups for value in group.values]
     if body.query:
-        query = query_condition(body.query)
+        query = query_condition(body.query, queried)
         parts.append(query.sql)
         values += query.values
     return Condition(sql=" and ".join(parts), values=tuple(values))
 
 
-def query_condition(text: str) -> Condition:
-    """Return the condition that each word stands somewhere in name, e-mail, phone or person id."""
+def query_condition(text: str, queried: Sequence[str] = QUERIED_PROPERTIES) -> Condition:
+    """Return the condition that each word stands somewhere in the properties; by default name, e-mail, person id …"""
     words = text.split()[:20]
-    one = "(" + " or ".join(f"{column_of(name)} like ? escape '\\'" for name in QUERIED_PROPERTIES) + ")"
-    values = tuple(like_anywhere(word) for word in words for _ in QUERIED_PROPERTIES)
+    one = "(" + " or ".join(f"{column_of(name)} like ? escape '\\'" for name in queried) + ")"
+    values = tuple(like_anywhere(word) for word in words for _ in queried)
     return Condition(sql=" and ".join([one] * len(words)) or "true", values=values)
 
 

@@ -14,7 +14,8 @@ from sqlglot import exp
 
 from cdp_platform.audiences import definition as tree
 from cdp_platform.audiences.catalogue import Kind
-from cdp_platform.audiences.computed import AGGREGATES, Aggregate, ComputedTrait, TraitSet, compile_traits, with_traits
+from cdp_platform.audiences.compile_traits import compile_traits
+from cdp_platform.audiences.computed import AGGREGATES, Aggregate, ComputedTrait, TraitSet, with_traits
 from cdp_platform.audiences.definition import Comparison, Operator
 from cdp_platform_tests.unit.audiences.market import (
     AS_OF,

@@ -19,6 +19,7 @@ from cdp_platform.errors import (
 from cdp_platform.ingest.hubspot import PROPERTY_COLUMNS, SCHEMA, read_contacts
 
 DAY = date(2017, 12, 25)
+READ_AT = datetime(2017, 12, 26, 4, 0, tzinfo=UTC)
 EVERY_PROPERTY = tuple(PROPERTY_COLUMNS)
 
 
@@ -51,7 +52,7 @@ def page(*contacts: Any, after: str | None = None) -> dict[str, Any]:
 
 
 def read(session: PagesSession, sleep: Callable[[float], None] = lambda seconds: None) -> pa.Table:
-    return read_contacts(session, EVERY_PROPERTY, DAY, sleep=sleep, spread=lambda: 1.0)
+    return read_contacts(session, EVERY_PROPERTY, DAY, sleep=sleep, spread=lambda: 1.0, now=lambda: READ_AT)
 
 
 def test_all_pages_become_one_typed_table_in_the_order_of_ids() -> None:
@@ -73,6 +74,7 @@ def test_all_pages_become_one_typed_table_in_the_order_of_ids() -> None:
         "lapsed_loyalist": False,
         "created_at": datetime(2017, 12, 20, 5, 0, 0, 120_000, tzinfo=UTC),
         "updated_at": datetime(2017, 12, 25, 5, 0, tzinfo=UTC),
+        "read_at": READ_AT,
     }
     assert table.to_pylist()[0]["email"] is None
     assert [query.get("after") for query in session.queries] == [None, "c1"]

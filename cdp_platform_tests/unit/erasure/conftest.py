@@ -19,6 +19,7 @@ DECLARED = {
     },
     "activation.sync_contacts__crm": {"person_id": "person_id", "email": "email"},
     "marts.consents": {"identifier": "email"},
+    "marts.suppressions": {"identifier": "email"},
 }  # fmt: skip
 CUSTOMERS = [
     (1, "Person1@example.com", "+12125550101"),

@@ -149,7 +149,7 @@ def test_a_bad_page_is_refused(shared_account: Account, query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/crm/v3/objects/deals"), ("DELETE", CONTACTS), ("GET", "/account-info/v3/usage")]
+    ("method", "path"), [("GET", "/crm/v3/objects/tickets"), ("DELETE", CONTACTS), ("GET", "/account-info/v3/usage")]
 )
 def test_what_is_not_built_is_a_404_in_the_vendors_shape(shared_account: Account, method: str, path: str) -> None:
     answer = shared_account.call(method, path)

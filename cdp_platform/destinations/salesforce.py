@@ -1,0 +1,123 @@
+"""Salesforce: any object, upserted by an external id; 200 records a request, and from 10,000 rows on as bulk jobs.
+
+Vendor pages, read 2026-11-22, under https://developer.salesforce.com/docs: api_rest
+resources_composite_sobjects_collections_upsert and _delete, errorcodes, headers_api_usage; help.salesforce.com:
+article 000389067.
+
+- Limits: a number of requests in 24 hours by edition and licences, told by every answer; a run ends as deferred when
+  95 % of it are used. No pace by the second is published; 25 requests of 20 seconds or longer may be under way at once.
+- Authentication: OAuth client credentials or JWT bearer. The base URL is the account's own, which the token's answer
+  names as instance_url: https://<my domain>.my.salesforce.com.
+- A collection is not rolled back (allOrNone is false): its answer has a result for each record, in their order.
+- A value of null clears a field; fields left out keep their value. `Account.Customer_Id__c` as a field sets the lookup
+  to the account with that external id; null clears it.
+- Removing means deleting, which leaves the record in the recycle bin, or clearing the mapped fields.
+- Cannot: match by `Id` or by a field that is not an external id, insert without looking for the record, update without
+  creating it, find records by a numeric external id when they are to be removed.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from cdp_platform.connectors.protocol import Answer, Batch, Capabilities, Destination, Json, OutgoingRow, Request
+from cdp_platform.destinations.salesforce_account import (
+    DATA,
+    SalesforceAccount,
+    accepted,
+    broken,
+    check_match_field,
+    check_object,
+    record_id_of,
+    values_of,
+)
+from cdp_platform.destinations.salesforce_bulk import SalesforceBulk
+from cdp_platform.destinations.salesforce_errors import read_row_error
+from cdp_platform.domain.outcomes import Operation, RowOutcome
+from cdp_platform.domain.syncs import Mode, Removal
+
+BULK_FROM_ROWS: Final = 10_000
+"""Below, collections need 50 requests at most and answer at once; a job needs seven and is asked for."""
+_COLLECTIONS: Final = Capabilities(
+    modes=frozenset({Mode.UPSERT, Mode.MIRROR}),
+    removals=frozenset({Removal.KEEP, Removal.DELETE, Removal.CLEAR}),
+    batch_rows=200,
+    writes_changed_fields_only=True,
+    changes_match_value=True,
+    # Ours, as the vendor publishes none: far below the 25 long requests that it takes at once.
+    requests_per_second=20.0,
+    burst_requests=20,
+    requests_at_once=5,
+)
+
+
+class Salesforce(SalesforceAccount):
+    """The records of one account, written as collections."""
+
+    def __init__(self, *, bulk_from_rows: int = BULK_FROM_ROWS) -> None:
+        self._bulk_from_rows = bulk_from_rows
+
+    def way_for(self, object_name: str, row_count: int) -> Destination:
+        """Collections for a few rows, bulk jobs for many."""
+        return SalesforceBulk() if row_count >= self._bulk_from_rows else self
+
+    def capabilities(self, object_name: str) -> Capabilities:
+        check_object(object_name)
+        return _COLLECTIONS
+
+    def encode(self, object_name: str, match_field: str, rows: Batch) -> Request:
+        """Turn rows into one collection: to upsert, to delete, or to update by id where the match value changes."""
+        check_object(object_name)
+        check_match_field(match_field)
+        path = f"{DATA}/composite/sobjects"
+        if rows[0].operation is Operation.REMOVE:
+            ids = ",".join(str(row.record_id) for row in rows)
+            return Request(method="DELETE", path=path, query={"ids": ids, "allOrNone": "false"})
+        if rows[0].former_match_value is not None:
+            return Request(method="PATCH", path=path, body=_collection(object_name, match_field, rows, with_ids=True))
+        return Request(
+            method="PATCH", path=f"{path}/{object_name}/{match_field}", body=_collection(object_name, match_field, rows)
+        )
+
+    def read(self, rows: Batch, answer: Answer) -> list[RowOutcome]:
+        results = answer.body
+        if not isinstance(results, list) or len(results) != len(rows):
+            raise broken(answer, "is no list with a result for each record")
+        known = {row.record_id[:15]: row.ordinal for row in rows if row.record_id}
+        return [_outcome(answer, row, result, known) for row, result in zip(rows, results, strict=True)]
+
+
+def _collection(object_name: str, match_field: str, rows: Batch, *, with_ids: bool = False) -> Json:
+    """Records by external id; `with_ids` by their own, of which the external id changes."""
+    records = [
+        {"attributes": {"type": object_name}, **({"id": row.record_id} if with_ids else {}), **_nested(values)}
+        for row, values in ((row, values_of(row, match_field)) for row in rows)
+    ]
+    return {"allOrNone": False, "records": records}
+
+
+def _nested(values: Mapping[str, Json]) -> dict[str, Json]:
+    """`Account.Customer_Id__c: x` as an object within the record, as the REST API takes it."""
+    record = dict[str, Json]()
+    for name, value in values.items():
+        relationship, dot, field = name.partition(".")
+        record[relationship if dot else name] = {field: value} if dot else value
+    return record
+
+
+def _outcome(answer: Answer, row: OutgoingRow, result: Json, known: Mapping[str, int]) -> RowOutcome:
+    is_success = result.get("success") if isinstance(result, Mapping) else None
+    if is_success is True:
+        record_id = record_id_of(answer, result.get("id"))
+        # Results tell their row by their place alone; an id that another row is known by tells that they are astray.
+        if known.get(record_id[:15], row.ordinal) != row.ordinal:
+            raise broken(answer, "has results in another order than the records")
+        return accepted(row, record_id, is_new=result.get("created") is True)
+    error = next(_errors(result), None) if is_success is False else None
+    if error is None:
+        raise broken(answer, "has a result that neither accepts nor refuses")
+    return read_row_error(row, error.get("statusCode"), error.get("message"), error.get("fields"))
+
+
+def _errors(result: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
+    errors = result.get("errors")
+    yield from (error for error in (errors if isinstance(errors, list) else []) if isinstance(error, Mapping))
