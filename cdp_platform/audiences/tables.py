@@ -93,7 +93,8 @@ def create_view(session: Session, name: str, quoted: str, select: str) -> None:
     """Make a view anew; raises CdpError where a table that is not ours stands in its place."""
     schema, _, table = name.partition(".")
     found = session.rows(
-        "select table_type from information_schema.tables where table_schema = $schema and table_name = $name",
+        "select table_type from information_schema.tables where table_catalog = current_database() and"
+        " table_schema = $schema and table_name = $name",
         {"schema": schema, "name": table},
     )
     if any(row["table_type"] == "BASE TABLE" for row in found):

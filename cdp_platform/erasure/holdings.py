@@ -37,6 +37,7 @@ OWN_TABLES: Mapping[str, PersonKey] = {
     "identity.identity_fingerprints": {"record_key": "record_key"},
     "identity.identity_runs": {},
     "audiences.audience_membership_history": {"person_id": "person_id"},
+    "audiences.audience_conditions": {"person_id": "person_id"},
     "audiences.audience_assignments": {"person_id": "person_id"},
     "audiences.audience_sizes": {},
 }
