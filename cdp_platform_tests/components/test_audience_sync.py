@@ -202,7 +202,7 @@ def test_the_plan_lies_below_the_audience_and_the_models_whose_columns_it_takes(
     loaded = load_definitions(shop.folder, project_root=ROOT)
     graph = loaded.resolve_asset_graph()
     assert {key.to_user_string() for key in graph.get(PLAN).parent_keys} == {
-        "audiences/shoppers", "marts/profiles", "marts/traits_rfm", "marts/consents",
+        "audiences/shoppers", "marts/profiles", "marts/traits_rfm", "marts/consents", "marts/suppressions",
     }  # fmt: skip
     lineage = graph.get(CONTACTS).metadata["dagster/column_lineage"].deps_by_column
     found = {field: [(d.asset_key.to_user_string(), d.column_name) for d in deps] for field, deps in lineage.items()}
