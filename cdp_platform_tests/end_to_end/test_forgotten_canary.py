@@ -1,6 +1,6 @@
 """A made-up customer goes through the whole loop, is forgotten, everything is loaded anew: nothing of it is left.
 
-The customer is household 7 of the slice under a number that stands nowhere else; the demo derives an address and a
+The customer is household 150 of the slice under a number that stands nowhere else; the demo derives an address and a
 person's id from it. The number is looked for in every byte under the home, in every table, and at the sandbox.
 """
 
@@ -22,7 +22,7 @@ from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 from cdp_platform_tests.end_to_end.conftest import Demo, make_demo
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
-CANARY, NUMBER = 7, 987654
+CANARY, NUMBER = 150, 987654
 LAST_DAY = "2017-12-25"
 _LOAD_ANEW = """
 import sys
