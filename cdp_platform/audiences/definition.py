@@ -158,6 +158,10 @@ class Size:
     at_least: int | None = None
     at_most: int | None = None
 
+    def holds(self, members: int) -> bool:
+        """Whether so many members are expected."""
+        return (self.at_least or 0) <= members and (self.at_most is None or members <= self.at_most)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Definition:

@@ -1,53 +1,26 @@
-"""Members as of the clock, who entered and who left, kept so that a day that is run again gives the same.
+"""Members as of the clock, who entered and who left and why, kept so that a day that is run again gives the same.
 
-In the schema `audiences`, all written by one transaction a run:
-    audience_membership_history  audience, person_id, entered_on, left_on (null: still a member), entered_version,
-                                 left_version
-    audience_assignments         audience, person_id, arm (held_out, reached), holdout_share, assigned_on, ended_on
-    audience_sizes               audience, as_of_on, definition_version, definition (JSON), people_count, member_count,
-                                 held_out_count, entered_count, left_count (the last two null on the first day)
-    audience_members             a view: audience, person_id, entered_on, entered_version, is_held_out
-    <audience>                   a view: person_id, entered_on of the members that are not held out; what syncs read
+What is kept where stands in `tables`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from time import monotonic
 
 from cdp_platform.audiences.catalogue import Catalogue
 from cdp_platform.audiences.compile import Compiled, compile_audience
 from cdp_platform.audiences.definition import Definition, audiences_of
 from cdp_platform.audiences.expressions import hashed
+from cdp_platform.audiences.reasons import create_moved, keep_conditions, words_of
 from cdp_platform.audiences.sizes import Sizes, measure_rows
+from cdp_platform.audiences.tables import ASSIGNMENTS, HISTORY, MEMBERS, SIZES, create_members_view, create_tables
 from cdp_platform.errors import CdpError
 from cdp_platform.warehouse.base import Dialect, Session
-from cdp_platform.warehouse.literals import literal
 
-SCHEMA = "audiences"
-RESERVED = "audience_"
-"""No audience's name may begin like the names of these tables."""
 _SHOWN_DAYS = 60
-_TABLES = {
-    "audience_membership_history": "audience varchar not null, person_id varchar not null, entered_on date not null,"
-    " left_on date, entered_version varchar not null, left_version varchar",
-    "audience_assignments": "audience varchar not null, person_id varchar not null, arm varchar not null,"
-    " holdout_share decimal(9,6) not null, assigned_on date not null, ended_on date",
-    "audience_sizes": "audience varchar not null, as_of_on date not null, definition_version varchar not null,"
-    " definition varchar not null, people_count bigint not null, member_count bigint not null,"
-    " held_out_count bigint not null, entered_count bigint, left_count bigint",
-}
-_MEMBERS_VIEW = """
-    create or replace view audiences.audience_members as
-    select history.audience, history.person_id, history.entered_on, history.entered_version,
-        coalesce(assignments.arm = 'held_out', false) as is_held_out
-    from audiences.audience_membership_history as history
-    left join audiences.audience_assignments as assignments
-        on assignments.audience = history.audience
-        and assignments.person_id = history.person_id
-        and assignments.ended_on is null
-    where history.left_on is null
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +49,8 @@ class Taken:
     """Other audience → members of both."""
     history: tuple[tuple[date, int], ...]
     """Day and size, oldest first."""
+    compile_seconds: float
+    """What it took to write the select."""
 
 
 def take_over(
@@ -86,6 +61,7 @@ def take_over(
     *,
     as_of: date,
     before: Definition | None = None,
+    clock: Callable[[], float] = monotonic,
 ) -> Taken:
     """Compute an audience as of a day and keep it; `before` is the definition of the newest run, if it was another.
 
@@ -94,7 +70,9 @@ def take_over(
     create_tables(session)
     _require_order(session, definition.name, as_of)
     require_asked(session, definition, as_of)
+    began = clock()
     compiled = compile_audience(definition, catalogue, as_of=as_of, dialect=dialect.name)
+    compile_seconds = clock() - began
     session.execute(f"create or replace temporary table judged as {compiled.sql}", compiled.parameters)
     change = None
     if before is not None:
@@ -102,16 +80,8 @@ def take_over(
         change = _changes(session, old, "judged", {}, examples=0)
     sizes = measure_rows(session, compiled.steps, "judged")
     with session.transaction():
-        _keep(session, dialect, definition, as_of, sizes)
-    return _taken(session, definition.name, as_of, sizes, change)
-
-
-def create_tables(session: Session) -> None:
-    """Make the tables and the view of members, where they are not there yet."""
-    session.execute(f"create schema if not exists {SCHEMA}")
-    for name, columns in _TABLES.items():
-        session.execute(f"create table if not exists {SCHEMA}.{name} ({columns})")
-    session.execute(_MEMBERS_VIEW)
+        _keep(session, dialect, definition, compiled, as_of, sizes)
+    return replace(_taken(session, definition.name, as_of, sizes, change), compile_seconds=compile_seconds)
 
 
 def require_asked(session: Session, definition: Definition, as_of: date) -> None:
@@ -131,11 +101,10 @@ def require_asked(session: Session, definition: Definition, as_of: date) -> None
 
 def stored_definition(session: Session, audience: str) -> tuple[str, str] | None:
     """The version and the document that the newest run has taken over; None where there was none."""
-    if not session.columns(f"{SCHEMA}.audience_sizes"):
+    if not session.columns(SIZES):
         return None
     rows = session.rows(
-        f"select definition_version, definition from {SCHEMA}.audience_sizes where audience = $audience"
-        " order by as_of_on desc limit 1",
+        f"select definition_version, definition from {SIZES} where audience = $audience order by as_of_on desc limit 1",
         {"audience": audience},
     )
     return (rows[0]["definition_version"], rows[0]["definition"]) if rows else None
@@ -153,11 +122,12 @@ class Standing:
 
 def standings(session: Session) -> dict[str, Standing]:
     """The newest run of every audience, by name."""
-    if not session.columns(f"{SCHEMA}.audience_sizes"):
+    if not session.columns(SIZES):
         return {}
     rows = session.rows(
         f"""
-        select audience, as_of_on, definition_version, member_count, held_out_count from {SCHEMA}.audience_sizes
+        select audience, as_of_on, definition_version, member_count, held_out_count
+        from {SIZES}
         qualify row_number() over (partition by audience order by as_of_on desc) = 1
         """
     )
@@ -208,51 +178,65 @@ def _require_order(session: Session, audience: str, as_of: date) -> None:
 
 
 def _newest_day(session: Session, audience: str) -> date | None:
-    if not session.columns(f"{SCHEMA}.audience_sizes"):
+    if not session.columns(SIZES):
         return None
     [row] = session.rows(
-        f"select max(as_of_on) as as_of_on from {SCHEMA}.audience_sizes where audience = $audience",
+        f"select max(as_of_on) as as_of_on from {SIZES} where audience = $audience",
         {"audience": audience},
     )
     day: date | None = row["as_of_on"]
     return day
 
 
-def _keep(session: Session, dialect: Dialect, definition: Definition, as_of: date, sizes: Sizes) -> None:
+def _keep(
+    session: Session, dialect: Dialect, definition: Definition, compiled: Compiled, as_of: date, sizes: Sizes
+) -> None:
     """Undo what an earlier run of this day wrote, then write who entered and who left since the day before it."""
-    bound = {"audience": definition.name, "day": as_of, "version": definition.version}
-    history, counts = f"{SCHEMA}.audience_membership_history", f"{SCHEMA}.audience_sizes"
-    statements = (
-        f"delete from {history} where audience = $audience and entered_on = $day",
-        f"update {history} set left_on = null, left_version = null where audience = $audience and left_on = $day",
-        f"""
-        update {history} set left_on = $day, left_version = $version
-        where audience = $audience and left_on is null
-            and person_id not in (select person_id from judged where is_member)
-        """,
-        f"""
-        insert into {history}
-        select $audience, person_id, $day, null, $version, null from judged
-        where is_member and person_id not in (
-            select person_id from {history} where audience = $audience and left_on is null
-        )
-        """,
-        f"delete from {counts} where audience = $audience and as_of_on = $day",
-    )
-    for sql in statements:
-        session.execute(sql, {name: value for name, value in bound.items() if f"${name}" in sql})
-    _assign(session, dialect, definition, as_of)
+    bound = {"audience": definition.name, "day": as_of}
+    session.execute(f"delete from {HISTORY} where audience = $audience and entered_on = $day", bound)
     session.execute(
-        f"create or replace view {dialect.relation(f'{SCHEMA}.{definition.name}')} as"
-        f" select person_id, entered_on from {SCHEMA}.audience_members"
-        f" where audience = {literal(definition.name)} and not is_held_out"
+        f"""
+        update {HISTORY}
+        set left_on = null, left_version = null, left_reason = null, left_condition = null, left_value = null
+        where audience = $audience and left_on = $day
+        """,
+        bound,
     )
-    _write_sizes(session, definition, as_of, sizes)
+    session.execute(f"delete from {SIZES} where audience = $audience and as_of_on = $day", bound)
+    create_moved(session, definition, compiled, as_of)
+    _write_changes(session, {**bound, "version": definition.version})
+    keep_conditions(session, definition, compiled, as_of)
+    _assign(session, dialect, definition, as_of)
+    create_members_view(session, dialect, definition.name)
+    _write_sizes(session, definition, compiled, as_of, sizes)
+
+
+def _write_changes(session: Session, bound: Mapping[str, object]) -> None:
+    session.execute(
+        f"""
+        update {HISTORY} set left_on = $day, left_version = $version, left_reason = moved.reason,
+            left_condition = moved.condition_number, left_value = moved.value
+        from moved
+        where audience = $audience and left_on is null
+            and {HISTORY}.person_id = moved.person_id and moved.change = 'left'
+        """,
+        bound,
+    )
+    session.execute(
+        f"""
+        insert into {HISTORY} (
+            audience, person_id, entered_on, entered_version, entered_reason, entered_condition, entered_value
+        )
+        select $audience, person_id, $day, $version, reason, condition_number, value
+        from moved where change = 'entered'
+        """,
+        bound,
+    )
 
 
 def _assign(session: Session, dialect: Dialect, definition: Definition, as_of: date) -> None:
     """Log an arm for each member without one. Whoever has one keeps it, whatever the share becomes."""
-    table = f"{SCHEMA}.audience_assignments"
+    table = ASSIGNMENTS
     if definition.holdout_share is None:
         sql = f"update {table} set ended_on = $day where audience = $audience and ended_on is null"
         session.execute(sql, {"audience": definition.name, "day": as_of})
@@ -277,19 +261,21 @@ def _assign(session: Session, dialect: Dialect, definition: Definition, as_of: d
     )
 
 
-def _write_sizes(session: Session, definition: Definition, as_of: date, sizes: Sizes) -> None:
-    members, counts = f"{SCHEMA}.audience_members", f"{SCHEMA}.audience_sizes"
-    history = f"{SCHEMA}.audience_membership_history"
+def _write_sizes(session: Session, definition: Definition, compiled: Compiled, as_of: date, sizes: Sizes) -> None:
     session.execute(
         f"""
-        insert into {counts}
+        insert into {SIZES} (
+            audience, as_of_on, definition_version, definition, people_count, member_count, held_out_count,
+            entered_count, left_count, words, is_expected
+        )
         select $audience, $day, $version, $definition, $people, $members,
-            (select count(*) from {members} where audience = $audience and is_held_out),
+            (select count(*) from {MEMBERS} where audience = $audience and is_held_out),
             case when earlier.day_count > 0
-                then (select count(*) from {history} where audience = $audience and entered_on = $day) end,
+                then (select count(*) from {HISTORY} where audience = $audience and entered_on = $day) end,
             case when earlier.day_count > 0
-                then (select count(*) from {history} where audience = $audience and left_on = $day) end
-        from (select count(*) as day_count from {counts} where audience = $audience) as earlier
+                then (select count(*) from {HISTORY} where audience = $audience and left_on = $day) end,
+            $words, $is_expected
+        from (select count(*) as day_count from {SIZES} where audience = $audience) as earlier
         """,
         {
             "audience": definition.name,
@@ -298,6 +284,8 @@ def _write_sizes(session: Session, definition: Definition, as_of: date, sizes: S
             "definition": definition.document,
             "people": sizes.people,
             "members": sizes.members,
+            "words": json.dumps(words_of(definition, compiled), ensure_ascii=False),
+            "is_expected": definition.size.holds(sizes.members),
         },
     )
 
@@ -305,14 +293,14 @@ def _write_sizes(session: Session, definition: Definition, as_of: date, sizes: S
 def _taken(session: Session, audience: str, as_of: date, sizes: Sizes, change: Change | None) -> Taken:
     days = session.rows(
         "select as_of_on, member_count, held_out_count, entered_count, left_count"
-        f" from {SCHEMA}.audience_sizes where audience = $audience order by as_of_on desc limit {_SHOWN_DAYS}",
+        f" from {SIZES} where audience = $audience order by as_of_on desc limit {_SHOWN_DAYS}",
         {"audience": audience},
     )
     overlaps = session.rows(
         f"""
         select other.audience, count(*) as both_count
-        from {SCHEMA}.audience_members as mine
-        inner join {SCHEMA}.audience_members as other on mine.person_id = other.person_id
+        from {MEMBERS} as mine
+        inner join {MEMBERS} as other on mine.person_id = other.person_id
         where mine.audience = $audience and other.audience <> $audience
         group by other.audience order by other.audience
         """,
@@ -327,4 +315,5 @@ def _taken(session: Session, audience: str, as_of: date, sizes: Sizes, change: C
         change=change,
         overlaps={row["audience"]: row["both_count"] for row in overlaps},
         history=tuple((row["as_of_on"], row["member_count"]) for row in reversed(days)),
+        compile_seconds=0.0,
     )

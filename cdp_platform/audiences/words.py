@@ -17,6 +17,7 @@ from cdp_platform.audiences.definition import (
     SequenceCondition,
     TraitCondition,
     Value,
+    children_of,
 )
 from cdp_platform.texts.catalogue import has_text, text, written_value
 
@@ -42,6 +43,22 @@ def condition_words(condition: Condition, language: str) -> str:
             return text("audience.rule.consent", language, **consent_parameters(condition, language))
         case MembershipCondition():
             return text("audience.rule.audience", language, audience=condition.audience)
+
+
+def rule_words(definition: Definition, language: str) -> str:
+    """Say a whole definition in one sentence."""
+    condition = definition.condition
+    parts = condition.conditions if isinstance(condition, All) else (condition,)
+    told = [_whole_words(part, language) for part in parts] + ending_words(definition, language)
+    return text("audience.sentence", language, rule=text("audience.because", language).join(told))
+
+
+def _whole_words(condition: Condition, language: str) -> str:
+    words, parts = condition_words(condition, language), children_of(condition)
+    if not parts:
+        return words
+    inside = text("audience.because", language).join(_whole_words(part, language) for part in parts)
+    return text("audience.where", language, what=words, fields=inside)
 
 
 def comparison_words(comparison: Comparison, language: str) -> str:

@@ -29,6 +29,7 @@ def audience_metadata(definition: Definition, taken: Taken) -> dict[str, Any]:
         "left": "–" if taken.left is None else taken.left,
         "definition_version": definition.version,
         "changed_definition": _effect(taken),
+        "compile_milliseconds": round(taken.compile_seconds * 1000, 1),
         "conditions": dg.MetadataValue.md(_funnel(definition, taken.sizes.conditions)),
         "overlaps": dg.MetadataValue.md(table(("audience", "members of both"), taken.overlaps.items())),
         "size_over_time": dg.MetadataValue.md(_over_time(taken.history)),
@@ -47,12 +48,11 @@ def check_results(key: dg.AssetKey, definition: Definition, taken: Taken) -> lis
         bounds: Mapping[str, Any] = {
             name: bound for name, bound in (("at_least", size.at_least), ("at_most", size.at_most)) if bound is not None
         }
-        is_within = (size.at_least or 0) <= members and (size.at_most is None or members <= size.at_most)
         results.append(
             dg.AssetCheckResult(
                 asset_key=key,
                 check_name="size_within_bounds",
-                passed=is_within,
+                passed=size.holds(members),
                 metadata={"members": members, **bounds},
             )
         )

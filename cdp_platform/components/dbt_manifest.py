@@ -17,7 +17,7 @@ from cdp_platform.errors import ConfigError
 Node = Mapping[str, Any]
 
 _BUILT: Final = ("model", "seed", "snapshot")
-_GROUPS: Final = {"audiences": "audiences", "activation": "audiences"}
+_GROUPS: Final = {"activation": "audiences"}
 """By layer; every other layer is among the models. So no edge between groups goes back."""
 
 
@@ -71,9 +71,8 @@ class DbtManifest:
         if node := self.models.get(unique_id):
             return key_of(node)
         source = self.content["sources"][unique_id]
-        for meta in (source.get("meta", {}), source.get("config", {}).get("meta", {}), source.get("source_meta", {})):
-            if key := meta.get("dagster", {}).get("asset_key"):
-                return dg.AssetKey(key)
+        if key := _declared_key(source):
+            return dg.AssetKey(key)
         raise ConfigError(
             f"the dbt source {source['source_name']}.{source['name']} does not say which asset it is.",
             place=source["original_file_path"],
@@ -83,6 +82,16 @@ class DbtManifest:
     def find(self, name: str) -> Node | None:
         """Find a model or seed by its name."""
         return next((node for node in self.models.values() if node["name"] == name), None)
+
+    def audiences_above(self, unique_id: str) -> set[str]:
+        """Name the audiences that a model reads, itself or by the models above it."""
+        found: set[str] = set()
+        for parent in _parents(self.models[unique_id]):
+            if parent in self.models:
+                found |= self.audiences_above(parent)
+            elif (key := _declared_key(self.content["sources"].get(parent, {}))) and key[0] == "audiences":
+                found.add(key[-1])
+        return found
 
     def tested_asset(self, test: Node) -> str | None:
         """Name the model that a test speaks of: the one it is attached to, else the last of those it reads."""
@@ -96,7 +105,7 @@ class DbtManifest:
         node = self.models[unique_id]
         return dg.AssetSpec(
             key=self.asset_key(unique_id),
-            deps=[self.asset_key(parent) for parent in _parents(node) if self._is_asset(parent)],
+            deps=dict.fromkeys(self.asset_key(parent) for parent in _parents(node) if self._is_asset(parent)),
             description=node.get("description") or None,
             group_name=_GROUPS.get(node["schema"], "models"),
             kinds={"dbt", self.content["metadata"].get("adapter_type") or "sql"},
@@ -128,6 +137,14 @@ class DbtManifest:
 
     def _is_asset(self, unique_id: str) -> bool:
         return unique_id in self.models or unique_id in self.content["sources"]
+
+
+def _declared_key(source: Node) -> list[str] | None:
+    """The asset key that a dbt source says of itself."""
+    for meta in (source.get("meta", {}), source.get("config", {}).get("meta", {}), source.get("source_meta", {})):
+        if key := meta.get("dagster", {}).get("asset_key"):
+            return list(key)
+    return None
 
 
 def key_of(node: Node) -> dg.AssetKey:

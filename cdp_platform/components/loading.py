@@ -5,7 +5,7 @@ The ordinary `dg` loader reads the same files. This one also says where a file i
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -42,7 +42,7 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
     files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
     policy = read_policy(folder)
     components = [(file, _component(file, project_root)) for file in files]
-    _audiences(components, project_root, policy)
+    _refuse_unknown_sources(components, project_root, policy)
     built = [(file, _build(file, component, project_root, folder)) for file, component in components]
     _refuse_duplicates(built)
     _refuse_unknown_models(built)
@@ -56,7 +56,9 @@ def load_syncs(folder: Path, project_root: Path) -> dict[str, SyncSpec]:
 
     Raises ConfigError for the first file that cannot work.
     """
-    specs = _specs(_ours(folder, project_root), project_root, read_policy(folder))
+    components, policy = _ours(folder, project_root), read_policy(folder)
+    _refuse_unknown_sources(components, project_root, policy)
+    specs = _specs(components, project_root, policy)
     _refuse_overlaps(specs)
     return {spec.name: spec for spec in specs}
 
@@ -126,8 +128,9 @@ def _audiences(
     _refuse_wrong_traits(components, project_root)
     traits = [component for _, component in components if isinstance(component, TraitsComponent)]
     for file, component in components:
-        if isinstance(component, AudienceComponent):
+        if isinstance(component, AudienceComponent | SyncComponent):
             component.stands_beside(traits)
+        if isinstance(component, AudienceComponent):
             try:
                 declared[component.name] = component.declared(project_root, policy)
             except ConfigError as error:
@@ -138,6 +141,27 @@ def _audiences(
     except ConfigError as error:
         raise files[error.place].placed_at(error, error.field) from error
     return declared
+
+
+def _refuse_unknown_sources(
+    components: list[tuple[DefinitionFile, dg.Component]], project_root: Path, policy: ConsentPolicy
+) -> None:
+    """A source model is a dbt model or an audience; said before the columns of a wrong one are looked for."""
+    audiences = _audiences(components, project_root, policy)
+    for file, component in components:
+        if isinstance(component, SyncComponent):
+            names = [*component.model_names(project_root), *audiences]
+            if component.source_model not in names:
+                raise _unknown_model(file, component.source_model, names)
+
+
+def _unknown_model(file: DefinitionFile, name: str, names: Iterable[str]) -> ConfigError:
+    return ConfigError(
+        f"there is no model {name!r}.",
+        place=f"{file.path}:{file.line_of('attributes', 'source_model')}",
+        field="source_model",
+        remedy=nearest_of(name, names),
+    )
 
 
 def _refuse_wrong_traits(components: list[tuple[DefinitionFile, dg.Component]], project_root: Path) -> None:
@@ -199,12 +223,7 @@ def _refuse_unknown_models(built: list[tuple[DefinitionFile, dg.Definitions]]) -
     for file, _ in built:
         name = file.attribute("source_model")
         if name is not None and name not in models:
-            raise ConfigError(
-                f"there is no model {name!r}.",
-                place=f"{file.path}:{file.line_of('attributes', 'source_model')}",
-                field="source_model",
-                remedy=nearest_of(name, models),
-            )
+            raise _unknown_model(file, name, models)
 
 
 def _keys(definitions: dg.Definitions) -> Iterator[dg.AssetKey]:

@@ -1,6 +1,7 @@
 """A dbt project as assets `<layer>/<model>`: facts by day, and what describes people as of the loop's clock.
 
-Two ops build them all, because dbt's start is what a build costs: `facts` (daily) and `people` (unpartitioned).
+Three ops build them all, because dbt's start is what a build costs: `facts` (daily), `people` (unpartitioned), and what
+reads audiences, which are computed between the two: `activation`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,7 +36,7 @@ class ModelsComponent(dg.Component, dg.Model, dg.Resolvable):
     owner: str = Field(default="team:data", description="Who answers for the models: team:… or an e-mail.")
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """Make the two ops; raise ConfigError where the project cannot be parsed."""
+        """Make the ops; raise ConfigError where the project cannot be parsed."""
         folder = (context.project_root / self.project).resolve()
         manifest = DbtProject(folder=folder, home=PLATFORM.home).manifest()
         names = [node["name"] for node in manifest.models.values()]
@@ -44,9 +45,11 @@ class ModelsComponent(dg.Component, dg.Model, dg.Resolvable):
                 raise ConfigError(
                     f"there is no model {name!r}.", remedy=nearest_of(name, names), field=f"freshness_hours.{name}"
                 )
-        people = [key for key, node in manifest.models.items() if _PEOPLE_TAG in node["tags"]]
-        facts = [key for key in manifest.models if key not in set(people)]
-        ops = [self._op("facts", facts, manifest, folder), self._op("people", people, manifest, folder)]
+        groups: dict[str, list[str]] = {"facts": [], "people": [], "activation": []}
+        for key, node in manifest.models.items():
+            is_after = bool(manifest.audiences_above(key))
+            groups["activation" if is_after else "people" if _PEOPLE_TAG in node["tags"] else "facts"].append(key)
+        ops = [self._op(name, keys, manifest, folder) for name, keys in groups.items()]
         return dg.Definitions(assets=[op for op in ops if op is not None], resources={"platform": PLATFORM})
 
     def _op(self, name: str, unique_ids: list[str], manifest: DbtManifest, folder: Path) -> dg.AssetsDefinition | None:

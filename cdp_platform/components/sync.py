@@ -5,22 +5,25 @@ verdict is stored with the plan: the checks here show it, the engine obeys it.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from cdp_platform.components import sync_metadata as shown
 from cdp_platform.components.clock import read_clock
 from cdp_platform.components.consent_policy import read_policy
-from cdp_platform.components.dbt_manifest import Node, key_of
+from cdp_platform.components.dbt_manifest import DbtManifest, key_of
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.read_back import ReadBackRule
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.components.sync_definition import ConsentRule, MappingEntry, SyncLimits, make_spec
+from cdp_platform.components.sync_source import Source, find_source
+from cdp_platform.components.traits import TraitsComponent
 from cdp_platform.connectors.http import open_session
 from cdp_platform.connectors.registry import destination_of
 from cdp_platform.domain.permission import ConsentPolicy
@@ -29,6 +32,7 @@ from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.approval import may_be_approved
+from cdp_platform.syncs.audience_source import held_out_count
 from cdp_platform.syncs.controls import Approval, is_enabled, pause_of, waiting_approval
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.plan import make_plan
@@ -44,8 +48,10 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
     """Bring a source model's rows to a destination's object."""
 
     name: str = Field(description="The sync's name, as crm_contacts; it names its assets, ledger and plans.")
-    source_model: str = Field(description="The dbt model whose rows are sent; one row per primary key.")
-    primary_key: str = Field(description="The column that makes a row unique.")
+    source_model: str = Field(
+        description="The dbt model, or the audience, whose rows are sent; one row per primary key."
+    )
+    primary_key: str = Field(description="The column that makes a row unique; of an audience the person's key.")
     destination: DestinationAccount = Field(description="Where the rows go.")
     mode: Literal["insert", "update", "upsert", "mirror", "append"] = Field(
         default="upsert", description="Which rows may be created, changed or removed."
@@ -77,34 +83,39 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
     freshness_hours: int | None = Field(default=None, description="Hours after which the destination counts as stale.")
     owner: str = Field(default="team:crm", description="Who answers for the sync: team:… or an e-mail.")
 
+    _beside: list[TraitsComponent] | None = PrivateAttr(default=None)
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the plan and the destination asset; raise ConfigError for a sync that cannot work."""
+        if self._beside is None:
+            self.stands_beside(context.component_tree.get_all_components(of_type=TraitsComponent))
         spec = self.spec(context.project_root, read_policy(context.defs_module_path))
-        keys = {node["name"]: key_of(node) for node in self._models(context.project_root)}
-        upstream = [keys[self.source_model]]
-        if self.consent and spec.consent:
-            upstream.append(keys[self.consent.consents_model])
+        source, manifest = self.source(context.project_root), self._manifest(context.project_root)
+        asked = [self.consent.consents_model] if self.consent and spec.consent else []
+        if self.consent and spec.consent and spec.consent.suppressions:
+            asked.append(self.consent.suppressions_model)
+        keys = {node["name"]: key_of(node) for node in manifest.models.values()}
+        upstream = [*source.keys, *(keys[name] for name in asked)]
         if self.read_back:
             upstream.append(self.read_back.upstream(keys))
-        if self.consent and spec.consent and spec.consent.suppressions:
-            upstream.append(keys[self.consent.suppressions_model])
         return dg.Definitions(
-            assets=[self._plan(spec, upstream), self._send(spec, upstream[0])], resources={"platform": PLATFORM}
+            assets=[self._plan(spec, source, upstream), self._send(spec, source)], resources={"platform": PLATFORM}
         )
 
     def spec(self, project_root: Path, policy: ConsentPolicy) -> SyncSpec:
         """Make the engine's spec; raise ConfigError for a sync that cannot work."""
-        relations = {node["name"]: f"{node['schema']}.{node['alias']}" for node in self._models(project_root)}
-        return make_spec(
+        source, models = self.source(project_root), self._manifest(project_root).models.values()
+        relations = {node["name"]: f"{node['schema']}.{node['alias']}" for node in models}
+        spec = make_spec(
             name=self.name,
             source_model=self.source_model,
-            relations=relations,
+            relations=relations | {self.source_model: source.relation},
             primary_key=self.primary_key,
             account=self.destination,
             mode=self.mode,
             purpose=self.purpose,
-            consent=self.consent,
-            mapping=self.mapping,
+            consent=source.asked(self.consent),
+            mapping=source.mapped(self.mapping),
             limits=self.limits,
             approval=self.approval,
             removal=self.removal,
@@ -113,18 +124,39 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             key_moves=self.key_moves,
             read_back=self.read_back,
         )
+        return replace(spec, audiences=source.audiences, view=source.view)
 
-    def _models(self, project_root: Path) -> list[Node]:
-        folder = (project_root / self.project).resolve()
-        return list(DbtProject(folder=folder, home=PLATFORM.home).manifest().models.values())
+    def stands_beside(self, traits: list[TraitsComponent]) -> None:
+        """Tell which traits the project computes; a sync of an audience may send them."""
+        self._beside = traits
 
-    def _plan(self, spec: SyncSpec, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
+    def source(self, project_root: Path) -> Source:
+        """Find the model or the audience whose rows are sent; raise ConfigError for what it does not have."""
+        return find_source(
+            self._manifest(project_root),
+            sync=self.name,
+            source_model=self.source_model,
+            primary_key=self.primary_key,
+            mode=self.mode,
+            mapping=self.mapping,
+            consent=self.consent,
+            beside=self._beside or [],
+        )
+
+    def model_names(self, project_root: Path) -> list[str]:
+        """Name the dbt models that could be the source."""
+        return [node["name"] for node in self._manifest(project_root).models.values()]
+
+    def _manifest(self, project_root: Path) -> DbtManifest:
+        return DbtProject(folder=(project_root / self.project).resolve(), home=PLATFORM.home).manifest()
+
+    def _plan(self, spec: SyncSpec, source: Source, upstream: list[dg.AssetKey]) -> dg.AssetsDefinition:
         key = dg.AssetKey(["plans", spec.name])
         guards = shown.guards_of(spec, destination_of(spec.connection).capabilities(spec.object))
 
         @dg.asset(
             key=key,
-            deps=upstream,
+            deps=dict.fromkeys(upstream),
             group_name="plans",
             description=(
                 f"What the next send of {spec.name} would create and change at {spec.connection.name}: computed, "
@@ -136,7 +168,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
                 dg.AssetCheckSpec(name=guard, asset=key, blocking=True, description=text(f"guard.{guard}.label", "en"))
                 for guard in guards
             ],
-            metadata={"dagster/column_lineage": shown.column_lineage(spec, upstream[0])},
+            metadata={"dagster/column_lineage": shown.column_lineage(spec, source)},
             op_tags={"room": "syncs"},
         )
         def plan(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
@@ -148,15 +180,16 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             changes = preview(platform.home, platform.warehouse, spec, made, rows=_PREVIEW_ROWS)
             journal = Journal(platform.home)
             judged = _judged(key, made, waiting_approval(journal, spec.name, made.digest))
+            held = pause_of(journal, spec.name, spec.connection.name)
             yield dg.MaterializeResult(
-                metadata=shown.plan_metadata(made, changes, pause_of(journal, spec.name, spec.connection.name))
+                metadata=shown.plan_metadata(made, changes, held, _held_out(platform, spec))
                 | shown.consent_metadata(spec),
                 check_results=[judged.get(guard) or _not_asked(key, guard) for guard in guards],
             )
 
         return plan
 
-    def _send(self, spec: SyncSpec, model: dg.AssetKey) -> dg.AssetsDefinition:
+    def _send(self, spec: SyncSpec, source: Source) -> dg.AssetsDefinition:
         key = dg.AssetKey([spec.connection.name, spec.name])
         hours = self.freshness_hours
 
@@ -173,7 +206,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
                     skippable=True,
                     metadata={
                         "dagster/column_schema": shown.field_schema(spec),
-                        "dagster/column_lineage": shown.column_lineage(spec, model),
+                        "dagster/column_lineage": shown.column_lineage(spec, source),
                     },
                     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours))
                     if hours
@@ -224,6 +257,13 @@ def _progress(context: dg.AssetExecutionContext) -> Any:
             context.log.info(f"Sent {done:,} of {total:,} rows.")
 
     return log
+
+
+def _held_out(platform: Platform, spec: SyncSpec) -> int:
+    if spec.view is None:
+        return 0
+    with platform.warehouse.session(f"who is held out of {spec.source_model}") as session:
+        return held_out_count(session, spec.source_model)
 
 
 def _judged(asset: dg.AssetKey, plan: Plan, given: Approval | None) -> dict[str, dg.AssetCheckResult]:

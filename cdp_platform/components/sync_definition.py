@@ -34,7 +34,7 @@ _TABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){1,2}")
 class MappingEntry(dg.Model, dg.Resolvable):
     """One column of the source model → one field of the destination's object."""
 
-    column: str = Field(description="The source model's column.")
+    column: str = Field(description="The source model's column; of an audience a trait's name, or `entered_on`.")
     field: str = Field(description="The destination's field.")
     type: str | None = Field(
         default=None, description='Declared type, as "decimal(12,2)"; left out: the column\'s own.'

@@ -6,6 +6,7 @@ from typing import Any
 import dagster as dg
 
 from cdp_platform.components.markdown import table
+from cdp_platform.components.sync_source import Source
 from cdp_platform.connectors.protocol import Capabilities
 from cdp_platform.domain.outcomes import RunRecord
 from cdp_platform.domain.plans import Plan, Verdict
@@ -32,11 +33,14 @@ def guards_of(spec: SyncSpec, capabilities: Capabilities) -> list[str]:
         "removals_within_limit": may_remove(spec),
         "approved": spec.needs_approval,
         "read_back_fresh": spec.read_back is not None,
+        "audience_expected": bool(spec.audiences),
     }
     return [*(guard for guard, is_needed in more.items() if is_needed), *GUARDS]
 
 
-def plan_metadata(plan: Plan, changes: Sequence[Change], held: Pause | None = None) -> dict[str, Any]:
+def plan_metadata(
+    plan: Plan, changes: Sequence[Change], held: Pause | None = None, held_out: int = 0
+) -> dict[str, Any]:
     """Describe a plan: what will be sent, what is left out and why, and old → new for its first rows."""
     return {
         **({"paused": pause_text(held, "en")} if held else {}),
@@ -50,6 +54,7 @@ def plan_metadata(plan: Plan, changes: Sequence[Change], held: Pause | None = No
         "planned": dg.MetadataValue.md(table(("operation", "rows"), plan.operations.items())),
         "skipped": dg.MetadataValue.md(table(("reason", "rows"), plan.skipped.items())),
         **({"held_fields": dg.MetadataValue.md(held_table(plan))} if plan.held_fields else {}),
+        **({"skipped_holdout": held_out} if held_out else {}),
         "preview": dg.MetadataValue.md(preview_table(changes)),
         "ledger": f"{plan.ledger_id} version {plan.ledger_version}",
     }
@@ -169,10 +174,11 @@ def unknown_result(asset: dg.AssetKey, record: RunRecord) -> dg.AssetCheckResult
     )
 
 
-def column_lineage(spec: SyncSpec, model: dg.AssetKey) -> dg.TableColumnLineage:
-    """Say from which column of the source model each field of the destination comes."""
+def column_lineage(spec: SyncSpec, source: Source) -> dg.TableColumnLineage:
+    """Say from which column of the source model, or of an audience's people, each field of the destination comes."""
+    homes = {entry.field: source.homes.get(entry.column, (source.keys[0], entry.column)) for entry in spec.mapping}
     return dg.TableColumnLineage(
-        {entry.field: [dg.TableColumnDep(asset_key=model, column_name=entry.column)] for entry in spec.mapping}
+        {name: [dg.TableColumnDep(asset_key=asset, column_name=column)] for name, (asset, column) in homes.items()}
     )
 
 

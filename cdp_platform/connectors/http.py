@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urlencode, urlsplit
 
+from cdp_platform.connectors.abilities import NamesItsScheme, TellsItsUsage
 from cdp_platform.connectors.answers import error_of, remaining_requests, request_id_of, retry_after_seconds
 from cdp_platform.connectors.credentials import Secret, credential_of, read_secret, resolve_base_url
 from cdp_platform.connectors.oauth import AccessTokens
@@ -20,11 +21,9 @@ from cdp_platform.connectors.protocol import (
     Answer,
     Destination,
     Json,
-    NamesItsScheme,
     Reads,
     ReadsErrors,
     Request,
-    TellsItsUsage,
 )
 from cdp_platform.connectors.rate_limit import Bucket, name_bucket
 from cdp_platform.connectors.tally import Tallies

@@ -3,116 +3,19 @@
 The engine owns the loop (pacing, retries, bisection, journal); a destination owns the vendor's words and nothing else.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol, overload, runtime_checkable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Final, Literal, Protocol, runtime_checkable
 
-from cdp_platform.domain.outcomes import Operation, RowOutcome
+from cdp_platform.connectors.batch import Batch as Batch
+from cdp_platform.connectors.batch import Json as Json
+from cdp_platform.connectors.batch import OutgoingRow as OutgoingRow
+from cdp_platform.domain.outcomes import RowOutcome
 from cdp_platform.domain.syncs import FieldKind, Mode, Removal
 from cdp_platform.domain.traffic import Traffic
 from cdp_platform.errors import CdpError
 
-Json = Any
-"""Anything that JSON can say."""
-
 Reads = Literal["json", "text"]
-
-
-class OutgoingRow(NamedTuple):
-    """One row on its way, as its plan has it."""
-
-    ordinal: int
-    operation: Operation
-    match_value: str
-    record_id: str | None
-    """The destination's own id, where an earlier run learned it."""
-    document: str
-    """All fields that may be written, as JSON text: for destinations that take a row as it is."""
-    names: Sequence[str] | None = None
-    """The fields to be written; None for all of the document."""
-    idempotency_key: str | None = None
-    """Names this very delivery, in every attempt alike; None where the object honours no such key."""
-    former_match_value: str | None = None
-    """What the destination's record has in place of `match_value`, which it is to get; None where that is the same."""
-    previous: str | None = None
-    """Of a membership: all fields as they were last delivered, as JSON text; None where that is not known."""
-
-    @property
-    def fields(self) -> Mapping[str, Json]:
-        """Only what is to be written; a None clears the field. A new record has no fields without a value."""
-        every: dict[str, Json] = json.loads(self.document)
-        if self.operation is Operation.CREATE:
-            return {name: value for name, value in every.items() if value is not None}
-        return every if self.names is None else {name: every[name] for name in self.names}
-
-    @property
-    def delivered_fields(self) -> Mapping[str, Json]:
-        """The fields as they were last delivered; empty where that is not known."""
-        delivered: dict[str, Json] = json.loads(self.previous or "{}")
-        return delivered
-
-
-@dataclass(frozen=True)
-class Batch(Sequence[OutgoingRow]):
-    """The rows of one request, column by column: a row is made when it is asked for.
-
-    Of a million rows that go out as the warehouse wrote them, no row need ever be made.
-    """
-
-    ordinals: Sequence[int]
-    operations: Sequence[Operation]
-    match_values: Sequence[str]
-    record_ids: Sequence[str | None]
-    documents: Sequence[str]
-    names: Sequence[Sequence[str] | None]
-    idempotency_keys: Sequence[str | None] | None = None
-    """None where the object honours no such keys."""
-    former_match_values: Sequence[str | None] | None = None
-    """None where no match value changes."""
-    previous: Sequence[str | None] | None = None
-    """None where the object is no membership."""
-
-    @classmethod
-    def of(cls, rows: Iterable[OutgoingRow]) -> "Batch":
-        """Put rows together."""
-        return cls(*(list(zip(*rows, strict=True)) or [()] * len(OutgoingRow._fields)))
-
-    def with_all_fields(self) -> "Batch":
-        """The same rows, to be written with every field."""
-        return replace(self, names=[None] * len(self))
-
-    def without(self, others: "Batch") -> "Batch":
-        """The rows that are not among the others."""
-        gone = frozenset(others.ordinals)
-        return Batch.of(row for row in self if row.ordinal not in gone)
-
-    def as_operation(self, operation: Operation) -> "Batch":
-        """The same rows under another operation."""
-        return replace(self, operations=[operation] * len(self))
-
-    def __len__(self) -> int:
-        return len(self.ordinals)
-
-    def __iter__(self) -> Iterator[OutgoingRow]:
-        return map(OutgoingRow._make, zip(*self._columns(), strict=True))
-
-    @overload
-    def __getitem__(self, place: int) -> OutgoingRow: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> "Batch": ...
-
-    def __getitem__(self, place: int | slice) -> "OutgoingRow | Batch":
-        columns = [column[place] for column in self._columns()]
-        if isinstance(place, int):
-            return OutgoingRow._make(columns)
-        return Batch(*columns)
-
-    def _columns(self) -> tuple[Sequence[Any], ...]:
-        told = (self.ordinals, self.operations, self.match_values, self.record_ids, self.documents, self.names)
-        more = (self.idempotency_keys, self.former_match_values, self.previous)
-        return (*told, *([None] * len(self) if column is None else column for column in more))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -289,15 +192,6 @@ class ReadsErrors(Protocol):
 
 
 @runtime_checkable
-class TellsItsUsage(Protocol):
-    """A destination whose answers tell how much of its limit is used up."""
-
-    def rest_seconds(self, headers: Mapping[str, str]) -> float:
-        """Say for how long nobody should ask on, 0 for not at all; `headers` by name in lower case."""
-        ...
-
-
-@runtime_checkable
 class JudgesRows(Protocol):
     """A destination that knows of a row, before it is sent, that it would be refused."""
 
@@ -317,13 +211,6 @@ class ClearsIdentifiers(Protocol):
     def encode_clearing(self, object_name: str, match_field: str, rows: Batch) -> Request:
         """Turn such rows into one request that removes it; they are sent when that was acknowledged to its end."""
         ...
-
-
-@runtime_checkable
-class NamesItsScheme(Protocol):
-    """A destination whose token is not announced as `Bearer` (Zoho: `Zoho-oauthtoken`)."""
-
-    auth_scheme: ClassVar[str]
 
 
 @runtime_checkable
@@ -356,38 +243,4 @@ class RunsJobs(Protocol):
         Raises JobFailed for a job that ended without telling it, Refused for one that was refused before any row of it
         was processed, ContractBroken for nonsense.
         """
-        ...
-
-
-@runtime_checkable
-class FillsJobs(Protocol):
-    """A destination whose jobs begin empty: the rows are handed over once the job's name is durable.
-
-    Nothing of them is processed until the last of the requests was answered. A poll that finds a job left before that
-    ends it, and raises JobDropped.
-    """
-
-    def contents(self, object_name: str, match_field: str, job: Job, rows: Batch) -> Iterator[Request]:
-        """Give the requests that fill the job and let it begin, in order; each once."""
-        ...
-
-
-@runtime_checkable
-class ChoosesWay(Protocol):
-    """A destination that has another way for many rows of the same object, with capabilities of its own."""
-
-    def way_for(self, object_name: str, row_count: int) -> Destination:
-        """Return the destination as it takes a plan of `row_count` rows; the same answer for the same number.
-
-        Both ways share name, account, fields and the harm of sending a row twice.
-        """
-        ...
-
-
-@runtime_checkable
-class WatchesQuota(Protocol):
-    """A destination whose answers tell how much is left of an allowance that is longer than a run can wait."""
-
-    def is_used_up(self, headers: Mapping[str, str]) -> bool:
-        """Whether the run should begin nothing more, so that others can still work; the rest is pending."""
         ...

@@ -203,6 +203,27 @@ class Limits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MemberTable:
+    """A table with one row per person, and what a sync of an audience takes from it."""
+
+    relation: str
+    """`schema.table`."""
+    person_key: str
+    columns: tuple[tuple[str, str], ...]
+    """The source's column, and the table's that it comes from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemberView:
+    """What a sync of an audience reads: its members, with columns of people."""
+
+    members: str
+    """`schema.view` with `person_id` and `entered_on` of the members that are not held out."""
+    tables: tuple[MemberTable, ...]
+    """The first holds all people; who is not in it is no row."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SyncSpec:
     """A sync as it was declared. Two syncs with equal `mapping_version` encode rows alike."""
 
@@ -228,6 +249,10 @@ class SyncSpec:
     """The log of merged persons, as `schema.table`, whose ids the primary key holds; None: keys never move."""
     declared_in: str = ""
     """The YAML file, for messages."""
+    audiences: tuple[str, ...] = ()
+    """The audiences that the source model's rows come from, directly or by the models above it."""
+    view: MemberView | None = None
+    """Set where the source model is an audience: what `relation` is made of when a plan is made."""
 
     @property
     def match_key(self) -> FieldMapping:

@@ -23,6 +23,8 @@ BY_LEDGER = (
 )  # fmt: skip
 """Kept for each sync by the primary key of its model, and emptied with its ledger."""
 LEDGER_TABLE = "cdp.ledger_"
+COMPUTED_TRAITS = "traits."
+"""Tables of this schema are made of YAML, each with one row per person."""
 OWN_TABLES: Mapping[str, PersonKey] = {
     "cdp.forgotten": {},
     "cdp.erasures": {},
@@ -88,7 +90,8 @@ def present_holdings(session: Session, declared: Mapping[str, PersonKey]) -> lis
     out.
     """
     is_table = _tables(session)
-    every = {**OWN_TABLES, **declared}
+    computed = {one: {"person_id": "person_id"} for one in sorted(is_table) if one.startswith(COMPUTED_TRAITS)}
+    every = {**OWN_TABLES, **computed, **declared}
     found = []
     for relation, person_key in every.items():
         if relation in is_table and person_key:
@@ -114,7 +117,10 @@ def undeclared(session: Session, declared: Iterable[str]) -> list[str]:
     return [
         relation
         for relation, is_table in sorted(_tables(session).items())
-        if is_table and relation not in known and not relation.startswith(LEDGER_TABLE) and "._dlt_" not in relation
+        if is_table
+        and relation not in known
+        and not relation.startswith((LEDGER_TABLE, COMPUTED_TRAITS))
+        and "._dlt_" not in relation
     ]
 
 

@@ -8,14 +8,13 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 
+from cdp_platform.reports.audiences import SIZES, read_audiences
 from cdp_platform.reports.changes import read_created, read_field_changes
 from cdp_platform.reports.people import name_people
 from cdp_platform.reports.values import (
-    AudienceDay,
     DayReport,
     EmailChange,
     Feedback,
-    MembershipChange,
     Rejection,
     SyncDay,
 )
@@ -24,7 +23,6 @@ from cdp_platform.warehouse.base import Row, Session, Warehouse
 SHOWN = 50
 _REPLAYED_AFTER = timedelta(days=31)
 _RUNS, _LOG, _REJECTED = "cdp.sync_runs", "cdp.sync_log", "cdp.rejected_rows"
-_CHANGES, _MEMBERS = "audiences.audience_membership_changes", "audiences.audience_members_daily"
 _CONTACTS = "raw_hubspot.contacts"
 _RUN_DAY = 'coalesce(cast("partition" as date), cast(started_at as date))'
 _SENT = ("delivered", "rejected", "unknown")
@@ -39,7 +37,7 @@ def read_days(warehouse: Warehouse, today: date) -> list[DayReport]:
 
 
 def _days(session: Session) -> list[date]:
-    sources = {_RUNS: _RUN_DAY, _MEMBERS: "as_of_on", _CHANGES: "changed_on", _CONTACTS: "feedback_day"}
+    sources = {_RUNS: _RUN_DAY, SIZES: "as_of_on", _CONTACTS: "feedback_day"}
     selects = [f"select {day} as day from {table}" for table, day in sources.items() if session.columns(table)]
     if not selects:
         return []
@@ -52,7 +50,7 @@ def _days(session: Session) -> list[date]:
 def _read_day(session: Session, day: date, today: date, *, is_newest: bool) -> DayReport:
     return DayReport(
         day=day,
-        audiences=_audiences(session, day),
+        audiences=read_audiences(session, day, SHOWN),
         syncs=_syncs(session, day),
         rejections=_rejections(session) if is_newest else None,
         feedback=_feedback(session, day),
@@ -68,55 +66,6 @@ def _first_run_on(session: Session, day: date) -> date | None:
         f"select min(cast(started_at as date)) as first_on from {_RUNS} where {_RUN_DAY} = ?", [day]
     )[0]["first_on"]
     return found
-
-
-def _audiences(session: Session, day: date) -> tuple[AudienceDay, ...] | None:
-    if not session.columns(_MEMBERS):
-        return None
-    sizes = session.rows(
-        f"select audience, count(*) as member_count from {_MEMBERS} where as_of_on = ? group by audience", [day]
-    )
-    before = session.rows(f"select distinct audience from {_MEMBERS} where as_of_on < ?", [day])
-    known_before = {row["audience"] for row in before}
-    counts: dict[tuple[str, str], int] = {}
-    if session.columns(_CHANGES):
-        found = session.rows(
-            f"select audience, change, count(*) as people from {_CHANGES} where changed_on = ?"
-            " group by audience, change",
-            [day],
-        )
-        counts = {(row["audience"], row["change"]): row["people"] for row in found}
-    size_of = {row["audience"]: row["member_count"] for row in sizes}
-    return tuple(
-        AudienceDay(
-            audience=audience,
-            member_count=size_of.get(audience, 0),
-            entered_count=counts.get((audience, "entered"), 0),
-            left_count=counts.get((audience, "left"), 0),
-            is_first=audience not in known_before,
-            entered=_membership_changes(session, audience, day, "entered") if counts else (),
-            left=_membership_changes(session, audience, day, "left") if counts else (),
-        )
-        for audience in sorted(size_of.keys() | {audience for audience, _ in counts})
-    )
-
-
-def _membership_changes(session: Session, audience: str, day: date, change: str) -> tuple[MembershipChange, ...]:
-    rows = session.rows(
-        f"select person_id, reason, last_order_on, days_since_last_order from {_CHANGES}"
-        f" where audience = ? and changed_on = ? and change = ? order by reason, person_id limit {SHOWN}",
-        [audience, day, change],
-    )
-    people = name_people(session, (row["person_id"] for row in rows))
-    return tuple(
-        MembershipChange(
-            person=people[row["person_id"]],
-            reason=row["reason"],
-            last_order_on=row["last_order_on"],
-            days=row["days_since_last_order"],
-        )
-        for row in rows
-    )
 
 
 def _syncs(session: Session, day: date) -> tuple[SyncDay, ...] | None:

@@ -58,7 +58,7 @@ def _audience_sentences(report: DayReport, language: str) -> list[str]:
         text(
             f"report.summary.{'audience_found' if audience.is_first else 'audience'}",
             language,
-            audience=audience_title(audience.audience, language),
+            audience=audience_title(audience, language),
             entered=text("report.people", language, count=audience.entered_count),
             left=text("report.people", language, count=audience.left_count),
             size=text("report.members", language, count=audience.member_count),

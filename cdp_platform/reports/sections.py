@@ -103,11 +103,11 @@ class Sections:
 
     def _audience(self, audience: AudienceDay) -> Markup:
         members = self.say("members", count=audience.member_count)
-        rule = f"audience.{audience.audience}.rule"
+        rule = audience.words.get(self.language, {}).get("rule", "")
         return joined(
             [
-                element("h3", words(f"{audience_title(audience.audience, self.language)} · {members}")),
-                element("p", words(text(rule, self.language)), kind="quiet") if has_text(rule) else words(""),
+                element("h3", words(f"{audience_title(audience, self.language)} · {members}")),
+                element("p", words(rule), kind="quiet") if rule else words(""),
                 *self._movements(audience),
             ]
         )
@@ -116,19 +116,16 @@ class Sections:
         if audience.is_first:
             return [element("p", words(self.say("audience.baseline")), kind="quiet")]
         return [
-            self._movement("entered", audience.entered_count, audience.entered),
-            self._movement("left", audience.left_count, audience.left),
+            self._movement(audience, "entered", audience.entered_count, audience.entered),
+            self._movement(audience, "left", audience.left_count, audience.left),
         ]
 
-    def _movement(self, change: str, count: int, people: Sequence[MembershipChange]) -> Markup:
+    def _movement(self, audience: AudienceDay, change: str, count: int, people: Sequence[MembershipChange]) -> Markup:
         heading = element("h3", words(self.say(f"audience.{change}", count=count)))
-        return joined([heading, self._bullets([self._member(member) for member in people], count)])
+        return joined([heading, self._bullets([self._member(audience, member) for member in people], count)])
 
-    def _member(self, change: MembershipChange) -> Markup:
-        code = f"audience.change.{change.reason}"
-        why = change.reason
-        if has_text(code):
-            why = text(code, self.language, last_order_on=change.last_order_on, days=change.days)
+    def _member(self, audience: AudienceDay, change: MembershipChange) -> Markup:
+        why = change_words(audience, change, self.language)
         return joined([element("b", words(change.person.name)), element("span", words(f"– {why}"), kind="why")])
 
     def _bullets(self, items: Sequence[Markup], count: int) -> Markup:
@@ -233,10 +230,23 @@ class Sections:
         return self.say("list_separator").join(names)
 
 
-def audience_title(audience: str, language: str) -> str:
-    """An audience's title; its name where the catalogue has no title."""
-    code = f"audience.{audience}.title"
-    return text(code, language) if has_text(code) else audience
+def audience_title(audience: AudienceDay, language: str) -> str:
+    """An audience's title; its name where its definition has none in that language."""
+    title: str = audience.words.get(language, {}).get("title") or audience.audience
+    return title
+
+
+def change_words(audience: AudienceDay, change: MembershipChange, language: str) -> str:
+    """Why somebody entered or left, with the value of that day."""
+    told = audience.words.get(language, {}).get("conditions", {}).get(str(change.condition), {})
+    template: str = told.get("values", {}).get(change.value or "") or told.get(change.change, "")
+    if template:
+        value = text("audience.unknown", language) if change.value is None else shown_value(change.value, language)
+        return template.replace("{value}", value)
+    for code in (f"audience.change.{change.reason}", f"audience.change.{change.reason}.{change.change}"):
+        if has_text(code):
+            return text(code, language)
+    return change.reason
 
 
 def field_label(field: str, language: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,12 +16,15 @@ class Named:
 
 @dataclass(frozen=True, kw_only=True)
 class MembershipChange:
-    """Who entered or left an audience, and the values behind the reason. None: not known any more."""
+    """Who `entered` or `left` an audience, and why."""
 
     person: Named
+    change: str
     reason: str
-    last_order_on: date | None
-    days: int | None
+    condition: int | None
+    """The place of the condition that decided, where the reason is `condition`."""
+    value: str | None
+    """The person's value then; None where there was none, or it is personal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,8 @@ class AudienceDay:
     """One audience on one day. The lists are cut at the report's limit; the counts are not."""
 
     audience: str
+    words: Mapping[str, Any]
+    """The definition as it was told on that day, by language: title, rule, and what is said of each condition."""
     member_count: int
     entered_count: int
     left_count: int

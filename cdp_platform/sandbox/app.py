@@ -15,7 +15,7 @@ from cdp_platform.sandbox.settings import SandboxSettings
 from cdp_platform.sandbox.vendor import Open
 from cdp_platform.sandbox.zoho.app import open_zoho
 
-VENDORS: Final[tuple[Open, ...]] = (open_meta, open_google, open_salesforce, open_zoho)
+VENDORS: Final[tuple[Open, ...]] = (open_salesforce, open_zoho, open_meta, open_google)
 """The vendors beside the CRM, which keeps the clock."""
 
 

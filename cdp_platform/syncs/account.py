@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
+from cdp_platform.connectors.abilities import ChoosesWay
 from cdp_platform.connectors.credentials import credential_of, resolve_base_url
-from cdp_platform.connectors.protocol import ChoosesWay, Destination, Session
+from cdp_platform.connectors.protocol import Destination, Session
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.permission import ObjectKind
 from cdp_platform.domain.plans import LedgerIdentity, Plan

@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from cdp_platform.connectors.protocol import Batch, Destination, FillsJobs, Job, RunsJobs, Session, StillRunning
+from cdp_platform.connectors.abilities import FillsJobs
+from cdp_platform.connectors.protocol import Batch, Destination, Job, RunsJobs, Session, StillRunning
 from cdp_platform.domain.outcomes import RowOutcome
 from cdp_platform.errors import (
     AuthenticationFailed,

@@ -16,6 +16,7 @@ from cdp_platform.errors import GuardTripped
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import continuity, controls, guards
 from cdp_platform.syncs.account import NOT_ASKED, Engine, connection_id, identity, is_at_most_once, kind_of, session_to
+from cdp_platform.syncs.audience_source import create_source, judge_audiences
 from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
@@ -128,6 +129,7 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
     with held_lease(engine.journal, name) as lease:
         finish_jobs(engine, spec, lease)
         with engine.warehouse.session(f"plan {spec.name}") as session:
+            create_source(session, engine.warehouse.dialect, spec)
             ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
             follow_key_type(session, engine.warehouse.dialect, ledger, spec)
             ledger = continuity.reconcile(engine, session, spec, ledger)
@@ -170,7 +172,7 @@ def _plan(
     model_rows = row_count(session, dialect.relation(spec.relation))
     said = count_statements(session, dialect, spec)
     verdicts = [*guards.judge_model(session, spec, ledger, model_rows, is_partial=bool(keys)), *policies.verdicts]
-    verdicts += _judge_surroundings(engine, session, spec, ledger, said)
+    verdicts += [*_judge_surroundings(engine, session, spec, ledger, said), *judge_audiences(session, spec)]
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         policies, fields = replace(policies, source=spec), _desired(session, dialect, spec)
         ledger = take_baseline(session, dialect, spec, ledger, fields)

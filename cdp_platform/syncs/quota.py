@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cdp_platform.connectors.protocol import Destination, WatchesQuota
+from cdp_platform.connectors.abilities import WatchesQuota
+from cdp_platform.connectors.protocol import Destination
 from cdp_platform.errors import RateLimited
 
 

@@ -21,7 +21,9 @@ from cdp_platform_tests.components.retail import DAY, Retail
 
 __all__ = ["parsed_home"]
 
-ORDER = ("high_value_at_risk", "coupon_lovers", "new_department_explorers", "big_basket_families")
+ORDER = (
+    "lapsed_loyalists", "high_value_at_risk", "coupon_lovers", "new_department_explorers", "big_basket_families",
+)  # fmt: skip
 
 
 @pytest.fixture

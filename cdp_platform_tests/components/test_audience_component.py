@@ -67,6 +67,7 @@ def test_a_run_keeps_the_members_and_shows_sizes_funnel_overlaps_and_a_plot(fold
     assert (metadata["entered"], metadata["left"], metadata["changed_definition"]) == ("–", "–", "no")
     assert "| coupons redeemed is at least 3 | 1 |" in metadata["conditions"].replace("\u2003", "")
     assert "10 % of the members are held out" in metadata["conditions"]
+    assert metadata["compile_milliseconds"] > 0
     assert f"| {DAY} | 1 |" in metadata["size_over_time"]
     assert retail.rows("select audience, person_id from audiences.audience_members order by 1") == [
         ("coupon_lovers", "lover"),

@@ -2,28 +2,20 @@
 
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from cdp_platform.audiences.catalogue import Catalogue, Event, Kind, Relation
 from cdp_platform.audiences.compile import compile_audience
-from cdp_platform.audiences.definition import Definition
-from cdp_platform.audiences.membership import take_over
 from cdp_platform.audiences.sizes import measure
-from cdp_platform.components.audience_blocks import TopBlock
-from cdp_platform.components.audience_catalogue import read_catalogue
-from cdp_platform.components.audience_definition import make_definition
-from cdp_platform.components.dbt_manifest import DbtManifest
 from cdp_platform.warehouse.duckdb import DuckDbSession, DuckDbWarehouse
-from cdp_platform_tests.dbt.conftest import Warehouse
+from cdp_platform_tests.dbt.conftest import AUDIENCES, Warehouse, read_audience
 
-ROOT = Path(__file__).parents[2]
 DAY = date(2017, 11, 21)
-SHIPPED = ("high_value_at_risk", "coupon_lovers", "new_department_explorers", "big_basket_families")
-EXAMPLE = ROOT / "examples" / "audiences" / "lapsed_loyalists" / "defs.yaml"
+FLAGS = (
+    "lapsed_loyalist", "high_value_at_risk", "coupon_lover", "new_department_explorer", "big_basket_family",
+)  # fmt: skip
 KINDS = {"VARCHAR": Kind.TEXT, "DATE": Kind.DATE, "BOOLEAN": Kind.BOOLEAN}
 
 
@@ -37,24 +29,7 @@ def described(restore: Callable[[], Warehouse]) -> Warehouse:
 
 @pytest.fixture(scope="module")
 def known(described: Warehouse) -> Catalogue:
-    return read_catalogue(DbtManifest.read(described.folder / "target" / "manifest.json"))
-
-
-def read(file: Path, known: Catalogue) -> Definition:
-    said = yaml.safe_load(file.read_text(encoding="utf-8"))["attributes"]
-    return make_definition(
-        name=said["name"],
-        members=said["members"],
-        catalogue=known,
-        top=TopBlock(**said["top"]) if "top" in said else None,
-        yields_to=said.get("yields_to", ()),
-        holdout_share=said.get("holdout_share"),
-    )
-
-
-def shipped(known: Catalogue) -> list[Definition]:
-    folder = ROOT / "cdp_platform" / "defs" / "audiences"
-    return [read(folder / name / "defs.yaml", known) for name in SHIPPED]
+    return described.catalogue()
 
 
 def columns(session: DuckDbSession, relation: Relation) -> dict[str, Kind]:
@@ -80,40 +55,44 @@ def test_every_name_that_two_models_have_must_be_qualified_and_can_be(known: Cat
     assert {"profiles.first_order_on", "traits_rfm.first_order_on"} <= set(known.traits)
 
 
-def test_lapsed_loyalists_in_yaml_has_the_very_members_of_the_dbt_model(described: Warehouse, known: Catalogue) -> None:
-    definition = read(EXAMPLE, known)
-    with DuckDbWarehouse(described.path).session("test") as session:
-        compiled = compile_audience(definition, known, as_of=DAY)
-        rows = session.rows(f"select person_id from ({compiled.sql}) as judged where is_member", compiled.parameters)
-        of_dbt = session.rows("select person_id from audiences.lapsed_loyalists")
-    assert len(of_dbt) > 2
-    assert sorted(row["person_id"] for row in rows) == sorted(row["person_id"] for row in of_dbt)
+def test_lapsed_loyalists_are_who_came_often_stayed_away_and_may_be_written_to(described: Warehouse) -> None:
+    by_hand = described.rows(
+        "select person_id from marts.traits_rfm join marts.profiles using (person_id) where orders_180d_to_last >= 12"
+        " and days_since_last_order >= 28 and email_permission = 'granted' order by 1"
+    )
+    assert len(by_hand) > 2
+    assert described.rows("select person_id from audiences.lapsed_loyalists order by 1") == by_hand
 
 
-def test_every_shipped_audience_holds_somebody_and_not_everybody(described: Warehouse, known: Catalogue) -> None:
-    with DuckDbWarehouse(described.path).session("test") as session:
-        dialect = DuckDbWarehouse(described.path).dialect
-        found = {
-            definition.name: take_over(session, dialect, definition, known, as_of=DAY) for definition in shipped(known)
-        }
-        members = session.rows("select audience, person_id from audiences.audience_members")
-    assert {name for name, taken in found.items() if 0 < taken.sizes.members < taken.sizes.people / 2} == set(SHIPPED)
-    pairs = {(row["audience"], row["person_id"]) for row in members}
+def test_every_shipped_audience_holds_somebody_and_not_everybody(described: Warehouse) -> None:
+    found = described.take_over(DAY)
+    pairs = set(described.rows("select audience, person_id from audiences.audience_members"))
+    assert {name for name, taken in found.items() if 0 < taken.sizes.members < taken.sizes.people / 2} == set(AUDIENCES)
     assert len(pairs) == sum(taken.sizes.members for taken in found.values())
     for first, second in (("high_value_at_risk", "coupon_lovers"), ("coupon_lovers", "big_basket_families")):
         assert not {person for name, person in pairs if name == first} & {p for n, p in pairs if n == second}
 
 
+def test_the_crm_is_told_of_every_member_who_is_not_held_out_and_of_nobody_else(described: Warehouse) -> None:
+    fields = dict(zip(AUDIENCES, FLAGS, strict=True))
+    for name, flag in fields.items():
+        shown = set(described.rows(f"select person_id from activation.sync_contacts__crm where {flag}"))
+        members = f"select person_id from audiences.audience_members where audience = '{name}'"
+        assert shown == set(described.rows(f"{members} and not is_held_out"))
+    held_out = described.rows("select count(*) from audiences.audience_members where is_held_out")
+    assert held_out > [(0,)]
+
+
 def test_the_part_that_keeps_an_audience_small_is_the_one_without_which_most_would_be_left(
     described: Warehouse, known: Catalogue
 ) -> None:
-    definition = read(EXAMPLE, known)
+    definition = read_audience("lapsed_loyalists", known)
     with DuckDbWarehouse(described.path).session("test") as session:
         sizes = measure(session, compile_audience(definition, known, as_of=DAY))
     parts = sizes.conditions[1:]
     assert [part.still for part in parts][-1] == sizes.members
     assert all(part.without is not None and part.without >= sizes.members for part in parts)
-    assert max(parts, key=lambda part: part.without or 0).step.number == 2
+    assert max(parts, key=lambda part: part.without or 0).step.number == 1
 
 
 def _own_columns(event: Event) -> list[Any]:

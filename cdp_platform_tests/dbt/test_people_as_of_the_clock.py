@@ -14,8 +14,13 @@ DAY = date(2017, 12, 19)
 NEXT_DAY = DAY + timedelta(days=1)
 
 CONTACTS = "select * from activation.sync_contacts__crm order by person_id"
-CHANGES = "select * from audiences.audience_membership_changes order by all"
-SNAPSHOTS = "select audience, as_of_on, member_count from audiences.audience_snapshots order by all"
+HISTORY = "select * from audiences.audience_membership_history order by all"
+SIZES = (
+    "select as_of_on, member_count, entered_count, left_count from audiences.audience_sizes"
+    " where audience = 'lapsed_loyalists' order by 1"
+)
+CONSENT = 3
+"""The place of the consent among the conditions of lapsed_loyalists."""
 
 
 def test_without_a_clock_the_build_fails_and_names_the_way_out(warehouse: Warehouse) -> None:
@@ -31,7 +36,7 @@ def test_without_a_clock_the_build_fails_and_names_the_way_out(warehouse: Wareho
 
 @dataclass(frozen=True, kw_only=True)
 class TwoDays:
-    """What the models said at the clock DAY, at NEXT_DAY, and at DAY again."""
+    """What the models and the audiences said at the clock DAY and at NEXT_DAY."""
 
     warehouse: Warehouse
     opted_out: tuple[str, str]
@@ -83,7 +88,7 @@ def test_who_opts_out_leaves_the_audience_with_the_reason(two_days: TwoDays) -> 
     person_id, _ = two_days.opted_out
     contact = two_days.contacts[NEXT_DAY][person_id]
 
-    assert ("lapsed_loyalists", person_id, NEXT_DAY, "left", "permission_withdrawn") in two_days.changes[NEXT_DAY]
+    assert (person_id, "left", "condition", CONSENT, "withdrawn") in two_days.changes[NEXT_DAY]
     assert (contact["lapsed_loyalist"], contact["lapsed_loyalist_since"]) == (False, NEXT_DAY)
 
 
@@ -96,31 +101,31 @@ def test_a_confirmed_address_replaces_the_old_one_and_carries_its_own_permission
     assert two_days.readdressed in two_days.members[NEXT_DAY]
 
 
-def test_the_first_snapshot_is_a_baseline_without_changes(two_days: TwoDays) -> None:
+def test_the_first_day_is_a_baseline_without_changes(two_days: TwoDays) -> None:
     assert two_days.changes[DAY] == []
     assert {two_days.contacts[DAY][member]["lapsed_loyalist_since"] for member in two_days.members[DAY]} == {DAY}
 
 
-def test_changes_explain_the_difference_between_two_snapshots_exactly(two_days: TwoDays) -> None:
+def test_changes_explain_the_difference_between_two_days_exactly(two_days: TwoDays) -> None:
     before, after = two_days.members[DAY], two_days.members[NEXT_DAY]
     by_change = {
-        change: {row[1] for row in two_days.changes[NEXT_DAY] if row[3] == change} for change in ("entered", "left")
+        change: {row[0] for row in two_days.changes[NEXT_DAY] if row[1] == change} for change in ("entered", "left")
     }
     assert by_change == {"entered": after - before, "left": before - after}
 
 
-def test_a_clock_set_back_reproduces_its_day_and_rewrites_no_other(two_days: TwoDays) -> None:
+def test_a_day_that_is_run_again_gives_the_same_contacts_and_rewrites_no_history(two_days: TwoDays) -> None:
     warehouse = two_days.warehouse
-    changes, snapshots = warehouse.rows(CHANGES), warehouse.rows(SNAPSHOTS)
+    history, sizes = warehouse.rows(HISTORY), warehouse.rows(SIZES)
 
-    assert warehouse.run_people(DAY).success
+    assert warehouse.run_people(NEXT_DAY).success
 
-    assert _contacts(warehouse) == two_days.contacts[DAY]
-    assert warehouse.rows(CHANGES) == changes
-    assert warehouse.rows(SNAPSHOTS) == snapshots
+    assert _contacts(warehouse) == two_days.contacts[NEXT_DAY]
+    assert warehouse.rows(HISTORY) == history
+    assert warehouse.rows(SIZES) == sizes
 
 
-def test_an_audience_that_became_empty_leaves_a_snapshot_of_nobody(two_days: TwoDays) -> None:
+def test_an_audience_that_became_empty_is_one_of_nobody(two_days: TwoDays) -> None:
     warehouse = two_days.warehouse
     everybody_out = [
         {"feedback_day": DAY, "contact_id": f"9{number}", "email": email, "email_opt_out": True}
@@ -130,14 +135,14 @@ def test_an_audience_that_became_empty_leaves_a_snapshot_of_nobody(two_days: Two
 
     assert warehouse.run_people(NEXT_DAY).success
 
-    left = {row[1] for row in _changes(warehouse, NEXT_DAY) if row[3:] == ("left", "permission_withdrawn")}
-    assert warehouse.rows(SNAPSHOTS)[-1] == ("lapsed_loyalists", NEXT_DAY, 0)
+    left = {row[0] for row in _changes(warehouse, NEXT_DAY) if row[1:] == ("left", "condition", CONSENT, "withdrawn")}
+    assert warehouse.rows(SIZES)[-1] == (NEXT_DAY, 0, 0, len(left))
     assert left == two_days.members[DAY]
 
 
 def test_rebuilding_five_times_from_shuffled_rows_changes_no_value(restore: Callable[[], Warehouse]) -> None:
     warehouse = restore()
-    warehouse.set_clock(DAY)
+    assert warehouse.run_people(DAY).success
     seen = []
     for _ in range(5):
         warehouse.execute(
@@ -163,8 +168,8 @@ def _remember(days: TwoDays, day: date) -> None:
 
 def _changes(warehouse: Warehouse, day: date) -> list[tuple[Any, ...]]:
     return warehouse.rows(
-        "select audience, person_id, changed_on, change, reason "
-        f"from audiences.audience_membership_changes where changed_on = '{day}'"
+        "select person_id, change, reason, condition_number, value from audiences.audience_membership_changes"
+        f" where changed_on = '{day}' and audience = 'lapsed_loyalists'"
     )
 
 

@@ -13,11 +13,18 @@ MAY_READ = {
     "intermediate": {"staging"},
     "identity": {"staging"},
     "marts": {"intermediate", "identity", "marts"},
-    "audiences": {"marts", "audiences"},
-    "activation": {"marts", "audiences"},
+    "activation": {"marts", "source"},
 }
 ASSET_KEYS = {
     "cdp.loop_clock": ["raw", "loop", "clock"],
+    **{
+        f"audiences.{name}": ["audiences", name]
+        for name in (
+            "big_basket_families", "coupon_lovers", "high_value_at_risk", "lapsed_loyalists",
+            "new_department_explorers",
+        )
+    },
+    "audiences.audience_membership_history": ["audiences", "lapsed_loyalists"],
     "identity.identity_clusters": ["identity", "identity_clusters"],
     "identity.identity_person_ids": ["identity", "identity_person_ids"],
     "raw_hubspot.contacts": ["feedback", "hubspot", "contacts_history"],
@@ -42,6 +49,17 @@ def test_each_layer_reads_only_the_layers_it_may(manifest: Manifest) -> None:
         if _kind(manifest, parent) not in MAY_READ[_layer(model)]
     ]
     assert wrong == []
+
+
+def test_only_activation_reads_audiences_and_only_sources_of_its_own(manifest: Manifest) -> None:
+    readers = {
+        (_layer(model), parent.split(".")[2])
+        for model in _models(manifest)
+        for parent in model.depends_on.nodes
+        if parent.startswith("source.")
+    }
+    assert {layer for layer, source in readers if source == "audiences"} == {"activation"}
+    assert {source for layer, source in readers if layer == "activation"} == {"audiences"}
 
 
 def test_each_model_is_either_a_fact_of_a_day_or_of_people_as_of_the_clock(manifest: Manifest) -> None:
@@ -73,7 +91,7 @@ def test_each_column_is_described(manifest: Manifest) -> None:
     ] == []
 
 
-def test_each_mart_audience_and_activation_model_tests_a_key_for_being_unique_and_there(manifest: Manifest) -> None:
+def test_each_mart_and_activation_model_tests_a_key_for_being_unique_and_there(manifest: Manifest) -> None:
     tested = {
         (node.attached_node, node.column_name, node.test_metadata.name)
         for node in manifest.nodes.values()
@@ -83,7 +101,7 @@ def test_each_mart_audience_and_activation_model_tests_a_key_for_being_unique_an
     assert [
         model.name
         for model in _models(manifest)
-        if _layer(model) in {"marts", "audiences", "activation"} and model.unique_id not in keys
+        if _layer(model) in {"marts", "activation"} and model.unique_id not in keys
     ] == []
 
 

@@ -61,7 +61,7 @@ def before(demo: Demo) -> dict[str, Any]:
     """What was known of the canary after the first day: its values, and its person's id."""
     ended = demo.cdp(*demo.demo_arguments(LAST_DAY))
     assert ended.returncode == 0, ended.stderr
-    [canary] = rows(demo, f"select person_id, email, phone from marts.profiles where household_id = {NUMBER}")
+    [canary] = rows(demo, f"select person_id, email, phone from marts.profiles where customer_number = '{NUMBER}'")
     assert str(NUMBER) in canary["email"]
     assert rows(demo, f"select 1 from cdp.sync_log where primary_key = '{canary['person_id']}'"), "it was never sent"
     assert {"warehouse.duckdb", "crm.sqlite"} <= {file.name for file in traces(demo, canary)}
@@ -107,7 +107,7 @@ def test_no_table_holds_the_canary_though_everything_was_loaded_anew(
 ) -> None:
     assert rows(demo, "select count(*) as n from raw_retail.transactions") != [{"n": 0}]
     assert rows(demo, f"select 1 from raw_retail.transactions where household_id = {NUMBER}") == []
-    assert rows(demo, f"select 1 from marts.profiles where household_id = {NUMBER}") == []
+    assert rows(demo, f"select 1 from marts.profiles where customer_number = '{NUMBER}'") == []
     assert rows(demo, f"select 1 from cdp.sync_log where primary_key = '{before['person_id']}'") == []
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,13 @@ from cdp_platform_tests.end_to_end.conftest import free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 DAYS = [f"2017-12-{day}" for day in range(25, 32)]
+FLAGS = {
+    "lapsed_loyalists": "lapsed_loyalist",
+    "high_value_at_risk": "high_value_at_risk",
+    "coupon_lovers": "coupon_lover",
+    "new_department_explorers": "new_department_explorer",
+    "big_basket_families": "big_basket_family",
+}
 MARKETING = {"rfm_segment", "lifetime_value", "favourite_department", "last_order_on", "firstname", "lastname", "phone"}
 
 
@@ -66,7 +74,7 @@ def asked(sandbox: tuple[str, str], path: str) -> dict[str, Any]:
 
 def contacts(sandbox: tuple[str, str]) -> list[dict[str, str | None]]:
     """Every contact's properties."""
-    names = "cdp_person_id,lapsed_loyalist,email,hs_email_optout,email_permission"
+    names = ",".join(["cdp_person_id", *FLAGS.values(), "email", "hs_email_optout", "email_permission"])
     found: list[dict[str, str | None]] = []
     after: str | None = "0"
     while after is not None:
@@ -89,10 +97,32 @@ def test_the_contacts_are_exactly_the_distinct_people_ever_delivered(
 def test_the_marked_members_are_the_members_in_the_warehouse(
     warehouse: DuckDbWarehouse, sandbox: tuple[str, str]
 ) -> None:
-    members = {row["person_id"] for row in rows(warehouse, "select person_id from audiences.lapsed_loyalists")}
-    marked = {contact["cdp_person_id"] for contact in contacts(sandbox) if contact["lapsed_loyalist"] == "true"}
-    assert len(members) > 40
-    assert marked == members
+    known = contacts(sandbox)
+    for audience, flag in FLAGS.items():
+        members = {row["person_id"] for row in rows(warehouse, f"select person_id from audiences.{audience}")}
+        marked = {contact["cdp_person_id"] for contact in known if contact[flag] == "true"}
+        assert len(members) > 20
+        assert marked == members
+    held_out = rows(warehouse, "select person_id from audiences.audience_members where is_held_out")
+    assert held_out
+    assert not {row["person_id"] for row in held_out} & {
+        contact["cdp_person_id"] for contact in known if contact["coupon_lover"] == "true"
+    }
+
+
+def test_who_entered_and_left_accounts_for_every_days_size_and_each_has_a_reason(warehouse: DuckDbWarehouse) -> None:
+    days = rows(
+        warehouse,
+        "select member_count, entered_count, left_count from audiences.audience_sizes"
+        " where audience = 'lapsed_loyalists' order by as_of_on",
+    )
+    assert len(days) == len(DAYS) + 1
+    assert sum(day["left_count"] or 0 for day in days) > 10
+    for before, after in pairwise(days):
+        assert after["member_count"] == before["member_count"] + after["entered_count"] - after["left_count"]
+    reasons = rows(warehouse, "select distinct change, reason from audiences.audience_membership_changes")
+    assert {(row["change"], row["reason"]) for row in reasons} >= {("entered", "condition"), ("left", "condition")}
+    assert all(row["reason"] for row in reasons)
 
 
 def test_who_unsubscribed_still_exists_and_got_no_marketing_field_after_that_day(sandbox: tuple[str, str]) -> None:

@@ -19,7 +19,7 @@ KILLS = 10
 LAST_DAY = "2017-12-26"
 PROPERTIES = (
     "cdp_person_id,email,firstname,lastname,phone,email_permission,email_permission_changed_on,lapsed_loyalist,"
-    "lapsed_loyalist_since,rfm_segment,lifetime_value,last_order_on,favourite_department,hs_email_optout"
+    "lapsed_loyalist_since,high_value_at_risk,coupon_lover,new_department_explorer,big_basket_family,rfm_segment,lifetime_value,last_order_on,favourite_department,hs_email_optout"
 )
 
 

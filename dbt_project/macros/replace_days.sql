@@ -22,21 +22,11 @@
 
 {#- With a unique_key, rows of other days that a new row takes the place of go as well. -#}
 {% macro get_incremental_replace_days_sql(arguments) -%}
-    {%- set of_days = is_in_invocation_days(config.require('event_time')) -%}
+    {%- set condition = is_in_invocation_days(config.require('event_time')) -%}
     {%- set key = config.get('unique_key') -%}
     {%- if key -%}
-        {%- set of_days = of_days ~ " or " ~ key ~ " in (select " ~ key ~ " from " ~ arguments.temp_relation ~ ")" -%}
+        {%- set condition = condition ~ " or " ~ key ~ " in (select " ~ key ~ " from " ~ arguments.temp_relation ~ ")" -%}
     {%- endif -%}
-    {{ return(replaced_where(arguments, of_days)) }}
-{%- endmacro %}
-
-{#- Snapshots: only the clock's day is replaced, also by no rows. -#}
-{% macro get_incremental_replace_clock_day_sql(arguments) -%}
-    {%- set clock_day = "(select as_of_on from " ~ ref('loop_clock') ~ ")" -%}
-    {{ return(replaced_where(arguments, config.require('event_time') ~ " = " ~ clock_day)) }}
-{%- endmacro %}
-
-{% macro replaced_where(arguments, condition) -%}
     {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) -%}
     delete from {{ arguments.target_relation }} where {{ condition }};
     insert into {{ arguments.target_relation }} ({{ columns }})

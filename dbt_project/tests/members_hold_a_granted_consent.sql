@@ -1,8 +1,8 @@
 {{ config(tags=['person']) }}
 
-with members as (
+with contacts as (
 
-    select * from {{ ref('lapsed_loyalists') }}
+    select * from {{ ref('sync_contacts__crm') }}
 
 ),
 
@@ -24,10 +24,18 @@ suppressions as (
 
 )
 
-select members.person_id
-from members
-inner join profiles on members.person_id = profiles.person_id
+select contacts.person_id
+from contacts
+inner join profiles on contacts.person_id = profiles.person_id
 left join consents
     on profiles.email = consents.identifier and profiles.entity = consents.entity and consents.status in ('granted', 'confirmed')
 left join suppressions on profiles.email = suppressions.identifier
-where consents.identifier is null or suppressions.identifier is not null
+where
+    (consents.identifier is null or suppressions.identifier is not null)
+    and (
+        contacts.lapsed_loyalist
+        or contacts.high_value_at_risk
+        or contacts.coupon_lover
+        or contacts.new_department_explorer
+        or contacts.big_basket_family
+    )

@@ -41,6 +41,10 @@ _GROUPS = {
     "marketing": (
         "lapsed_loyalist",
         "lapsed_loyalist_since",
+        "high_value_at_risk",
+        "coupon_lover",
+        "new_department_explorer",
+        "big_basket_family",
         "rfm_segment",
         "lifetime_value",
         "last_order_on",

@@ -1,65 +1,20 @@
 """Members as of a day: who entered, who left, kept apart by day, and the same when a day is run again."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
-from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cdp_platform.audiences import definition as tree
 from cdp_platform.audiences.compile import compile_audience
-from cdp_platform.audiences.definition import Comparison, Definition, Operator
-from cdp_platform.audiences.membership import Taken, compare, standings, stored_definition, take_over
+from cdp_platform.audiences.membership import compare, standings, stored_definition
 from cdp_platform.errors import CdpError, WarehouseError
-from cdp_platform.warehouse.duckdb import DuckDbSession, DuckDbWarehouse
-from cdp_platform_tests.unit.audiences.market import AS_OF, Market, Person, catalogue, fill
+from cdp_platform_tests.unit.audiences.conftest import CATALOGUE, NEXT_DAY, Shop, spenders
+from cdp_platform_tests.unit.audiences.market import AS_OF
 
-CATALOGUE = catalogue()
-NEXT_DAY = AS_OF + timedelta(days=1)
 HISTORY = (
     "select person_id, entered_on, left_on, entered_version, left_version from audiences.audience_membership_history"
 )
-
-
-def spenders(least: int = 10, name: str = "spenders", **more: Any) -> Definition:
-    members = tree.TraitCondition(
-        trait=CATALOGUE.traits["spent"], comparison=Comparison(operator=Operator.AT_LEAST, values=(least,))
-    )
-    return Definition(name=name, members=members, version=f"at_least_{least}", document="{}", **more)
-
-
-class Shop:
-    """A warehouse with people who have spent something, and its audiences."""
-
-    def __init__(self, session: DuckDbSession, warehouse: DuckDbWarehouse) -> None:
-        self.session, self.dialect = session, warehouse.dialect
-
-    def spent(self, **amounts: int) -> None:
-        people = [Person(person_id=name, spent=Decimal(amount)) for name, amount in amounts.items()]
-        fill(self.session, Market(people=people))
-
-    def run(self, definition: Definition, day: date = AS_OF, before: Definition | None = None) -> Taken:
-        return take_over(self.session, self.dialect, definition, CATALOGUE, as_of=day, before=before)
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return [tuple(row.values()) for row in self.session.rows(sql)]
-
-    def members(self, audience: str = "spenders") -> set[str]:
-        return {row[0] for row in self.rows(f"select person_id from audiences.{audience}")}
-
-    def everything(self) -> list[list[tuple[Any, ...]]]:
-        tables = ("audience_membership_history", "audience_assignments", "audience_sizes", "audience_members")
-        return [self.rows(f"select * from audiences.{table} order by all") for table in tables]
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    warehouse = DuckDbWarehouse(tmp_path / "warehouse.duckdb")
-    with warehouse.session("test") as session:
-        yield Shop(session, warehouse)
 
 
 def test_the_first_day_is_the_baseline_and_the_next_one_counts_who_came_and_went(shop: Shop) -> None:

@@ -208,6 +208,17 @@ def test_a_table_that_says_nothing_of_whose_rows_it_holds_is_named(shop: Shop) -
         assert undeclared(session, DECLARED) == ["raw_shop.newcomers"]
 
 
+def test_a_table_of_computed_traits_is_known_to_hold_people_whatever_its_name(shop: Shop) -> None:
+    with shop.warehouse.session("test") as session:
+        session.execute("create schema traits")
+        session.execute(
+            "create table traits.habits as select 'p-001' as person_id, 3 as visits union all select 'p-002', 1"
+        )
+        assert undeclared(session, DECLARED) == []
+    forget(scope_of(shop), "p-001")
+    assert shop.sql("select person_id from traits.habits") == [{"person_id": "p-002"}]
+
+
 def test_a_key_file_that_holds_no_key_stops_everything(shop: Shop) -> None:
     shop.home.forgotten_key.write_text("short", encoding="ascii")
     with pytest.raises(CdpError, match="holds no key"):

@@ -26,9 +26,10 @@ TABLES = (
         code varchar, parameters varchar, attempts bigint, first_at timestamptz, last_at timestamptz,
         next_at timestamptz)""",
     "create table marts.profiles (person_id varchar, first_name varchar, last_name varchar, email varchar)",
-    "create table audiences.audience_members_daily (audience varchar, person_id varchar, as_of_on date)",
+    """create table audiences.audience_sizes (audience varchar, as_of_on date, member_count bigint,
+        entered_count bigint, left_count bigint, words varchar)""",
     """create table audiences.audience_membership_changes (audience varchar, person_id varchar, changed_on date,
-        change varchar, reason varchar, last_order_on date, days_since_last_order bigint)""",
+        change varchar, reason varchar, condition_number integer, value varchar)""",
     """create table raw_hubspot.contacts (feedback_day date, contact_id varchar, cdp_person_id varchar, email varchar,
         email_opt_out boolean, email_confirmed_on date)""",
 )
@@ -54,11 +55,17 @@ class Books:
         email = f"{person_id}@example.com"
         self._insert("marts.profiles", [person_id, first_name, last_name, email])
 
-    def member(self, person_id: str, day: str, audience: str = "lapsed_loyalists") -> None:
-        self._insert("audiences.audience_members_daily", [audience, person_id, day])
+    def audience(
+        self, day: str, *, members: int = 1, entered: int | None = None, left: int | None = None, **words: Any
+    ) -> None:
+        """An audience's day; without `entered` and `left` its first one."""
+        row = ["lapsed_loyalists", day, members, entered, left, json.dumps(words) if words else None]
+        self._insert("audiences.audience_sizes", row)
 
-    def change(self, person_id: str, day: str, change: str, reason: str, last_order_on: str, days: int) -> None:
-        row = ["lapsed_loyalists", person_id, day, change, reason, last_order_on, days]
+    def change(
+        self, person_id: str, day: str, change: str, reason: str, condition: int | None = None, value: str | None = None
+    ) -> None:
+        row = ["lapsed_loyalists", person_id, day, change, reason, condition, value]
         self._insert("audiences.audience_membership_changes", row)
 
     def run(self, day: str | None, started_at: str = "2026-11-22 10:00:00+00", **counts: Any) -> None:

@@ -5,6 +5,7 @@ import stat
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_a_warehouse_without_any_table_gives_an_index_that_says_so(tmp_path: Pat
         "cdp.sync_log",
         "cdp.rejected_rows",
         "marts.profiles",
-        "audiences.audience_members_daily",
+        "audiences.audience_sizes",
         "audiences.audience_membership_changes",
         "raw_hubspot.contacts",
     ],
@@ -54,34 +55,77 @@ def test_a_warehouse_without_any_table_gives_an_index_that_says_so(tmp_path: Pat
 def test_a_missing_table_leaves_the_rest_of_the_page_standing(books: Books, missing: str) -> None:
     books.run(FIRST, planned=1, delivered=1, operations={"create": 1})
     books.sent("p-1", FIRST, "create", {}, {"email": "a@example.com"})
-    books.member("p-1", FIRST)
+    books.audience(FIRST)
     books.contact("p-1", FIRST)
     books.run_sql(f"drop table {missing}")
     assert "Who entered and who left" in written(books, FIRST)
 
 
+WORDS: dict[str, Any] = {
+    "en": {
+        "title": "Lapsed loyal customers",
+        "rule": "days since the last purchase is at least 28; marketing e-mail allowed.",
+        "conditions": {
+            "2": {"entered": "last purchase {value} days ago", "left": "visited again: {value} days ago"},
+            "3": {"entered": "allowed", "left": "not allowed", "values": {"withdrawn": "withdrew", "": "never asked"}},
+        },
+    }
+}
+
+
+def told(page: str) -> dict[str, str]:
+    """Who entered or left, and what is said of it."""
+    found = re.findall(r"<li><b>(.*?)</b>\s*<span[^>]*>– (.*?)</span>", page)
+    return {name: re.sub(r"<[^>]+>", "", why) for name, why in found}
+
+
 def test_who_entered_and_who_left_is_told_with_the_values_behind_the_reason(books: Books) -> None:
     books.person("p-1", "Amelia", "Hart")
     books.person("p-2", "Bruno", "Okafor")
-    books.member("p-2", FIRST)
-    books.member("p-1", SECOND)
-    books.change("p-1", SECOND, "entered", "days_without_visit_reached", "2017-11-28", 28)
-    books.change("p-2", SECOND, "left", "visited_again", "2017-12-26", 0)
+    books.audience(SECOND, members=7, entered=1, left=3, **WORDS)
+    books.change("p-1", SECOND, "entered", "condition", 2, "28")
+    books.change("p-2", SECOND, "left", "condition", 2, "0")
+    books.change("p-3", SECOND, "left", "condition", 3, "withdrawn")
+    books.change("p-4", SECOND, "left", "condition", 3, None)
     page = written(books, SECOND)
-    assert "1 person entered and 1 person left the audience" in page
-    assert re.search(r"Amelia Hart</b>\s*<span[^>]*>– came often, last visit on 28 Nov 2017, 28 days ago", page)
-    assert re.search(r"Bruno Okafor</b>\s*<span[^>]*>– visited again: last visit on 26 Dec 2017", page)
+    assert "1 person entered and 3 people left the audience “Lapsed loyal customers”, which now has 7 members" in page
+    assert "marketing e-mail allowed." in page
+    assert told(page) == {
+        "Amelia Hart": "last purchase 28 days ago",
+        "Bruno Okafor": "visited again: 0 days ago",
+        "p-3": "withdrew",
+        "p-4": "never asked",
+    }
+
+
+def test_a_reason_that_is_no_condition_is_told_too_and_one_without_words_by_its_code(books: Books) -> None:
+    books.audience(SECOND, entered=1, left=3, **WORDS)
+    books.change("p-1", SECOND, "entered", "new_person")
+    books.change("p-2", SECOND, "left", "rank")
+    books.change("p-3", SECOND, "left", "condition", 9, "5")
+    books.change("p-4", SECOND, "left", "definition")
+    assert told(written(books, SECOND)) == {
+        "p-1": "is known for the first time",
+        "p-2": "is no longer among the first that are taken",
+        "p-3": "condition",
+        "p-4": "the rule of the audience was changed",
+    }
 
 
 def test_nobody_enters_an_audience_that_is_looked_at_for_the_first_time(books: Books) -> None:
-    books.member("p-1", FIRST)
+    books.audience(FIRST)
     assert "is looked at for the first time and has 1 member." in written(books, FIRST)
 
 
+def test_an_audience_without_members_is_told_as_one(books: Books) -> None:
+    books.audience(SECOND, members=0, entered=0, left=4)
+    assert "which now has 0 members" in written(books, SECOND)
+
+
 def test_more_people_than_fit_are_counted_and_not_listed(books: Books) -> None:
-    books.member("p-0", FIRST)
+    books.audience(SECOND, entered=SHOWN + 3, left=0)
     for number in range(SHOWN + 3):
-        books.change(f"p-{number:03}", SECOND, "entered", "permission_granted", "2017-11-01", 55)
+        books.change(f"p-{number:03}", SECOND, "entered", "new_person")
     report = read(books)[SECOND]
     assert report.audiences is not None
     assert (len(report.audiences[0].entered), report.audiences[0].entered_count) == (SHOWN, SHOWN + 3)
@@ -192,8 +236,9 @@ def test_every_link_of_the_report_leads_to_a_page_of_it(books: Books) -> None:
 @pytest.mark.parametrize("language", ["en", "zh-Hant"])
 def test_a_hostile_name_is_text_and_nothing_else(books: Books, language: str) -> None:
     books.person("p-1", "<script>alert(1)</script>", '" onload="x')
-    books.member("p-0", FIRST)
-    books.change("p-1", SECOND, "entered", "permission_granted", "2017-11-01", 55)
+    hostile = {language: {"conditions": {"0": {"entered": "<script>{value}"}}} for language in ("en", "zh-Hant")}
+    books.audience(SECOND, entered=1, left=0, **hostile)
+    books.change("p-1", SECOND, "entered", "condition", 0, "<script>alert(2)</script>")
     page = written(books, SECOND, language)
     assert "<script" not in page
     assert "&lt;script&gt;" in page

@@ -10,30 +10,45 @@ traits as (
 
 ),
 
-members as (
+lapsed_loyalists as (
 
-    select * from {{ ref('lapsed_loyalists') }}
+    select person_id from {{ source('audiences', 'lapsed_loyalists') }}
 
 ),
 
--- Changes after the clock belong to a later day that is not described here.
-last_changes as (
+-- The last change: the day of leaving where somebody left, else the day of entering.
+lapsed_loyalist_changes as (
 
     select
-        changes.person_id,
-        max(changes.changed_on) as changed_on
-    from {{ ref('audience_membership_changes') }} as changes
-    inner join profiles on changes.person_id = profiles.person_id and changes.changed_on <= profiles.as_of_on
-    where changes.audience = 'lapsed_loyalists'
-    group by changes.person_id
+        person_id,
+        max(coalesce(left_on, entered_on)) as changed_on
+    from {{ source('audiences', 'audience_membership_history') }}
+    where audience = 'lapsed_loyalists'
+    group by person_id
 
 ),
 
-baseline as (
+high_value_at_risk as (
 
-    select min(as_of_on) as snapshots_began_on
-    from {{ ref('audience_snapshots') }}
-    where audience = 'lapsed_loyalists'
+    select person_id from {{ source('audiences', 'high_value_at_risk') }}
+
+),
+
+coupon_lovers as (
+
+    select person_id from {{ source('audiences', 'coupon_lovers') }}
+
+),
+
+new_department_explorers as (
+
+    select person_id from {{ source('audiences', 'new_department_explorers') }}
+
+),
+
+big_basket_families as (
+
+    select person_id from {{ source('audiences', 'big_basket_families') }}
 
 )
 
@@ -45,17 +60,21 @@ select
     profiles.phone,
     profiles.email_permission,
     profiles.email_permission_changed_on,
-    members.person_id is not null as lapsed_loyalist,
-    coalesce(
-        last_changes.changed_on,
-        case when members.person_id is not null then baseline.snapshots_began_on end
-    ) as lapsed_loyalist_since,
+    lapsed_loyalists.person_id is not null as lapsed_loyalist,
+    lapsed_loyalist_changes.changed_on as lapsed_loyalist_since,
+    high_value_at_risk.person_id is not null as high_value_at_risk,
+    coupon_lovers.person_id is not null as coupon_lover,
+    new_department_explorers.person_id is not null as new_department_explorer,
+    big_basket_families.person_id is not null as big_basket_family,
     traits.rfm_segment,
     traits.lifetime_value,
     traits.last_order_on,
     traits.favourite_department
 from profiles
 inner join traits on profiles.person_id = traits.person_id
-left join members on profiles.person_id = members.person_id
-left join last_changes on profiles.person_id = last_changes.person_id
-cross join baseline
+left join lapsed_loyalists on profiles.person_id = lapsed_loyalists.person_id
+left join lapsed_loyalist_changes on profiles.person_id = lapsed_loyalist_changes.person_id
+left join high_value_at_risk on profiles.person_id = high_value_at_risk.person_id
+left join coupon_lovers on profiles.person_id = coupon_lovers.person_id
+left join new_department_explorers on profiles.person_id = new_department_explorers.person_id
+left join big_basket_families on profiles.person_id = big_basket_families.person_id

@@ -66,6 +66,7 @@ cut as (
 
 select
     message_id,
+    anonymous_id,
     first_value(message_id) over (
         partition by anonymous_id, stay, part
         order by occurred_at, message_id rows between unbounded preceding and unbounded following
