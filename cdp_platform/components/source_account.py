@@ -12,11 +12,15 @@ from cdp_platform.components.resources import Platform
 from cdp_platform.connectors.http import open_session
 from cdp_platform.connectors.registry import find_destination
 from cdp_platform.domain.syncs import Connection
-from cdp_platform.ingest import meta, salesforce
+from cdp_platform.ingest import meta, salesforce, zoho
 from cdp_platform.ingest.declared import Reading
 from cdp_platform.ingest.vendor_api import ApiSource, read_table
 
-API_SOURCES: Final[Mapping[str, ApiSource]] = {"meta": meta.SOURCE, "salesforce": salesforce.SOURCE}
+API_SOURCES: Final[Mapping[str, ApiSource]] = {
+    "meta": meta.SOURCE,
+    "salesforce": salesforce.SOURCE,
+    "zoho": zoho.SOURCE,
+}
 """The vendors whose APIs the platform can read, by the source's name."""
 ALL_DAYS: Final = (date.min, date.max)
 

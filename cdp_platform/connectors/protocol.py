@@ -3,7 +3,7 @@
 The engine owns the loop (pacing, retries, bisection, journal); a destination owns the vendor's words and nothing else.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, Protocol, runtime_checkable
 

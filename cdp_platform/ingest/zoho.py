@@ -30,7 +30,7 @@ _ITEMS: Final = pa.schema(
         pa.field("stock_on_hand", pa.decimal128(14, 2)),
         pa.field("available_stock", pa.decimal128(14, 2)),
         pa.field("reorder_level", pa.decimal128(14, 2)),
-        pa.field("last_modified_time", pa.string()),
+        pa.field("last_modified_time", pa.timestamp("us", tz="UTC")),
     ]
 )
 _SALES_ORDERS: Final = pa.schema(
@@ -42,7 +42,7 @@ _SALES_ORDERS: Final = pa.schema(
         pa.field("status", pa.string(), nullable=False),
         pa.field("currency_code", pa.string()),
         pa.field("total", _MONEY),
-        pa.field("last_modified_time", pa.string()),
+        pa.field("last_modified_time", pa.timestamp("us", tz="UTC")),
     ]
 )
 
