@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from cdp_platform.audiences import definition as tree
+from cdp_platform.audiences.catalogue import Catalogue
 from cdp_platform.audiences.definition import Comparison, Definition, Operator
 from cdp_platform.audiences.membership import Taken, take_over
 from cdp_platform.warehouse.duckdb import DuckDbSession, DuckDbWarehouse
@@ -28,15 +29,15 @@ def spenders(least: int = 10, name: str = "spenders", **more: Any) -> Definition
 class Shop:
     """A warehouse with people who have spent something, and its audiences."""
 
-    def __init__(self, session: DuckDbSession, warehouse: DuckDbWarehouse) -> None:
-        self.session, self.dialect = session, warehouse.dialect
+    def __init__(self, session: DuckDbSession, warehouse: DuckDbWarehouse, known: Catalogue = CATALOGUE) -> None:
+        self.session, self.dialect, self.known = session, warehouse.dialect, known
 
     def spent(self, **amounts: int) -> None:
         people = [Person(person_id=name, spent=Decimal(amount)) for name, amount in amounts.items()]
         fill(self.session, Market(people=people))
 
     def run(self, definition: Definition, day: date = AS_OF, before: Definition | None = None) -> Taken:
-        return take_over(self.session, self.dialect, definition, CATALOGUE, as_of=day, before=before)
+        return take_over(self.session, self.dialect, definition, self.known, as_of=day, before=before)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row.values()) for row in self.session.rows(sql)]

@@ -118,9 +118,11 @@ def test_whoever_enters_or_leaves_and_was_known_has_a_condition_that_turned(
     assume(not audiences_of(definition))
     with duckdb.connect() as connection:
         connection.execute("set TimeZone = 'UTC'")
-        shop = Shop(DuckDbSession(connection, Path()), DuckDbWarehouse(Path("nowhere")))
+        after = replace(after, policy=before.policy)
+        known = replace(CATALOGUE, policy=before.policy)
+        shop = Shop(DuckDbSession(connection, Path()), DuckDbWarehouse(Path("nowhere")), known)
         found = reasons_after(shop, definition, before, after)
-    was, is_now = ({one.person_id: one for one in known.people} for known in (before, after))
+    was, is_now = ({one.person_id: one for one in state.people} for state in (before, after))
     entered = {name: holds_next_day(condition, one, after) for name, one in is_now.items()}
     left = {name: holds(condition, one, before) for name, one in was.items()}
     assert found.keys() == {name for name in {*was, *is_now} if entered.get(name, False) != left.get(name, False)}
