@@ -62,7 +62,9 @@ def draw_devices(people: Sequence[Person], seed: int, replay: tuple[date, date])
     """Draw the devices with their sessions; one without a session is left out."""
     devices = [device for person in people for device in _devices_of(person, seed, replay)]
     kiosks = Random(f"{seed}:kiosks")
-    guests = [kiosks.sample(people, min(_KIOSK_GUESTS, len(people) // 4)) for _ in range(_KIOSK_COUNT)]
+    # Few households have few kiosks, so that what is shared stays as rare among them as among all.
+    count = min(_KIOSK_COUNT, max(1, len(people) // 350))
+    guests = [kiosks.sample(people, min(_KIOSK_GUESTS, len(people) // 12)) for _ in range(count)]
     devices += [_kiosk(position, found, seed) for position, found in enumerate(guests)]
     return [device for device in devices if device.sessions]
 

@@ -52,7 +52,7 @@ def draw_cards(people: Sequence[Person], seed: int) -> list[tuple[Card, Person]]
     shared = _shared(people, Random(f"{seed}:shared"))
     numbers = Random(f"{seed}:card numbers").sample(range(10**9, 10**10), 3 * len(people) + 10)
     drawn = list[tuple[Card, Person]]()
-    test_cards_left = min(_TEST_ADDRESS_CARDS, len(people) // 5)
+    test_cards_left = min(_TEST_ADDRESS_CARDS, len(people) // 30)
     for person in people:
         chance = Random(f"{seed}:cards:{person.person_id}")
         for customer in _card_holders(person, shared, chance):
