@@ -155,11 +155,11 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
         return resolve
 
     def _check_specs(self) -> list[dg.AssetCheckSpec]:
-        from cdp_platform.components.identity_metadata import CHECKS
+        from cdp_platform.components.identity_metadata import CHECKS, STOPPING
 
         key = self._key("identity_clusters")
         return [
-            dg.AssetCheckSpec(name=name, asset=key, blocking=True, description=description)
+            dg.AssetCheckSpec(name=name, asset=key, blocking=name in STOPPING, description=description)
             for name, description in CHECKS.items()
         ]
 

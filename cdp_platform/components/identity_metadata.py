@@ -21,6 +21,8 @@ CHECKS: Final = {
     "shared_values_within_bounds": "Few records hold a value that too many share.",
     "quarantine_within_bounds": "Few records stand in clusters that are too large to believe.",
 }
+STOPPING: Final = frozenset({"rules_are_believed", "largest_person_within_bounds"})
+"""The others warn: what they count was stopped already, and joins nobody."""
 _SIZES: Final = ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 10), (11, 20), (21, None))
 _WIDTH, _HEIGHT, _MARGIN = 640, 180, 24
 
@@ -71,7 +73,11 @@ def check_results(key: dg.AssetKey, limits: "HealthBlock", state: "Health") -> I
     }
     for name, (found, limit) in judged.items():
         yield dg.AssetCheckResult(
-            asset_key=key, check_name=name, passed=found <= limit, metadata={"found": found, "limit": limit}
+            asset_key=key,
+            check_name=name,
+            passed=found <= limit,
+            severity=dg.AssetCheckSeverity.ERROR if name in STOPPING else dg.AssetCheckSeverity.WARN,
+            metadata={"found": found, "limit": limit},
         )
 
 

@@ -181,7 +181,7 @@ def test_a_value_of_more_records_than_its_cap_joins_nobody_and_is_shown_by_its_h
         for number in range(1, 4)
     ]  # fmt: skip
     put([*(customer(number) for number in range(1, 4)), *devices])
-    result = run(folder, is_success=False)
+    result = run(folder)
     assert len(people()) == 3
     health = shown(result, HEALTH)
     assert "| anonymous_id | 1 |" in health["shared_values_by_rule"]
