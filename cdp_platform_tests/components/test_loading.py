@@ -20,8 +20,10 @@ SYNC = "syncs/crm_contacts"
 
 @pytest.fixture
 def folder(parsed_home: Path, tmp_path: Path) -> Path:
-    """A copy of our own `defs/`, to be spoiled."""
-    return Path(shutil.copytree(ROOT / "cdp_platform" / "defs", tmp_path / "defs"))
+    """A copy of our own `defs/`, to be spoiled; its sync removes nothing and follows no merges."""
+    copied = Path(shutil.copytree(ROOT / "cdp_platform" / "defs", tmp_path / "defs"))
+    spoil(copied / SYNC, "  key_moves: identity.identity_merges\n  removal: archive\n", "")
+    return copied
 
 
 def test_the_project_loads_without_a_secret(definitions: dg.Definitions) -> None:

@@ -216,7 +216,11 @@ def test_guards_are_shown_where_they_judge(home: Path, tmp_path: Path) -> None:
     graph = definitions(tmp_path / "mirror", mode="mirror", removal="archive", approval="required")
     checks = {key.name for key in graph.resolve_asset_graph().get_check_keys_for_assets({PLAN})}
     assert checks >= {"keys_unique", "consent_present", "removals_within_limit", "approved"}
-    plain = definitions(tmp_path / "plain").resolve_asset_graph().get_check_keys_for_assets({PLAN})
+    plain = (
+        definitions(tmp_path / "plain", key_moves=None, removal="keep")
+        .resolve_asset_graph()
+        .get_check_keys_for_assets({PLAN})
+    )
     assert not {key.name for key in plain} & {"removals_within_limit", "approved"}
 
 
