@@ -11,6 +11,7 @@ from cdp_platform.components.source import SourceComponent
 from cdp_platform.components.source_account import API_SOURCES, SourceAccount
 from cdp_platform.components.sync_definition import ConsentRule, MappingEntry, SyncLimits, make_spec
 from cdp_platform.connectors.registry import destination_of
+from cdp_platform.domain.permission import ConsentPolicy
 from cdp_platform.syncs import guards
 from cdp_platform.testing.destination_contract import OneAnswerSession
 
