@@ -19,6 +19,7 @@ _COLUMNS: Final = (
     ("creates", "create"),
     ("updates", "update"),
     ("withdrawals", "withdraw"),
+    ("removals", "remove"),
     ("delivered", "delivered"),
     ("rejected", "rejected"),
     ("skipped", "skipped"),
@@ -38,6 +39,7 @@ class DayRow:
     creates: int
     updates: int
     withdrawals: int
+    removals: int
     delivered: int
     rejected: int
     skipped: int
@@ -84,6 +86,7 @@ def _read(session: Session, day: date, sync: str) -> DayRow:
         creates=_sum(operations, "create"),
         updates=_sum(operations, "update"),
         withdrawals=_sum(operations, "withdraw"),
+        removals=_sum(operations, "remove"),
         delivered=_sum(runs, "delivered"),
         rejected=_sum(runs, "rejected"),
         skipped=max((run["skipped"] for run in runs), default=0),
