@@ -148,7 +148,7 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
             for name, metadata in table_metadata(done, state).items():
                 yield dg.MaterializeResult(asset_key=self._key(name), metadata=metadata)
             # Before the checks: where one of them stops the run, the report is what a person wants to see.
-            report = {**health_metadata(state), **self._score(platform)}
+            report = {**self._score(platform), **health_metadata(state)}
             yield dg.MaterializeResult(asset_key=self._key("health"), metadata=report)
             yield from check_results(clusters, self.health, state)
 
