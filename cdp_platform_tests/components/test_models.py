@@ -59,7 +59,7 @@ def test_a_broken_model_fails_the_run_with_what_dbt_says_of_it(built: Any) -> No
 
 def test_what_was_built_before_the_failure_is_recorded(built: Any) -> None:
     recorded = {event.asset_key: event.materialization for event in built.get_asset_materialization_events()}
-    assert set(recorded) == {dg.AssetKey(["main", "good"])}
+    assert set(recorded) == {dg.AssetKey(["good"])}
     [materialization] = recorded.values()
     schema = materialization.metadata["dagster/column_schema"].value
     assert [(column.name, column.type, column.description) for column in schema.columns] == [("id", "INTEGER", "Who.")]

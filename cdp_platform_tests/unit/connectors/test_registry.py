@@ -60,9 +60,12 @@ def test_a_destination_must_bear_its_registered_name(monkeypatch: pytest.MonkeyP
         find_destination("other")
 
 
-def test_options_that_a_destination_does_not_take_are_an_error_that_names_the_field() -> None:
-    connection = Connection(name="hubspot", vendor="hubspot", options={"organization_id": "1"})
+def test_options_that_a_destination_does_not_take_are_an_error_that_names_the_field(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    register(monkeypatch, ("fake", FAKE))
+    connection = Connection(name="fake", vendor="fake", options={"organization_id": "1"})
     with pytest.raises(ConfigError, match="takes no options") as caught:
         destination_of(connection)
     assert caught.value.field == "destination.options"
-    assert destination_of(Connection(name="hubspot", vendor="hubspot")).name == "hubspot"
+    assert destination_of(Connection(name="fake", vendor="fake")).name == "fake"
