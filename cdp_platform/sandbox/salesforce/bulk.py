@@ -224,7 +224,7 @@ class BulkApi:
                 lines = [
                     (job_id, done + at, *self._line(kind, details, table.row(cells))) for at, cells in enumerate(step)
                 ]
-                self._store.executemany("insert into job_lines values (?, ?, ?, ?, ?)", lines)
+                self._store.write_many("insert into job_lines values (?, ?, ?, ?, ?)", lines)
                 done += len(step)
                 self._store.execute("update jobs set done = ? where id = ?", (done, job_id))
         with self._store.transaction():

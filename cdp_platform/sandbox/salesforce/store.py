@@ -5,16 +5,14 @@ its external ids free.
 """
 
 import json
-import sqlite3
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from cdp_platform.sandbox.salesforce.objects import OBJECTS, SObject, write_moment
+from cdp_platform.sandbox.state_file import StateFile
 
 _SCHEMA: Final = """
 create table if not exists account (key text primary key, value text not null) without rowid;
@@ -67,48 +65,12 @@ class Record:
         return False if value is None and OBJECTS[self.object].fields[name].type == "boolean" else value
 
 
-class OrganizationStore:
+class OrganizationStore(StateFile):
     """The state of one organization; creates the file when it is new."""
 
     def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
+        super().__init__(path, _SCHEMA)
         self._now = now
-        self._lock = threading.RLock()
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-        self._connection.execute("pragma journal_mode = wal")
-        self._connection.execute("pragma synchronous = normal")
-        self._connection.executescript(_SCHEMA)
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Hold the state alone; everything inside is written at the end or, on an error, not at all. May be nested."""
-        with self._lock:
-            if self._connection.in_transaction:
-                yield
-                return
-            self._connection.execute("begin immediate")
-            try:
-                yield
-            except BaseException:
-                self._connection.execute("rollback")
-                raise
-            self._connection.execute("commit")
-
-    def execute(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one statement and return its rows."""
-        with self._lock:
-            return self._connection.execute(sql, values).fetchall()
-
-    def executemany(self, sql: str, values: Sequence[Sequence[Any]]) -> None:
-        """Run one statement for many rows."""
-        with self._lock:
-            self._connection.executemany(sql, values)
 
     def timestamp(self) -> str:
         """Return the time now, as the vendor writes it."""
@@ -177,7 +139,7 @@ class OrganizationStore:
             (record_id, kind.name, json.dumps(kept, ensure_ascii=False), created_at, at),
         )
         keyed = [name for name in kept if kind.fields[name].is_external_id or name == kind.duplicates_by]
-        self.executemany(
+        self.write_many(
             "insert into keys values (?, ?, ?, ?)",
             [(kind.name, name, str(kept[name]).casefold(), record_id) for name in keyed],
         )
