@@ -14,6 +14,14 @@ class NamesItsScheme(Protocol):
 
 
 @runtime_checkable
+class DescribesValues(Protocol):
+    """A destination whose fields tell which values they take: what they rule out it refuses, so it is not sent."""
+
+    option_separator: ClassVar[str]
+    """What stands between the options of a field that takes several."""
+
+
+@runtime_checkable
 class TellsItsUsage(Protocol):
     """A destination whose answers tell how much of its limit is used up."""
 

@@ -83,6 +83,10 @@ class DestinationField:
     is_unique: bool = False
     options: tuple[str, ...] = ()
     """The allowed values of an enumeration; empty: any."""
+    takes_several: bool = False
+    """Whether a value may name several of the options."""
+    longest_characters: int | None = None
+    """How long a text may be; None: not told."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -271,7 +271,7 @@ class Exchange:
 
     def _fit(self, rows: Batch) -> Batch:
         """Leave out the rows of which the destination knows already that it would refuse them."""
-        if unfit := unfit_rows(self.engine.destination, self.spec, rows):
+        if unfit := unfit_rows(self.engine.destination, self.spec, rows, self.plan.value_rules):
             self.note(Batch.of(row for row in rows if row.ordinal in unfit), Status.REJECTED, outcomes=unfit)
             rows = Batch.of(row for row in rows if row.ordinal not in unfit)
         return rows

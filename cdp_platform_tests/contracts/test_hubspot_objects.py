@@ -180,15 +180,19 @@ def test_companies_are_made_changed_and_archived(crm: Crm) -> None:
     assert crm.sync("companies", [company(1, name="New name")], COMPANY, **mirror) == Counts()
 
 
-def test_deals_with_a_stage_that_does_not_exist_are_rejected_by_row(crm: Crm) -> None:
+def test_deals_with_a_stage_that_does_not_exist_are_rejected_and_never_sent(crm: Crm) -> None:
     rows = [
         {"deal_id": f"d-{number}", "stage": stage, "amount": 10 * number}
         for number, stage in enumerate(("closedwon", "perhaps", "closedlost"), start=1)
     ]
     counts = crm.sync("deals", rows, {"deal_id": "cdp_deal_id", "stage": "dealstage", "amount": "amount"})
     assert counts == Counts(planned=3, delivered=2, rejected=1)
-    [kept] = crm.shop.sql("select primary_key, code from cdp.rejected_rows")
-    assert kept == {"primary_key": "d-2", "code": "invalid_value"}
+    [kept] = crm.shop.sql("select primary_key, code, parameters from cdp.rejected_rows")
+    assert (kept["primary_key"], kept["code"]) == ("d-2", "value_not_listed")
+    told = json.loads(kept["parameters"])
+    assert told["field"] == "dealstage" and told["nearest"] != "perhaps"
+    listed = crm.call("GET", "/crm/v3/objects/deals?properties=cdp_deal_id")["results"]
+    assert [deal["properties"]["cdp_deal_id"] for deal in listed] == ["d-1", "d-3"]
 
 
 def test_a_custom_object_takes_rows_by_its_own_name(crm: Crm) -> None:

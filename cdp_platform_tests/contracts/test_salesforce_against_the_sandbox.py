@@ -1,5 +1,6 @@
 """The Salesforce destination by collections, over HTTP, against an independent reading of Salesforce's documents."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from cdp_platform.destinations.salesforce import Salesforce
 from cdp_platform.domain.outcomes import Counts, Operation, Outcome, RowOutcome, RunStatus
 from cdp_platform.domain.syncs import FieldKind, FieldMapping, Removal
 from cdp_platform.errors import AuthenticationFailed, ConfigError, RateLimited
+from cdp_platform.syncs.value_rules import misfits, rules_of
 from cdp_platform_tests.contracts.salesforce_stage import (
     DATA,
     Members,
@@ -25,6 +27,7 @@ from cdp_platform_tests.contracts.salesforce_stage import (
 )
 
 DESTINATION = Salesforce()
+TIERS = ("Gold", "Platinum", "Bronze", "Golden")
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +179,39 @@ def test_a_run_ends_as_deferred_before_the_day_is_used_up_and_goes_on_later(tmp_
         members.spec = members_spec(served.url)
         assert members.run().counts.delivered == run["pending"]
         assert len(served.contacts()) == 2_400
+
+
+@pytest.mark.parametrize("bulk_from_rows", [10_000, 1], ids=["collections", "bulk"])
+def test_a_text_that_is_longer_than_its_field_is_told_without_a_request(
+    organization: Organization, tmp_path: Path, bulk_from_rows: int
+) -> None:
+    members = Members(tmp_path / "home", organization.url, bulk_from_rows=bulk_from_rows)
+    members.write([member_of(1), member_of(2, segment="s" * 41), member_of(3)])
+    assert members.run().counts == Counts(planned=3, delivered=2, rejected=1)
+    (kept,) = members.sql("select primary_key, code, parameters, request_id from cdp.rejected_rows")
+    assert (kept["primary_key"], kept["code"], kept["request_id"]) == ("p-000002", "value_too_long", None)
+    assert json.loads(kept["parameters"]) == {"field": "RFM_Segment__c", "longest": "40"}
+    assert set(organization.contacts()) == {"p-000001", "p-000003"}
+
+
+def test_what_salesforce_lists_of_a_picklist_is_what_the_sandbox_takes(session: HttpSession, tmp_path: Path) -> None:
+    fields = DESTINATION.describe(session, "Account")
+    spec = replace(
+        members_spec("http://127.0.0.1"),
+        object="Account",
+        mapping=(
+            FieldMapping(column="id", field="CDP_Id__c", match_key=True),
+            FieldMapping(column="t", field="Tier__c"),
+        ),
+    )
+    rows = batch(*(row(ordinal, f"a-{ordinal}", Name="Alder", Tier__c=tier) for ordinal, tier in enumerate(TIERS)))
+    judged = {
+        ordinal: told.code for ordinal, told in misfits(rules_of(DESTINATION, spec, fields), "CDP_Id__c", rows).items()
+    }
+    answer = session.send(DESTINATION.encode("Account", "CDP_Id__c", rows))
+    refused = {told.ordinal for told in DESTINATION.read(rows, answer) if told.code == "not_in_picklist"}
+    assert judged == dict.fromkeys(refused, "value_not_listed")
+    assert refused == {1, 3}
 
 
 def test_a_locked_row_is_sent_once_more_alone(organization: Organization, tmp_path: Path) -> None:
