@@ -1,7 +1,6 @@
 """One process and one token serve every vendor, under the names that a `defs.yaml` asks for."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import requests
