@@ -204,7 +204,9 @@ def _plan(
         has_forgotten=is_forgetful,
         held_fields=policies.held,
     )
-    return plan, planned_rows(dialect, policies.source, ledger, fields, operations)
+    is_membership = engine.destination.capabilities(spec.object).is_membership
+    rows = planned_rows(dialect, policies.source, ledger, fields, operations, is_membership=is_membership)
+    return plan, rows
 
 
 def _policied(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger) -> tuple[Policies, Fields]:
