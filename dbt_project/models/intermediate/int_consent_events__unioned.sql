@@ -61,12 +61,10 @@ read_back as (
 unioned as (
 
     {%- for purpose, yes_below, answered_below in [('email_marketing', 82, 88), ('advertising', 70, 82)] %}
-
     select
         identifier,
         '{{ purpose }}' as purpose,
-        case when {{ bucket('household_id', purpose, 100) }} < {{ yes_below }} then 'granted' else 'withdrawn' end
-            as status,
+        case when {{ bucket('household_id', purpose, 100) }} < {{ yes_below }} then 'granted' else 'withdrawn' end as status,
         happened_on,
         'first_purchase' as event_source,
         '2017-01' as wording_version,
@@ -74,7 +72,6 @@ unioned as (
             as proof_reference
     from answered_at_first_purchase
     where {{ bucket('household_id', purpose, 100) }} < {{ answered_below }}
-
     union all
     {%- endfor %}
 
