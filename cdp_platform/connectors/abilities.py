@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Protocol, runtime_checkable
 
 from cdp_platform.connectors.protocol import Batch, Destination, Job, Request
+from cdp_platform.domain.syncs import Mode
 
 
 @runtime_checkable
@@ -52,6 +53,18 @@ class ChoosesWay(Protocol):
 
         Both ways share name, account, fields and the harm of sending a row twice.
         """
+        ...
+
+
+@runtime_checkable
+class SendsByMode(Protocol):
+    """A destination whose requests differ by mode, where the rows' operations do not tell it.
+
+    A new row of an upsert may have a record; one of an insert must not change it, one of an update must not make it.
+    """
+
+    def in_mode(self, mode: Mode) -> Destination:
+        """Return the destination as it takes the rows of a sync in `mode`, one of those that its object has."""
         ...
 
 

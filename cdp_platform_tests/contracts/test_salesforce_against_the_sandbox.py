@@ -12,8 +12,9 @@ from cdp_platform.connectors.protocol import OutgoingRow
 from cdp_platform.destinations.salesforce import Salesforce
 from cdp_platform.domain.outcomes import Counts, Operation, Outcome, RowOutcome, RunStatus
 from cdp_platform.domain.syncs import FieldKind, FieldMapping, Removal
-from cdp_platform.errors import AuthenticationFailed, ConfigError, RateLimited
+from cdp_platform.errors import AuthenticationFailed, ConfigError, RateLimited, Refused
 from cdp_platform.syncs.value_rules import misfits, rules_of
+from cdp_platform.texts import rejected_text
 from cdp_platform_tests.contracts.salesforce_stage import (
     DATA,
     Members,
@@ -318,3 +319,34 @@ def test_a_match_value_that_changes_of_a_record_that_is_gone_makes_a_new_one(
     members.write([member_of(1, email="other@example.com")])
     assert members.run().counts == Counts(planned=1, delivered=1)
     assert organization.contacts()["other@example.com"]["LastName"] == "Okafor 1"
+
+
+def test_two_records_with_one_external_id_are_a_question_to_the_administrator(
+    session: HttpSession, organization: Organization
+) -> None:
+    for _ in range(2):
+        made = organization.ask("POST", f"{DATA}/sobjects/Account", json={"Name": "Alder Foods", "Legacy_Id__c": "7"})
+        assert made.status_code == 201
+    rows = batch(row(1, "7", Name="Alder"), row(2, "8", Name="Birch"))
+    answer = session.send(DESTINATION.encode("Account", "Legacy_Id__c", rows))
+    assert {told.ordinal: told.code for told in DESTINATION.read(rows, answer)} == {1: "several_records", 2: None}
+    alone = organization.ask("PATCH", f"{DATA}/sobjects/Account/Legacy_Id__c/7", json={"Name": "Alder"})
+    error = DESTINATION.error_of(alone.status_code, alone.headers, alone.json())
+    assert isinstance(error, Refused) and (error.status, error.code) == (300, "several_records")
+    assert "keeps one" in rejected_text("several_records", 1, "en", destination="salesforce")
+
+
+@pytest.mark.parametrize("bulk_from_rows", [10_000, 1], ids=["collections", "bulk"])
+def test_an_object_that_the_user_may_not_write_stops_the_run_and_puts_no_row_at_fault(
+    organization: Organization, tmp_path: Path, bulk_from_rows: int
+) -> None:
+    members = Members(tmp_path / "home", organization.url, bulk_from_rows=bulk_from_rows)
+    members.write([member_of(1), member_of(2)])
+    error = [{"errorCode": "INSUFFICIENT_ACCESS", "message": "no"}]
+    paths = [f"{DATA}/composite/sobjects", f"{DATA}/jobs/ingest"]
+    organization.fault(*({"path": path, "status": 403, "body": error, "count": 99} for path in paths))
+    with pytest.raises(AuthenticationFailed, match="the object's permissions"):
+        members.run()
+    assert members.sql("select * from cdp.rejected_rows") == []
+    organization.fault()
+    assert members.run().counts == Counts(planned=2, delivered=2)

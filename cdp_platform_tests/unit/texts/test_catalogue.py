@@ -53,6 +53,7 @@ REJECTED = (
     "refused",
     "row_too_large",
     "record_missing",
+    "record_exists",
     "invalid_phone",
     "no_identifier",
     "invalid_identifier",
