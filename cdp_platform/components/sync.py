@@ -194,7 +194,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             partitions_def=partitions_of(self.days, self.split),
             backfill_policy=_ONE_BY_ONE if spec.partitioning else None,
             check_specs=[*_guard_specs(key, guards), *outside_specs(key, spec.partitioning)],
-            metadata={"dagster/column_lineage": shown.column_lineage(spec, source)},
+            metadata=shown.field_columns(spec, source),
             op_tags={"room": "syncs"},
         )
         def plan(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
@@ -228,10 +228,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             tags=tags_of(self.days, self.split),
             partitions_def=partitions_of(self.days, self.split),
             skippable=True,
-            metadata={
-                "dagster/column_schema": shown.field_schema(spec),
-                "dagster/column_lineage": shown.column_lineage(spec, source),
-            },
+            metadata=shown.field_columns(spec, source),
             freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)) if hours else None,
         )
 
