@@ -96,7 +96,8 @@ def receipts(goods: dict[str, Any], first: date, last: date) -> tuple[int, float
 def test_stock_sales_and_offers_are_those_of_their_sources(built: Warehouse, goods: dict[str, Any]) -> None:
     for day in DAYS:
         sums = built.rows(
-            "select count(*), sum(stock_count), sum(units_sold), sum(revenue)::double, sum(units_sold_28d), sum(revenue_28d)::double,"
+            "select count(*), sum(stock_count), sum(units_sold), sum(revenue)::double, sum(units_sold_28d),"
+            " sum(revenue_28d)::double,"
             f" sum(open_offer_count), sum(open_offer_units) from marts.product_performance where stock_on = '{day}'"
         )
         units, revenue = receipts(goods, day, day)
