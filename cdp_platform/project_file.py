@@ -6,7 +6,7 @@ It stands beside the project's pyproject.toml; everything the platform does in t
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,6 +26,9 @@ class ProjectFile(BaseModel):
         default=None, description="The DuckDB file that dbt builds into; left out: one among the platform's state."
     )
     state: str = Field(default=".cdp", description="The folder of the platform's state; not for version control.")
+    environment: Literal["embedded", "local"] = Field(
+        default="embedded", description="Steps in the run's own process (`embedded`), or in one process each (`local`)."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,7 @@ class Project:
     warehouse: Path | None
     """None: the embedded default, under `state`."""
     state: Path
+    environment: str = "embedded"
 
 
 def find_project(start: Path) -> Project | None:
@@ -64,4 +68,5 @@ def _read(file: Path, changed_at: int) -> Project:
         defs=defs,
         warehouse=(root / told.warehouse).resolve() if told.warehouse else None,
         state=(root / told.state).resolve(),
+        environment=told.environment,
     )

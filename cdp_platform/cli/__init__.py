@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from cdp_platform.cli.audience_commands import app as audience_commands
+from cdp_platform.cli.doctor_command import app as doctor_command
 from cdp_platform.cli.forget_commands import app as forget_commands
 from cdp_platform.cli.identity_commands import app as identity_commands
 from cdp_platform.cli.init_command import app as init_command
@@ -27,6 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(init_command)
+app.add_typer(doctor_command)
 app.add_typer(sync_commands)
 app.add_typer(review_commands)
 app.add_typer(operate_commands)

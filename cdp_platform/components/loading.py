@@ -20,7 +20,8 @@ from cdp_platform.audiences.definition import Definition
 from cdp_platform.components.audience import AudienceComponent, refuse_wrong_names
 from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.definition_file import DefinitionFile
-from cdp_platform.components.resources import PLATFORM, executor_of
+from cdp_platform.components.environment import current_environment, executor_of
+from cdp_platform.components.resources import PLATFORM
 from cdp_platform.components.sync import SyncComponent
 from cdp_platform.components.traits import TraitsComponent, extended
 from cdp_platform.domain.nearest import nearest_of
@@ -47,7 +48,7 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
     _refuse_duplicates(built)
     _refuse_unknown_models(built)
     _refuse_overlaps(_specs(components, project_root, policy))
-    shared = dg.Definitions(resources={"platform": PLATFORM}, executor=executor_of())
+    shared = dg.Definitions(resources={"platform": PLATFORM}, executor=executor_of(current_environment()))
     return dg.Definitions.merge(*(definitions for _, definitions in built), shared)
 
 

@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from cdp_platform.components.clock import announce, check_local, set_clock
+from cdp_platform.components.column_metadata import column_metadata
 from cdp_platform.components.days import Days, LocalDay, days_of
 from cdp_platform.components.resources import PLATFORM, Platform, variable
 from cdp_platform.components.sensors import new_raw_data_sensor, next_day_sensor
@@ -65,6 +66,7 @@ class LoopComponent(dg.Component, dg.Model, dg.Resolvable):
             description="The day up to whose end people are described. It only goes forward; facts do not read it.",
             owners=[self.owner],
             kinds={"duckdb"},
+            metadata=column_metadata({"as_of_on": ("date", "The day up to whose end people are described.")}, {}),
             partitions_def=self.days.partitions,
             backfill_policy=dg.BackfillPolicy.single_run(),
             op_tags={"room": "warehouse"},

@@ -168,7 +168,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
                 dg.AssetCheckSpec(name=guard, asset=key, blocking=True, description=text(f"guard.{guard}.label", "en"))
                 for guard in guards
             ],
-            metadata={"dagster/column_lineage": shown.column_lineage(spec, source)},
+            metadata=shown.field_columns(spec, source),
             op_tags={"room": "syncs"},
         )
         def plan(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
@@ -204,10 +204,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
                     owners=[self.owner],
                     kinds={spec.connection.vendor},
                     skippable=True,
-                    metadata={
-                        "dagster/column_schema": shown.field_schema(spec),
-                        "dagster/column_lineage": shown.column_lineage(spec, source),
-                    },
+                    metadata=shown.field_columns(spec, source),
                     freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours))
                     if hours
                     else None,

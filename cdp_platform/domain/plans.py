@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cdp_platform.domain.value_rules import ValueRule
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
@@ -77,6 +79,8 @@ class Plan:
     """Suppressions of the sync's channel; 0 where there is no such list."""
     file_hash: str = ""
     """SHA-256 of the plan's file, in hexadecimal digits; empty before it is kept."""
+    value_rules: tuple[ValueRule, ...] = ()
+    """What the destination said of the values that its fields take, when the plan was made."""
 
     @property
     def is_allowed(self) -> bool:

@@ -36,6 +36,7 @@ from cdp_platform.syncs.records import Fields, create_desired, encoded_fields, r
 from cdp_platform.syncs.resend import with_resend
 from cdp_platform.syncs.settle import recover
 from cdp_platform.syncs.unknown import hold_unresolved
+from cdp_platform.syncs.value_rules import rules_of
 from cdp_platform.texts.catalogue import verdict_text
 from cdp_platform.warehouse.base import Dialect, Session
 
@@ -120,7 +121,8 @@ def ask_account(engine: Engine, spec: SyncSpec) -> str:
 def _judged_by_destination(engine: Engine, spec: SyncSpec, plan: Plan) -> Plan:
     with session_to(engine, spec) as session:
         fields = engine.destination.describe(session, spec.object)
-    return replace(plan, verdicts=(*plan.verdicts, *guards.judge_mapping(spec, fields)))
+    verdicts = (*plan.verdicts, *guards.judge_mapping(spec, fields))
+    return replace(plan, verdicts=verdicts, value_rules=rules_of(engine.destination, spec, fields))
 
 
 def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> Plan:

@@ -256,9 +256,9 @@ def test_the_replay_is_announced_to_this_machine_only(folder: Path) -> None:
     assert problem(folder).field == "replay.announce_to"
 
 
-def test_an_unknown_executor_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CDP_EXECUTOR", "cloud")
-    assert "in_process, multiprocess" in str(problem(folder))
+def test_an_unknown_environment_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_ENVIRONMENT", "locall")
+    assert "CDP_ENVIRONMENT is 'locall'. Did you mean `local`?" in str(problem(folder))
 
 
 def test_loading_imports_nothing_that_only_a_run_needs(parsed_home: Path, definitions: dg.Definitions) -> None:
