@@ -55,8 +55,8 @@ _COLLECTIONS: Final = Capabilities(
     writes_changed_fields_only=True,
     changes_match_value=True,
     # Ours, as the vendor publishes none.
-    requests_per_second=20.0,
-    burst_requests=20,
+    requests_per_second=25.0,
+    burst_requests=25,
     requests_at_once=_USUAL_AT_ONCE,
 )
 _UPDATES: Final = replace(_COLLECTIONS, lookup_rows=200, needs_record=True)
@@ -93,7 +93,7 @@ class Salesforce(SalesforceAccount):
     def capabilities(self, object_name: str) -> Capabilities:
         check_object(object_name)
         told = _UPDATES if self._mode is Mode.UPDATE else _COLLECTIONS
-        pace = max(told.requests_per_second, self._at_once / _QUICKEST_SECONDS)
+        pace = self._at_once / _QUICKEST_SECONDS
         return replace(told, requests_at_once=self._at_once, requests_per_second=pace, burst_requests=math.ceil(pace))
 
     def encode(self, object_name: str, match_field: str, rows: Batch) -> Request:
