@@ -18,7 +18,7 @@ from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 from cdp_platform_tests.end_to_end.conftest import Accounts, free_port, own_environment, served_again
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-SYNCS = ("crm_contacts", "lapsed_loyalists_ads", "redemptions_ads", "sales_accounts")
+SYNCS = ("crm_contacts", "lapsed_loyalists_ads", "products_crm", "redemptions_ads", "sales_accounts")
 DAYS = [f"2017-12-{day}" for day in range(25, 32)]
 FLAGS = {
     "lapsed_loyalists": "lapsed_loyalist",
