@@ -12,10 +12,19 @@ import dagster as dg
 from pydantic import Field
 
 from cdp_platform.components.clock import clock_day
+from cdp_platform.components.column_metadata import column_metadata
 from cdp_platform.components.resources import PLATFORM, Platform
 
 _KEY: Final = dg.AssetKey(["feedback", "loop", "deliveries"])
 _HISTORY: Final = dg.AssetKey(["feedback", "loop", "deliveries_history"])
+_COLUMNS: Final = {
+    "ledger_id": ("varchar", "Ledger of the sync at this account."),
+    "version": ("bigint", "Version of the ledger that the settle made."),
+    "sync": ("varchar", "Sync."),
+    "primary_key": ("varchar", "Key of the row: a person in syncs of people."),
+    "operation": ("varchar", "create, update, withdraw or remove."),
+    "delivered_on": ("date", "Day of the loop."),
+}
 DAYS_TABLE: Final = "cdp.settle_days"
 VIEW: Final = "cdp.deliveries"
 _SELECT: Final = f"""
@@ -40,12 +49,14 @@ class DeliveriesComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the asset and its history."""
+        told = {"dagster/table_name": VIEW, **column_metadata(_COLUMNS, {})}
         history = dg.AssetSpec(
             key=_HISTORY,
             group_name="sources",
             description="What was delivered before the clock's day; the models of a day never read the day's own.",
             owners=[self.owner],
             kinds={"duckdb"},
+            metadata=told,
         )
 
         @dg.asset(
@@ -55,6 +66,7 @@ class DeliveriesComponent(dg.Component, dg.Model, dg.Resolvable):
             description="Each row that a destination accepted, with the day of the loop; one row per delivery.",
             owners=[self.owner],
             kinds={"duckdb"},
+            metadata=told,
             backfill_policy=dg.BackfillPolicy.single_run(),
             op_tags={"room": "feedback"},
         )

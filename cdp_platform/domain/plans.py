@@ -41,7 +41,7 @@ class Plan:
     ledger_version: int
     """The version of the ledger that the plan was computed from; a send needs it unchanged."""
     partition: str | None
-    """The day the source model describes, where the sync knows one."""
+    """The partition that the plan is of; else the day the source model describes, where the sync knows one."""
     made_at: datetime
     run_id: str
     model_rows: int
@@ -54,7 +54,11 @@ class Plan:
     """Rows left out, by reason code."""
     verdicts: tuple[Verdict, ...]
     is_partial: bool = False
-    """Whether the plan was narrowed to chosen rows."""
+    """Whether the plan was narrowed to chosen rows or to a partition."""
+    is_of_partition: bool = False
+    """Whether the plan reads one partition of the source model, and all of it."""
+    outside_rows: int = 0
+    """Rows of the source model whose value has no partition: no run sends them."""
     at_most_once: bool = False
     """Whether sending a row twice does harm at the destination."""
     idempotency_seconds: float = 0.0

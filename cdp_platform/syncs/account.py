@@ -73,9 +73,14 @@ def is_at_most_once(engine: Engine, spec: SyncSpec) -> bool:
 
 def kind_of(engine: Engine, spec: SyncSpec) -> ObjectKind:
     """What a row of this sync is to a person; what is appended is a message, whatever object it goes to."""
+    return kind_at(engine.destination, spec)
+
+
+def kind_at(destination: Destination, spec: SyncSpec) -> ObjectKind:
+    """What a row of a sync to this destination is to a person."""
     if spec.mode is Mode.APPEND:
         return ObjectKind.MESSAGE
-    is_membership = engine.destination.capabilities(spec.object).is_membership
+    is_membership = destination.capabilities(spec.object).is_membership
     return ObjectKind.MEMBERSHIP if is_membership else ObjectKind.RECORD
 
 

@@ -27,6 +27,7 @@ SKIPPED = (
     "suppressed",
     "not_revertible",
     "merged",
+    "older_day",
 )
 GUARDS = (
     "keys_unique",
