@@ -9,6 +9,7 @@ from typing import Any
 _MODULES = {
     "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
+    "ChecksComponent": "checks",
     "ConsentPolicyComponent": "consent_policy",
     "FacesComponent": "faces",
     "FeedbackComponent": "feedback",
@@ -23,6 +24,7 @@ _MODULES = {
 __all__ = [
     "AlertsComponent",
     "AudienceComponent",
+    "ChecksComponent",
     "ConsentPolicyComponent",
     "FacesComponent",
     "FeedbackComponent",
