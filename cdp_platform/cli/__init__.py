@@ -10,11 +10,13 @@ from typing import Annotated
 import typer
 
 from cdp_platform.cli.audience_commands import app as audience_commands
+from cdp_platform.cli.doctor_command import app as doctor_command
 from cdp_platform.cli.forget_commands import app as forget_commands
 from cdp_platform.cli.identity_commands import app as identity_commands
 from cdp_platform.cli.init_command import app as init_command
 from cdp_platform.cli.operate_commands import app as operate_commands
 from cdp_platform.cli.review_commands import app as review_commands
+from cdp_platform.cli.smoke_command import app as smoke_command
 from cdp_platform.cli.sync_commands import app as sync_commands
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.errors import CdpError
@@ -27,10 +29,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(init_command)
+app.add_typer(doctor_command)
 app.add_typer(sync_commands)
 app.add_typer(review_commands)
 app.add_typer(operate_commands)
 app.add_typer(forget_commands)
+app.add_typer(smoke_command)
 app.add_typer(audience_commands, name="audience")
 app.add_typer(identity_commands, name="identity")
 

@@ -43,21 +43,28 @@ def everything() -> "Scope":
     from cdp_platform.components.dbt_project import DbtProject
     from cdp_platform.components.person_keys import declared_person_keys
     from cdp_platform.components.resources import PLATFORM
-    from cdp_platform.components.sync import engine_of
     from cdp_platform.erasure.forget import Scope
     from cdp_platform.syncs.journal import Journal
 
     if not PLATFORM.home.warehouse.is_file():
         raise CdpError(f"there is no warehouse in {PLATFORM.home.root} yet.", remedy="Nobody is known here.")
-    specs = declared_syncs()
+    syncs = open_all()
     project = DbtProject(folder=Path(cdp_platform.__file__).parent.parent / "dbt_project", home=PLATFORM.home)
     return Scope(
         home=PLATFORM.home,
         warehouse=PLATFORM.warehouse,
         journal=Journal(PLATFORM.home),
         declared=declared_person_keys(project.manifest()),
-        syncs=[(engine_of(PLATFORM, spec), spec) for spec in specs.values()],
+        syncs=syncs,
     )
+
+
+def open_all() -> list[tuple[Engine, SyncSpec]]:
+    """Put the engine of every declared sync together; raise ConfigError where one of them cannot work."""
+    from cdp_platform.components.resources import PLATFORM
+    from cdp_platform.components.sync import engine_of
+
+    return [(engine_of(PLATFORM, spec), spec) for spec in declared_syncs().values()]
 
 
 def open_sync(name: str) -> tuple[Engine, SyncSpec]:

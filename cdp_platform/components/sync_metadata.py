@@ -25,9 +25,10 @@ GUARDS = ("keys_present", "keys_unique", "match_keys_unique", "account_known", "
 def guards_of(spec: SyncSpec, capabilities: Capabilities) -> list[str]:
     """Name the guards whose verdict is shown as a check of the sync's plan."""
     sends_once = spec.mode is Mode.APPEND or spec.mode in capabilities.at_most_once
+    has_days = spec.partitioning is not None and spec.partitioning.day_column is not None
     more = {
-        "model_not_empty": spec.mode is not Mode.APPEND,
-        "model_not_shrunk": spec.mode is not Mode.APPEND,
+        "model_not_empty": spec.mode is not Mode.APPEND and not has_days,
+        "model_not_shrunk": spec.mode is not Mode.APPEND and not has_days,
         "consent_present": spec.consent is not None,
         "suppressions_present": spec.consent is not None and spec.consent.suppressions is not None,
         "ledger_current": spec.mode is Mode.MIRROR or sends_once,

@@ -32,6 +32,8 @@ _KINDS: Final = {
 _TEXTS: Final = frozenset(
     {"string", "textarea", "picklist", "email", "phone", "url", "id", "reference", "multipicklist", "encryptedstring"}
 )
+_MEASURED: Final = frozenset({"string", "textarea", "email", "phone", "url"})
+"""Texts whose `length` is the number of characters that a value may have."""
 
 
 class SalesforceAccount:
@@ -39,6 +41,7 @@ class SalesforceAccount:
 
     name: ClassVar[str] = "salesforce"
     default_base_url: ClassVar[str] = "https://login.salesforce.com"
+    option_separator: ClassVar[str] = ";"
 
     def account_id(self, session: Session) -> str:
         """Ask for the organization's id; it is the same for every user of the account."""
@@ -178,7 +181,7 @@ def _indexed(session: Session, object_name: Json) -> Iterator[str]:
 
 
 def _field(item: Mapping[str, Json]) -> DestinationField:
-    kind = str(item.get("type"))
+    kind, length = str(item.get("type")), item.get("length")
     listed = item.get("picklistValues") if item.get("restrictedPicklist") else []
     options = [option for option in listed or [] if isinstance(option, Mapping) and option.get("active")]
     return DestinationField(
@@ -187,6 +190,8 @@ def _field(item: Mapping[str, Json]) -> DestinationField:
         is_writable=bool(item.get("updateable") or item.get("createable")),
         is_unique=bool(item.get("externalId") and item.get("unique")),
         options=tuple(option["value"] for option in options if isinstance(option.get("value"), str)),
+        takes_several=kind == "multipicklist",
+        longest_characters=length if kind in _MEASURED and isinstance(length, int) and length > 0 else None,
     )
 
 

@@ -311,7 +311,7 @@ def _bound(parameters: Parameters) -> list[Any] | dict[str, Any]:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except duckdb.Error as error:
+    except (duckdb.Error, pa.ArrowException, OSError) as error:
         remedy = _DISK if _DISK_TROUBLE.search(str(error)) else ""
         raise WarehouseError(f"the warehouse refused a statement: {_first_line(error)}", remedy=remedy) from error
 

@@ -35,6 +35,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
         return shop.engine, shop.spec
 
     monkeypatch.setattr(declared_syncs, "open_sync", open_sync)
+    monkeypatch.setattr(declared_syncs, "open_all", lambda: [(shop.engine, shop.spec)])
     monkeypatch.setattr(declared_syncs, "declared_syncs", lambda: {shop.spec.name: shop.spec})
     return shop
 

@@ -103,8 +103,9 @@ def second_sync(folder: Path, *replaced: tuple[str, str]) -> Path:
 
 
 def test_two_syncs_may_share_an_object_and_its_match_key(folder: Path) -> None:
+    shipped = set(load_syncs(folder, ROOT))
     second_sync(folder)
-    assert set(load_syncs(folder, ROOT)) == {"crm_contacts", "crm_again"}
+    assert set(load_syncs(folder, ROOT)) == shipped | {"crm_again"} != shipped
 
 
 @pytest.mark.parametrize("connection", ["name: hubspot", "name: hubspot\n    connection: another_name"])
@@ -123,7 +124,7 @@ def test_two_syncs_of_two_accounts_may_write_one_field(folder: Path) -> None:
     mapped = ("  mapping:\n", "  mapping:\n  - column: email\n    field: email\n")
     other = ("name: hubspot", "name: hubspot\n    connection: hubspot_other")
     second_sync(folder, mapped, other, ("token_env: HUBSPOT_TOKEN", "token_env: HUBSPOT_OTHER_TOKEN"))
-    assert len(load_syncs(folder, ROOT)) == 2
+    assert {"crm_contacts", "crm_again"} <= set(load_syncs(folder, ROOT))
 
 
 OAUTH = """oauth: {token_url: "https://api.example.com/oauth/token", grant: refresh_token,

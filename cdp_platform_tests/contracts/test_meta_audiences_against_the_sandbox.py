@@ -197,3 +197,22 @@ def test_two_audiences_of_one_name_are_a_question_to_a_person(shop: AudienceShop
     assert shop.run().counts == Counts(planned=1, delivered=1)
     sizes = {found["id"]: found["size"] for found in shop.state("/sandbox/meta/state")["audiences"]}
     assert sizes == {int(made[0]): 0, int(made[1]): 1}
+
+
+@pytest.mark.parametrize(
+    ("code", "what_to_do"), [(2655, "accepts the terms"), (200, "ads_management"), (190, "make a new one")]
+)
+def test_terms_that_nobody_accepted_a_missing_right_and_a_dead_token_put_no_person_at_fault(
+    shop: AudienceShop, code: int, what_to_do: str
+) -> None:
+    shop.people([person(1)])
+    shop.run()
+    shop.people([person(1), person(2)])
+    error = {"error": {"message": "no", "type": "OAuthException", "code": code}}
+    rule = {"path": "/v26.0/", "method": "POST", "status": 403, "body": error, "count": 1_000}
+    assert requests.post(f"{shop.address}/sandbox/faults", json={"rules": [rule]}, timeout=5).ok
+    with pytest.raises(AuthenticationFailed, match=what_to_do):
+        shop.run()
+    assert shop.rejected() == {}
+    assert requests.post(f"{shop.address}/sandbox/faults", json={"rules": []}, timeout=5).ok
+    assert shop.run().counts == Counts(planned=1, delivered=1)

@@ -29,6 +29,9 @@ ASSET_KEYS = {
     "identity.identity_person_ids": ["identity", "identity_person_ids"],
     "raw_hubspot.contacts": ["feedback", "hubspot", "contacts_history"],
     "raw_web.events": ["raw", "web", "events"],
+    "raw_zoho.items": ["raw", "zoho", "items"],
+    "raw_salesforce.opportunities": ["raw", "salesforce", "opportunities"],
+    "raw_salesforce.opportunity_lines": ["raw", "salesforce", "opportunity_lines"],
     "raw_loyalty.cards": ["raw", "loyalty", "cards"],
     "raw_support.tickets": ["raw", "support", "tickets"],
     **{
