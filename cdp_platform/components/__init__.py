@@ -9,6 +9,7 @@ from typing import Any
 _MODULES = {
     "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
+    "ChecksComponent": "checks",
     "ConsentPolicyComponent": "consent_policy",
     "DeliveriesComponent": "deliveries",
     "FacesComponent": "faces",
@@ -25,6 +26,7 @@ _MODULES = {
 __all__ = [
     "AlertsComponent",
     "AudienceComponent",
+    "ChecksComponent",
     "ConsentPolicyComponent",
     "DeliveriesComponent",
     "FacesComponent",
