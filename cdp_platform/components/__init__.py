@@ -9,6 +9,7 @@ from typing import Any
 _MODULES = {
     "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
+    "AutomationComponent": "automation",
     "ConsentPolicyComponent": "consent_policy",
     "FacesComponent": "faces",
     "FeedbackComponent": "feedback",
@@ -23,6 +24,7 @@ _MODULES = {
 __all__ = [
     "AlertsComponent",
     "AudienceComponent",
+    "AutomationComponent",
     "ConsentPolicyComponent",
     "FacesComponent",
     "FeedbackComponent",
