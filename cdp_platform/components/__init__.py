@@ -9,6 +9,7 @@ from typing import Any
 _MODULES = {
     "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
+    "AutomationComponent": "automation",
     "ChecksComponent": "checks",
     "ConsentPolicyComponent": "consent_policy",
     "DeliveriesComponent": "deliveries",
@@ -26,6 +27,7 @@ _MODULES = {
 __all__ = [
     "AlertsComponent",
     "AudienceComponent",
+    "AutomationComponent",
     "ChecksComponent",
     "ConsentPolicyComponent",
     "DeliveriesComponent",
