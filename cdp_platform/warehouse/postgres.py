@@ -10,7 +10,8 @@ import itertools
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -164,6 +165,7 @@ class PostgresWarehouse:
         self._clock = clock
         self._sleep = sleep
         self._is_prepared = False
+        self._idle: deque[Connection] = deque()
 
     @contextmanager
     def session(self, purpose: str) -> Iterator[PostgresSession]:
@@ -189,26 +191,45 @@ class PostgresWarehouse:
             for table in tables:
                 _told(connection, f"vacuum full {table['name']}")
 
+    def close(self) -> None:
+        """Close the connection that waits for the next session; another is opened when there is one."""
+        with suppress(IndexError):
+            self._idle.pop().close()
+
     @contextmanager
     def _alone(self, purpose: str) -> Iterator[Connection]:
-        with closing(self._connected(purpose)) as connection:
+        connection = self._named(purpose)
+        try:
             self._wait_for(connection)
             with _translated():
                 self._prepare(connection)
             yield connection
+        finally:
+            self._put_back(connection)
 
-    def _connected(self, purpose: str) -> Connection:
+    def _named(self, purpose: str) -> Connection:
+        """Take the connection that waits, where it still answers, or a new one; a new one takes the driver long."""
         name = f"cdp process {os.getpid()}: {purpose}".encode()[:_PURPOSE_BYTES].decode(errors="ignore")
+        settings = (f"set application_name = {literal(name)}", *_SETTINGS)
+        with suppress(IndexError, *_Failures):
+            return _set(self._idle.pop(), settings)
         try:
-            connection = connect(self._address, autocommit=True)
-            for setting in (f"set application_name = {literal(name)}", *_SETTINGS):
-                _told(connection, setting)
+            return _set(connect(self._address, autocommit=True), settings)
         except _Failures as error:
             raise WarehouseError(
                 f"the PostgreSQL warehouse cannot be reached ({_first_line(error)}).",
                 remedy="Check the server, CDP_POSTGRES and, for the password, PGPASSWORD.",
             ) from error
-        return connection
+
+    def _put_back(self, connection: Connection) -> None:
+        """Let the next session have the connection, without locks and temporary tables; one in trouble is closed."""
+        try:
+            _told(connection, "discard all")
+        except _Failures:
+            connection.close()
+            return
+        self.close()
+        self._idle.append(connection)
 
     def _wait_for(self, connection: Connection) -> None:
         deadline = self._clock() + self._wait_seconds
@@ -258,6 +279,12 @@ def _make_functions(connection: Connection, version: str) -> None:
     run("commit")
 
 
+def _set(connection: Connection, settings: Iterable[str]) -> Connection:
+    for setting in settings:
+        _told(connection, setting)
+    return connection
+
+
 def _told(connection: Connection, sql: str) -> list[dict[str, Any]]:
     """Run a statement of the adapter's own, which is PostgreSQL's SQL."""
     with closing(connection.cursor()) as cursor:
@@ -283,7 +310,7 @@ def _translated() -> Iterator[None]:
 
 
 def _first_line(error: Exception) -> str:
-    """The message without quoted values, which may be personal; names are told, of what class 42 finds wrong with them."""
+    """The message without quoted values, which may be personal; class 42 speaks of names, which are told."""
     text = str(error).split("\n", 1)[0].split("ERROR: ")[-1].strip()
     is_of_names = (getattr(error, "sqlstate", None) or "").startswith("42")
     return re.sub(r"'[^']*'" if is_of_names else r"'[^']*'|\"[^\"]*\"", "'…'", text)[:300]

@@ -40,7 +40,7 @@ def to_postgres(sql: str) -> tuple[str, ...]:
         ) from error
 
 
-def _statements(tree: exp.Expression) -> list[str]:
+def _statements(tree: exp.Expr) -> list[str]:
     """What DuckDB does in one statement and PostgreSQL, in some cases, in several."""
     if isinstance(tree, exp.Create) and tree.kind in ("TABLE", "VIEW"):
         if tree.args.get("replace"):
@@ -55,8 +55,8 @@ def _statements(tree: exp.Expression) -> list[str]:
 def _replaced(tree: exp.Create) -> list[str]:
     """Make the new relation beside the old one, which it may read, and let it take the name.
 
-    What reads a temporary relation goes with it, since whoever replaces it makes that anew, too; of others it stays, and
-    the statement is refused.
+    What reads a temporary relation goes with it, since whoever replaces it makes that anew, too. What reads
+    another stays, and the statement is refused.
     """
     is_temporary = tree.find(exp.TemporaryProperty) is not None
     table = tree.this.find(exp.Table)
@@ -72,7 +72,7 @@ def _replaced(tree: exp.Create) -> list[str]:
     ]
 
 
-def _rewritten(node: exp.Expression) -> exp.Expression:
+def _rewritten(node: exp.Expr) -> exp.Expr:
     match node:
         case exp.Placeholder():
             return exp.Var(this=f"${node.this}" if node.this else "?")
@@ -99,7 +99,7 @@ def _rewritten(node: exp.Expression) -> exp.Expression:
     return node
 
 
-def _newest(value: exp.Expression, by: exp.Expression) -> exp.Expression:
+def _newest(value: exp.Expr, by: exp.Expr) -> exp.Expr:
     said, order = value.sql("duckdb"), by.sql("duckdb")
     known = f"filter (where not {said} is null and not {order} is null)"
     return sqlglot.parse_one(f"(array_agg({said} order by {order} desc) {known})[1]", read="postgres")

@@ -1,5 +1,8 @@
 """PostgreSQL holds what every warehouse must hold, on a server that is started for it."""
 
+from collections.abc import Iterator
+from contextlib import closing
+
 import pytest
 
 pytest.importorskip("adbc_driver_postgresql", reason="the extra `postgres` is not installed")
@@ -11,13 +14,13 @@ from cdp_platform_tests.warehouses.postgres_server import PostgresServer
 
 
 @pytest.fixture
-def case(postgres: PostgresServer) -> WarehouseCase:
+def case(postgres: PostgresServer) -> Iterator[WarehouseCase]:
     address = postgres.new_database()
-    return WarehouseCase(
-        warehouse=PostgresWarehouse(address, wait_seconds=5),
-        other=PostgresWarehouse(address, wait_seconds=0.2),
-        lose=lambda session: postgres.end_connections(),
-    )
+    with (
+        closing(PostgresWarehouse(address, wait_seconds=5)) as warehouse,
+        closing(PostgresWarehouse(address, wait_seconds=0.2)) as other,
+    ):
+        yield WarehouseCase(warehouse=warehouse, other=other, lose=lambda session: postgres.end_connections())
 
 
 class TestPostgres(WarehouseContract):

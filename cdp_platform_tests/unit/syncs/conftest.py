@@ -1,7 +1,8 @@
 """A shop with people, consents and a fake CRM: model rows in, one run, records out."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -174,14 +175,16 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def empty_warehouse(request: pytest.FixtureRequest) -> Warehouse | None:
+def empty_warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse | None]:
     """A warehouse for the shop; None for the DuckDB file in its home."""
     if request.param == "duckdb":
-        return None
+        yield None
+        return
     server = request.getfixturevalue("postgres")
     from cdp_platform.warehouse.postgres import PostgresWarehouse
 
-    return PostgresWarehouse(server.new_database(), wait_seconds=5)
+    with closing(PostgresWarehouse(server.emptied(), wait_seconds=5)) as warehouse:
+        yield warehouse
 
 
 @pytest.fixture
