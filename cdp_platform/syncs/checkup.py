@@ -63,7 +63,7 @@ def examine_home(home: Home, *, now: Callable[[], datetime] = lambda: datetime.n
 
 def examine_warehouse(home: Home, warehouse: Warehouse) -> list[Finding]:
     """Open the warehouse, read, and write inside a transaction that is taken back."""
-    if not home.warehouse.is_file():
+    if not home.has_warehouse:
         told = f"there is no {home.warehouse.name} yet"
         remedy = "Build it first: `cdp demo`, or your own ingest and models."
         return [Finding(subject="warehouse", state=State.WARNING, told=told, remedy=remedy)]
