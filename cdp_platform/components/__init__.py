@@ -9,7 +9,9 @@ from typing import Any
 _MODULES = {
     "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
+    "ChecksComponent": "checks",
     "ConsentPolicyComponent": "consent_policy",
+    "DeliveriesComponent": "deliveries",
     "FacesComponent": "faces",
     "FeedbackComponent": "feedback",
     "GoodsComponent": "goods",
@@ -24,7 +26,9 @@ _MODULES = {
 __all__ = [
     "AlertsComponent",
     "AudienceComponent",
+    "ChecksComponent",
     "ConsentPolicyComponent",
+    "DeliveriesComponent",
     "FacesComponent",
     "FeedbackComponent",
     "GoodsComponent",
