@@ -52,6 +52,7 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
     built = [(file, _build(file, component, project_root, folder)) for file, component in components]
     _refuse_duplicates(built)
     _refuse_unknown_models(built)
+    _refuse_unknown_checked(built)
     _refuse_unknown_watches(components, built)
     _refuse_overlaps(_specs(components, project_root, policy))
     shared = dg.Definitions(resources={"platform": PLATFORM}, executor=executor_of(current_environment()))
@@ -259,6 +260,18 @@ def _refuse_unknown_models(built: list[tuple[DefinitionFile, dg.Definitions]]) -
         name = file.attribute("source_model")
         if name is not None and name not in models:
             raise _unknown_model(file, name, models)
+
+
+def _refuse_unknown_checked(built: list[tuple[DefinitionFile, dg.Definitions]]) -> None:
+    """A check of an asset that nothing makes would never be asked."""
+    known = {key.to_user_string() for _, definitions in built for key in _keys(definitions)}
+    for file, definitions in built:
+        for check in definitions.asset_checks or ():
+            for key in check.check_keys if isinstance(check, dg.AssetChecksDefinition) else ():
+                asked = key.asset_key.to_user_string()
+                if asked not in known:
+                    error = ConfigError(f"there is no asset {asked!r}.", remedy=nearest_of(asked, known))
+                    raise file.placed_at(error, asked)
 
 
 def _keys(definitions: dg.Definitions) -> Iterator[dg.AssetKey]:

@@ -23,6 +23,15 @@ class DescribesValues(Protocol):
 
 
 @runtime_checkable
+class MarksTests(Protocol):
+    """A destination of events that takes none back, and shows those that are marked as a test apart from the others."""
+
+    def as_test(self, code: str) -> Destination:
+        """Return the destination that marks what it sends by the vendor's code of a test."""
+        ...
+
+
+@runtime_checkable
 class TellsItsUsage(Protocol):
     """A destination whose answers tell how much of its limit is used up."""
 

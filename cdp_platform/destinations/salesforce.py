@@ -5,7 +5,8 @@ resources_composite_sobjects_collections_upsert and _delete, errorcodes, headers
 article 000389067.
 
 - Limits: a number of requests in 24 hours by edition and licences, told by every answer; a run ends as deferred when
-  95 % of it are used. No pace by the second is published; 25 requests of 20 seconds or longer may be under way at once.
+  95 % of it are used. No pace by the second is published; 25 requests of 20 seconds or longer may be under way at once,
+  of all programs together: option `requests_at_once`, 5 where it is left out.
 - Authentication: OAuth client credentials or JWT bearer. The base URL is the account's own, which the token's answer
   names as instance_url: https://<my domain>.my.salesforce.com.
 - A collection is not rolled back (allOrNone is false): its answer has a result for each record, in their order.
@@ -18,6 +19,7 @@ article 000389067.
   looked up.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
@@ -37,20 +39,25 @@ from cdp_platform.destinations.salesforce_bulk import SalesforceBulk
 from cdp_platform.destinations.salesforce_errors import read_row_error
 from cdp_platform.domain.outcomes import Operation, RowOutcome
 from cdp_platform.domain.syncs import Mode, Removal
-from cdp_platform.errors import Refused
+from cdp_platform.errors import ConfigError, Refused
 
 BULK_FROM_ROWS: Final = 10_000
 """Below, collections need 50 requests at most and answer at once; a job needs seven and is asked for."""
+_USUAL_AT_ONCE: Final = 5
+_MOST_AT_ONCE: Final = 25
+"""So many requests of 20 seconds or longer the vendor takes at once, from all programs of the account together."""
+_QUICKEST_SECONDS: Final = 0.2
+"""Of a request: with so many at once there is no use in a quicker pace."""
 _COLLECTIONS: Final = Capabilities(
     modes=frozenset({Mode.INSERT, Mode.UPDATE, Mode.UPSERT, Mode.MIRROR}),
     removals=frozenset({Removal.KEEP, Removal.DELETE, Removal.CLEAR}),
     batch_rows=200,
     writes_changed_fields_only=True,
     changes_match_value=True,
-    # Ours, as the vendor publishes none: far below the 25 long requests that it takes at once.
-    requests_per_second=20.0,
-    burst_requests=20,
-    requests_at_once=5,
+    # Ours, as the vendor publishes none.
+    requests_per_second=25.0,
+    burst_requests=25,
+    requests_at_once=_USUAL_AT_ONCE,
 )
 _UPDATES: Final = replace(_COLLECTIONS, lookup_rows=200, needs_record=True)
 
@@ -58,12 +65,25 @@ _UPDATES: Final = replace(_COLLECTIONS, lookup_rows=200, needs_record=True)
 class Salesforce(SalesforceAccount):
     """The records of one account, written as collections."""
 
-    def __init__(self, *, bulk_from_rows: int = BULK_FROM_ROWS, mode: Mode = Mode.UPSERT) -> None:
+    def __init__(
+        self, *, bulk_from_rows: int = BULK_FROM_ROWS, mode: Mode = Mode.UPSERT, requests_at_once: int = _USUAL_AT_ONCE
+    ) -> None:
         self._bulk_from_rows = bulk_from_rows
         self._mode = mode
+        self._at_once = requests_at_once
+
+    def with_options(self, options: Mapping[str, str]) -> "Salesforce":
+        number = options.get("requests_at_once", str(_USUAL_AT_ONCE))
+        if set(options) - {"requests_at_once"} or not number.isdecimal() or not 1 <= int(number) <= _MOST_AT_ONCE:
+            raise ConfigError(
+                "salesforce knows one option, requests_at_once.",
+                remedy=f'It is a whole number from 1 to {_MOST_AT_ONCE}, in quotes: "{_USUAL_AT_ONCE}".',
+                field="destination.options",
+            )
+        return Salesforce(bulk_from_rows=self._bulk_from_rows, requests_at_once=int(number))
 
     def in_mode(self, mode: Mode) -> "Salesforce":
-        return Salesforce(bulk_from_rows=self._bulk_from_rows, mode=mode)
+        return Salesforce(bulk_from_rows=self._bulk_from_rows, mode=mode, requests_at_once=self._at_once)
 
     def way_for(self, object_name: str, row_count: int) -> Destination:
         """Collections for a few rows and where records are only made or only changed, bulk jobs for many."""
@@ -72,7 +92,9 @@ class Salesforce(SalesforceAccount):
 
     def capabilities(self, object_name: str) -> Capabilities:
         check_object(object_name)
-        return _UPDATES if self._mode is Mode.UPDATE else _COLLECTIONS
+        told = _UPDATES if self._mode is Mode.UPDATE else _COLLECTIONS
+        pace = self._at_once / _QUICKEST_SECONDS
+        return replace(told, requests_at_once=self._at_once, requests_per_second=pace, burst_requests=math.ceil(pace))
 
     def encode(self, object_name: str, match_field: str, rows: Batch) -> Request:
         """Turn rows into one collection: to upsert, make or delete, or to update by id where the match value changes.
@@ -108,15 +130,17 @@ class Salesforce(SalesforceAccount):
 
 def _collection(object_name: str, match_field: str, rows: Batch, *, with_ids: bool = False) -> Json:
     """Records by external id; `with_ids` by their own, of which the external id changes."""
-    records = [
-        {"attributes": {"type": object_name}, **({"id": row.record_id} if with_ids else {}), **_nested(values)}
-        for row, values in ((row, values_of(row, match_field)) for row in rows)
-    ]
+    records = []
+    for match_value, record_id, fields in zip(rows.match_values, rows.record_ids, rows.fields(), strict=True):
+        record = {"attributes": {"type": object_name}, **({"id": record_id} if with_ids else {})}
+        records.append(record | _nested(values_of(match_value, fields, match_field)))
     return {"allOrNone": False, "records": records}
 
 
 def _nested(values: Mapping[str, Json]) -> dict[str, Json]:
     """`Account.Customer_Id__c: x` as an object within the record, as the REST API takes it."""
+    if not any("." in name for name in values):
+        return dict(values)
     record = dict[str, Json]()
     for name, value in values.items():
         relationship, dot, field = name.partition(".")
@@ -125,7 +149,8 @@ def _nested(values: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _outcome(answer: Answer, row: OutgoingRow, result: Json, known: Mapping[str, int]) -> RowOutcome:
-    is_success = result.get("success") if isinstance(result, Mapping) else None
+    # JSON knows one kind of object; asking for that alone is much quicker, and this is asked of every row.
+    is_success = result.get("success") if result.__class__ is dict else None
     if is_success is True:
         record_id = record_id_of(answer, result.get("id"))
         # Results tell their row by their place alone; an id that another row is known by tells that they are astray.

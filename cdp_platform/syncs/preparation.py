@@ -7,6 +7,7 @@ from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.domain.value_rules import ValueRule
 from cdp_platform.errors import Refused
+from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.answer_rules import complete
 from cdp_platform.syncs.value_rules import misfits
 
@@ -45,3 +46,4 @@ def clear_identifiers(destination: Destination, session: Session, spec: SyncSpec
             code="invalid_identifier",
             is_partial=True,
         )
+    faultpoint("identifiers.cleared")

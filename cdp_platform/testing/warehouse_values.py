@@ -83,15 +83,11 @@ class WarehouseValuesContract:
     ) -> None:
         assert _told(case, value, column_type, declared)["is_misfit"] is True
 
-    def test_a_column_of_the_declared_type_cannot_misfit(self, case: WarehouseCase) -> None:
-        for column_type, declared in (
-            ("bigint", "integer"),
-            ("decimal(12,2)", "decimal(12,2)"),
-            ("boolean", "boolean"),
-        ):
+    def test_an_integer_or_truth_value_always_fits_its_own_type(self, case: WarehouseCase) -> None:
+        for column_type, declared in (("bigint", "integer"), ("boolean", "boolean")):
             with case.warehouse.session("test") as session:
                 told = _column_type(session, column_type)
-            XX
+            assert case.warehouse.dialect.misfit("value", told, FieldType.parse(declared)) is None
 
     def test_a_document_is_json_with_its_members_in_order(self, case: WarehouseCase) -> None:
         dialect = case.warehouse.dialect

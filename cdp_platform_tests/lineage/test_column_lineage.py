@@ -11,7 +11,7 @@ from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.domain.home import Home
 from cdp_platform_tests.components.conftest import ROOT
 
-FILES_ONLY = {"raw/demo/faces", "identity/health"}
+FILES_ONLY = {"raw/demo/faces", "raw/demo/goods", "identity/health"}
 """What is no table: files, and a report."""
 
 

@@ -82,8 +82,7 @@ def test_a_clock_that_was_ahead_takes_nothing_from_the_right_one(tmp_path: Path)
 
 def test_without_an_allowance_nothing_is_counted(tmp_path: Path) -> None:
     one = bucket(tmp_path, Wall(), most=None)
-    for _ in range(50):
-        one.acquire(1.0)
+    assert [refusal_of(one) for _ in range(50)] == [None] * 50
 
 
 def test_the_error_says_who_gives_how_many_and_what_becomes_of_the_rest(tmp_path: Path) -> None:
