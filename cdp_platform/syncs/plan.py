@@ -196,10 +196,9 @@ def _plan(
     only = register_keys(session, scope.keys) if scope.keys else keys_of(session, dialect, spec, ledger, part)
     is_forgetful = _diff(engine, session, spec, ledger, only)
     model_rows, said = row_count(session, dialect.relation(read.relation)), count_statements(session, dialect, spec)
-    before = rows_before(session, ledger, part)
-    seen = replace(ledger, model_rows=before)
+    seen = replace(ledger, model_rows=rows_before(session, ledger, part))
     verdicts = guards.judge_model(session, spec, seen, model_rows, is_partial=scope.is_partial)
-    verdicts = [*judged(session, dialect, spec, fields, verdicts, part, before), *policies.verdicts]
+    verdicts = [*judged(session, dialect, spec, fields, verdicts, part, seen.model_rows), *policies.verdicts]
     verdicts += [*_judge_surroundings(engine, session, spec, ledger, said), *judge_audiences(session, spec)]
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         policies, fields = replace(policies, source=spec), _desired(session, dialect, spec)
