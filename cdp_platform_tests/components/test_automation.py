@@ -151,10 +151,10 @@ def test_a_rule_that_cannot_work_is_named_with_what_comes_nearest(attributes: di
 
 
 def test_rules_of_two_environments_may_run_one_sync() -> None:
-    embedded, local = (RunRule(syncs=["crm"], environments=[name]) for name in ("embedded", "local"))
-    refuse_double([("a", embedded), ("b", local)])
-    with pytest.raises(ConfigError, match="the sync 'crm' is run by"):
-        refuse_double([("a", embedded), ("b", embedded)])
+    here, there = (RunRule(syncs=["crm"], environments=[name]) for name in ("embedded", "local"))
+    component(run={"a": here, "b": there})._check(["crm"])
+    with pytest.raises(ConfigError):
+        refuse_double([("a", here), ("b", there), ("c", here)])
 
 
 # watches
