@@ -6,7 +6,7 @@ It stands beside the project's pyproject.toml; everything the platform does in t
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,6 +28,9 @@ class ProjectFile(BaseModel):
         " left out: a file among the platform's state.",
     )
     state: str = Field(default=".cdp", description="The folder of the platform's state; not for version control.")
+    environment: Literal["embedded", "local"] = Field(
+        default="embedded", description="Steps in the run's own process (`embedded`), or in one process each (`local`)."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +44,7 @@ class Project:
     engine: str
     """The warehouse's engine, `duckdb` or another that the file names in place of a path."""
     state: Path
+    environment: str = "embedded"
 
 
 def find_project(start: Path) -> Project | None:
@@ -71,4 +75,5 @@ def _read(file: Path, changed_at: int) -> Project:
         warehouse=(root / told.warehouse).resolve() if told.warehouse and is_file else None,
         engine="duckdb" if told.warehouse is None or is_file else told.warehouse,
         state=(root / told.state).resolve(),
+        environment=told.environment,
     )

@@ -29,7 +29,7 @@ _COLUMNS: Final = (
 
 @dataclass(frozen=True, kw_only=True)
 class DayRow:
-    """One day of the replay. All are rows or people."""
+    """One day of the replay, all syncs together. All are rows or people; `people` of the largest source model."""
 
     day: date
     rows: int
@@ -46,10 +46,10 @@ class DayRow:
     read_back: int
 
 
-def read_day_rows(warehouse: Warehouse, days: Sequence[date], sync: str) -> list[DayRow]:
-    """Read the days; a table that is not there yet counts as zero."""
+def read_day_rows(warehouse: Warehouse, days: Sequence[date]) -> list[DayRow]:
+    """Read the days, all syncs together; a table that is not there yet counts as zero."""
     with warehouse.session("the table of the days") as session:
-        return [_read(session, day, sync) for day in days]
+        return [_read(session, day) for day in days]
 
 
 def day_table(rows: Sequence[DayRow]) -> Table:
@@ -70,12 +70,12 @@ def day_table(rows: Sequence[DayRow]) -> Table:
     return table
 
 
-def _read(session: Session, day: date, sync: str) -> DayRow:
+def _read(session: Session, day: date) -> DayRow:
     loaded = (
         _count(session, "raw_retail.transactions", "transaction_day = ?", [day]),
         _count(session, "raw_retail.coupon_redemptions", "redemption_day = ?", [day]),
     )
-    runs = _runs(session, day, sync)
+    runs = _runs(session, day)
     operations = [json.loads(run["operations"] or "{}") for run in runs]
     return DayRow(
         day=day,
@@ -89,19 +89,24 @@ def _read(session: Session, day: date, sync: str) -> DayRow:
         removals=_sum(operations, "remove"),
         delivered=_sum(runs, "delivered"),
         rejected=_sum(runs, "rejected"),
-        skipped=max((run["skipped"] for run in runs), default=0),
+        skipped=_standing(runs, "skipped"),
         read_back=_count(session, "raw_hubspot.contacts", "feedback_day = ?", [day]),
     )
 
 
-def _runs(session: Session, day: date, sync: str) -> list[dict[str, Any]]:
+def _runs(session: Session, day: date) -> list[dict[str, Any]]:
     if not session.columns("cdp.sync_runs"):
         return []
     return session.rows(
-        "select operations, model_rows, delivered, rejected, skipped from cdp.sync_runs"
-        ' where sync = ? and "partition" = ?',
-        [sync, day.isoformat()],
+        "select sync, operations, model_rows, delivered, rejected, skipped from cdp.sync_runs"
+        ' where "partition" = ? order by sync, ended_at',
+        [day.isoformat()],
     )
+
+
+def _standing(runs: Sequence[Mapping[str, Any]], name: str) -> int:
+    """Add up what stood at the end of each sync's last run of the day."""
+    return sum({run["sync"]: run[name] or 0 for run in runs}.values())
 
 
 def _changed(session: Session, day: date, change: str) -> int:

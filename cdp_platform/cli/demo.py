@@ -6,7 +6,7 @@ Whatever a killed demo left behind is taken up: days that were read back are don
 import fcntl
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from cdp_platform.cli.day_table import day_table, read_day_rows
 from cdp_platform.cli.runs import Runner, open_runner
 from cdp_platform.cli.sandbox_process import running_sandbox
+from cdp_platform.cli.sync_table import read_sync_rows, sync_table
 from cdp_platform.components.clock import read_clock
 from cdp_platform.components.days import each_day
 from cdp_platform.domain.home import Home
@@ -28,7 +29,6 @@ from cdp_platform.syncs.controls import switch
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.warehouse.choice import open_warehouse, require_embedded
 
-SYNC: Final = "crm_contacts"
 _RANGE_END: Final = "dagster/asset_partition_range_end"
 
 
@@ -56,15 +56,16 @@ def run_demo(home: Home, *, port: int, until: date | None, is_verbose: bool) -> 
     """Run what is left of the demo and print what it did. Raises CdpError with the way out."""
     require_embedded(home, "the demo")
     with one_demo_at_a_time(home), quiet_output(is_verbose) as console:
-        console.print("[bold]cdp demo[/] · the year 2017 of a real grocery retailer, replayed against a sandbox CRM")
+        console.print("[bold]cdp demo[/] · the year 2017 of a real grocery retailer, replayed against a sandbox")
         with running_sandbox(home, port) as address, open_runner(home, is_verbose=is_verbose) as runner:
             replay = _replay(runner, until)
             if buried := runner.bury_dead_runs():
                 console.print(f"{buried} run(s) of an earlier demo ended without a word; their work is done again.")
-            switch(Journal(home), SYNC, is_enabled=True)
+            for sync in _syncs(runner):
+                switch(Journal(home), sync, is_enabled=True)
             _run_days(runner, home, replay, console)
             _plan_once_more(runner)
-            _tell(home, replay, address, console)
+            _tell(home, replay, _syncs(runner), address, console)
 
 
 @contextmanager
@@ -122,6 +123,12 @@ def _replay(runner: Runner, until: date | None) -> Replay:
     )
 
 
+def _syncs(runner: Runner) -> list[str]:
+    """Name the declared syncs: each has a plan."""
+    keys = runner.definitions.resolve_asset_graph().get_all_asset_keys()
+    return sorted(key.path[1] for key in keys if key.path[0] == "plans")
+
+
 def _run_days(runner: Runner, home: Home, replay: Replay, console: Console) -> None:
     has_history = _has_history(runner, home, replay)
     done = runner.days_done(replay.feedback) if has_history else set()
@@ -174,21 +181,21 @@ def _progress(console: Console) -> Progress:
     )
 
 
-def _tell(home: Home, replay: Replay, address: str, console: Console) -> None:
-    warehouse = open_warehouse(home)
-    console.print(day_table(read_day_rows(warehouse, replay.days, SYNC)))
-    plan = Journal(home).plan(SYNC)
-    if plan is not None:
-        left_out = sum(plan.skipped.values())
-        console.print(
-            f"Planned once more: [bold]{plan.to_send:,}[/] records to send, {plan.unchanged:,} unchanged, "
-            f"{left_out:,} left out with a reason."
-        )
+def _tell(home: Home, replay: Replay, syncs: Sequence[str], address: str, console: Console) -> None:
+    warehouse, journal = open_warehouse(home), Journal(home)
+    console.print(day_table(read_day_rows(warehouse, replay.days)))
+    console.print(sync_table(read_sync_rows(warehouse, syncs)))
+    plans = [plan for plan in map(journal.plan, syncs) if plan is not None]
+    console.print(
+        f"Planned once more, {len(plans)} syncs: [bold]{sum(plan.to_send for plan in plans):,}[/] records to send, "
+        f"{sum(plan.unchanged for plan in plans):,} unchanged, "
+        f"{sum(sum(plan.skipped.values()) for plan in plans):,} left out with a reason."
+    )
     pages = write_reports(warehouse, home.reports)
     console.print(
         "[yellow]2017 is being replayed: what people really bought is not the effect of our sync.[/]\n"
         "\nWhat to do next\n"
-        f"  make ui        the lineage graph, the plans and the runs in Dagster, and the sandbox CRM on {address}\n"
+        f"  make ui        the lineage graph, the plans and the runs in Dagster, and the sandbox on {address}\n"
         f"  cdp report     a page a day for people without Dagster ({len(pages)} written to {home.reports})\n"
         "  cdp status     the state of every sync\n"
         "  cdp demo       again: it goes on where it was and sends nothing that has not changed"

@@ -5,6 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from cdp_platform.cli.column_story import ends_of
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.privacy.masking import masked
 from cdp_platform.syncs.explain import Delivery, Explanation
@@ -13,6 +14,7 @@ from cdp_platform.syncs.unknown import UnknownRow
 from cdp_platform.texts.catalogue import rejected_text, text
 
 _EMPTY = "∅"
+_MOST_ENDS = 3
 
 
 def explanation_document(spec: SyncSpec, known: Explanation, *, field: str | None, is_shown: bool) -> dict[str, Any]:
@@ -60,6 +62,8 @@ def show_explanation(console: Console, spec: SyncSpec, document: dict[str, Any])
     for story in document["fields"] if document["deliveries"] or document["reason"] != "not_in_model" else ():
         console.print(f"  [bold]{story['field']}[/] ← {spec.source_model}.{story['column']}")
         console.print("    " + escape(_story(story)))
+        if story.get("made_of") and (ends := ends_of(story["made_of"])):
+            console.print("    " + escape(_made_of(ends)))
         if story["held_by"]:
             told = text("explain.held_field", "en", field=story["field"], policy=story["held_by"])
             console.print("    " + escape(told))
@@ -119,6 +123,11 @@ def _story(story: dict[str, Any]) -> str:
     by = f"plan {story['digest'][:12]}, run {story['run_id']}" if story["digest"] else "taken as it was"
     now = "the model agrees" if story["is_equal"] else f"the model has {story['now'] or _EMPTY} now"
     return f"{sent} ({by}); {now}"
+
+
+def _made_of(ends: list[str]) -> str:
+    more = f" and {len(ends) - _MOST_ENDS} more (--field shows them)" if len(ends) > _MOST_ENDS else ""
+    return f"made of {', '.join(ends[:_MOST_ENDS])}{more}"
 
 
 def _line(delivery: dict[str, Any]) -> str:

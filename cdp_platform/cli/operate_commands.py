@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from cdp_platform.cli import declared_syncs
+from cdp_platform.cli.column_story import column_documents, show_columns
 from cdp_platform.cli.explanation import attempt_line, explanation_document, show_explanation
 from cdp_platform.cli.person_story import person_document, show_person
 from cdp_platform.cli.sync_commands import SyncName
@@ -130,6 +131,7 @@ def explain(
     """Tell what the destination was sent for a key, when, by which plan and run, from which column, and why not.
 
     Of a person also which records are this person by which rules, and which record each field of the profile is from.
+    With --field also the columns that it is made of, up to the sources, with the files of their SQL.
     """
     engine, spec = declared_syncs.open_sync(sync)
     fields = {entry.field: entry for entry in spec.mapping}
@@ -140,10 +142,15 @@ def explain(
     story = tell_person(engine.warehouse, key, schema=(spec.key_moves or "identity.").rpartition(".")[0])
     if story is not None:
         document["person"] = person_document(story, is_shown=is_shown)
+    trees = column_documents(engine.home, spec)
+    for told in document["fields"]:
+        told["made_of"] = trees.get(told["field"])
     if as_json:
         print(json.dumps(document, default=str, indent=2, ensure_ascii=False))
         return
     show_explanation(Console(highlight=False), spec, document)
+    if field is not None and field in trees:
+        show_columns(Console(highlight=False), field, trees[field])
     if story is not None:
         show_person(Console(highlight=False), document["person"])
     if not controls.is_enabled(engine.journal, sync):

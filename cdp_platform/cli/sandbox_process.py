@@ -1,4 +1,4 @@
-"""The sandbox CRM as a process beside a command: started, or taken as it is where ours already runs."""
+"""The sandbox of all vendors as a process beside a command: started, or taken as it is where ours already runs."""
 
 import json
 import subprocess
@@ -15,6 +15,7 @@ from cdp_platform.components.processes import end_with_parent
 from cdp_platform.components.resources import export
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import CdpError
+from cdp_platform.sandbox.environment import environment_of
 from cdp_platform.sandbox.settings import read_or_create_token
 
 DEFAULT_PORT: Final = 8790
@@ -46,7 +47,7 @@ def running_sandbox(home: Home, port: int) -> Iterator[str]:
     try:
         if process is not None:
             _wait(process, address, token, port)
-        export(HUBSPOT_TOKEN=token, HUBSPOT_BASE_URL=address, CDP_SANDBOX_URL=address)
+        export(**environment_of(address, token))
         yield address
     finally:
         if process is not None:

@@ -46,7 +46,7 @@ def run_ui(home: Home, *, port: int, sandbox_port: int, console: Console) -> Non
             }.items()
         }
         _wait_for(port, processes)
-        console.print(f"Dagster      http://{HOST}:{port}\nSandbox CRM  {address}\nCtrl-C ends both.")
+        console.print(f"Dagster      http://{HOST}:{port}\nSandbox      {address}\nCtrl-C ends both.")
         _watch(processes)
 
 

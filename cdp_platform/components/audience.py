@@ -26,6 +26,7 @@ from cdp_platform.components.audience_blocks import SizeBlock, TopBlock
 from cdp_platform.components.audience_catalogue import read_catalogue
 from cdp_platform.components.audience_definition import make_definition, read_document
 from cdp_platform.components.clock import clock_day
+from cdp_platform.components.column_metadata import audience_columns
 from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.resources import PLATFORM, Platform
@@ -124,7 +125,8 @@ class AudienceComponent(dg.Component, dg.Model, dg.Resolvable):
             owners=[self.owner],
             kinds={"yaml", "duckdb"},
             check_specs=_check_specs(key, definition),
-            metadata={"definition_version": definition.version, "dagster/table_name": f"audiences.{definition.name}"},
+            metadata={"definition_version": definition.version, "dagster/table_name": f"audiences.{definition.name}"}
+            | audience_columns(definition, catalogue),
             op_tags={"room": "audiences"},
         )
         def audience(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:

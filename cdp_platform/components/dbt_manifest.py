@@ -114,7 +114,6 @@ class DbtManifest:
                 "dbt/materialized": str(node["config"].get("materialized")),
                 "dbt/file": node["original_file_path"],
                 "dagster/table_name": f"{node['schema']}.{node['name']}",
-                "dagster/column_schema": column_schema(node, {}),
             },
             skippable=True,
             **overrides,
@@ -156,22 +155,6 @@ def key_of(node: Node) -> dg.AssetKey:
         return dg.AssetKey([node["alias"]])
     schema = node["config"].get("schema")
     return dg.AssetKey([schema, node["name"]] if schema else [node["name"]])
-
-
-def column_schema(node: Node, types: Mapping[str, str]) -> dg.TableSchema:
-    """Columns with their descriptions; `types` are those of the warehouse, where the model stands there already."""
-    described = node.get("columns", {})
-    names = list(types) or list(described)
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                name=name,
-                type=types.get(name) or described.get(name, {}).get("data_type") or "unknown",
-                description=described.get(name, {}).get("description") or None,
-            )
-            for name in names
-        ]
-    )
 
 
 def _parents(node: Node) -> list[str]:

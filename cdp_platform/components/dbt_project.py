@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cdp_platform.components.column_lineage import LINEAGE_FILE, ColumnLineage
 from cdp_platform.components.dbt_manifest import DbtManifest
 from cdp_platform.components.processes import end_with_parent
 from cdp_platform.components.resources import child_environment
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import CdpError, ConfigError
 
+_DBT: Final = "dbt.cli.main"
+_PARSING: Final = "cdp_platform.components.dbt_parsing"
 _PARSE_SECONDS: Final = 180
 _BUILD_SECONDS: Final = 1800
 _SOURCES: Final = ("*.sql", "*.yml", "*.yaml", "*.csv", "*.md")
@@ -63,6 +66,11 @@ class DbtProject:
                     self._parse()
         return DbtManifest.read(file)
 
+    def column_lineage(self) -> ColumnLineage:
+        """Return from which columns those of the models are made, as of the newest parse. Raises like `manifest`."""
+        self.manifest()
+        return ColumnLineage.read(self.home.dbt_target / LINEAGE_FILE)
+
     def build(self, names: Sequence[str], days: tuple[str, str] | None) -> dict[str, DbtResult]:
         """Build models and run tests, chosen by name; the caller keeps others out of the warehouse meanwhile.
 
@@ -82,11 +90,12 @@ class DbtProject:
 
     def _parse(self) -> None:
         scratch = self.home.dbt_target / "parse"
-        ended = self._run("parse", scratch, [], timeout=_PARSE_SECONDS)
+        ended = self._run("parse", scratch, [], timeout=_PARSE_SECONDS, module=_PARSING)
         if ended.returncode != 0:
             raise ConfigError(f"dbt cannot parse the project: {_complaint(ended)}", place=str(self.folder))
         # A rename, so that whoever reads the manifest meanwhile sees the old one or the new one.
-        (scratch / "manifest.json").replace(self.home.dbt_target / "manifest.json")
+        for name in (LINEAGE_FILE, "manifest.json"):
+            (scratch / name).replace(self.home.dbt_target / name)
 
     def _share_parsed(self, target: Path) -> None:
         parsed = self.home.dbt_target / "parse" / "partial_parse.msgpack"
@@ -95,12 +104,12 @@ class DbtProject:
             shutil.copy(parsed, target / parsed.name)
 
     def _run(
-        self, command: str, target: Path, arguments: Sequence[str], *, timeout: int
+        self, command: str, target: Path, arguments: Sequence[str], *, timeout: int, module: str = _DBT
     ) -> "subprocess.CompletedProcess[str]":
         options = {"--project-dir": self.folder, "--target-path": target}
         if (self.folder / "profiles.yml").is_file():
             options["--profiles-dir"] = self.folder
-        line = [sys.executable, "-W", "ignore", "-m", "dbt.cli.main", "--no-use-colors", "--no-version-check", command]
+        line = [sys.executable, "-W", "ignore", "-m", module, "--no-use-colors", "--no-version-check", command]
         for option, value in options.items():
             line += [option, str(value)]
         environment = child_environment(
@@ -124,7 +133,7 @@ class DbtProject:
         return ended
 
     def _is_stale(self, manifest: Path) -> bool:
-        if not manifest.is_file():
+        if not manifest.is_file() or not (self.home.dbt_target / LINEAGE_FILE).is_file():
             return True
         made_at = manifest.stat().st_mtime
         files = self._files()

@@ -12,6 +12,7 @@ import dagster as dg
 import pyarrow as pa
 from pydantic import Field
 
+from cdp_platform.components.column_metadata import column_metadata
 from cdp_platform.components.days import Days, days_of, each_day
 from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.person_keys import without_forgotten_rows
@@ -30,6 +31,11 @@ READERS: Mapping[tuple[str, str], tuple[Reader, tuple[str, ...]]] = {
     **{("hubspot", kind): (hubspot_records.reader_of(kind), names) for kind, names in hubspot_records.KINDS.items()},
 }
 """By destination and object: what reads it, and the properties it reads."""
+SCHEMAS: Mapping[tuple[str, str], pa.Schema] = {
+    ("hubspot", "contacts"): hubspot.SCHEMA,
+    **{("hubspot", kind): hubspot_records.schema_of(kind) for kind in hubspot_records.KINDS},
+}
+"""By destination and object: the columns of what was read. They are made there, by whoever edits there, too."""
 
 
 class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
@@ -61,9 +67,14 @@ class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
             description="The days read back so far. The models of a day read the days before it, never the day itself.",
             owners=[self.owner],
             kinds={self.destination.name},
+            metadata=self._columns(),
             partitions_def=self.days.partitions,
         )
         return dg.Definitions(assets=[self._asset(key, history.key), history], resources={"platform": PLATFORM})
+
+    def _columns(self) -> dict[str, Any]:
+        schema = SCHEMAS[self.destination.name, self.destination.object]
+        return column_metadata({one.name: (str(one.type), None) for one in schema}, {})
 
     def _asset(self, key: dg.AssetKey, history: dg.AssetKey) -> dg.AssetsDefinition:
         spec = dg.AssetSpec(
@@ -74,6 +85,7 @@ class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
             owners=[self.owner],
             kinds={self.destination.name, "dlt", "duckdb"},
             skippable=True,
+            metadata=self._columns(),
             freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=self.freshness_hours)),
         )
 

@@ -13,6 +13,7 @@ from pydantic import Field
 from cdp_platform.components.clock import read_clock
 from cdp_platform.components.dbt_manifest import Node, key_of
 from cdp_platform.components.dbt_project import DbtProject
+from cdp_platform.components.identity_columns import identity_columns
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError, GuardTripped
@@ -97,10 +98,11 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
     def _key(self, name: str) -> dg.AssetKey:
         return dg.AssetKey([self.into, name])
 
-    def _specs(self, records: dg.AssetKey) -> Iterator[dg.AssetSpec]:
+    def _specs(self, node: Node, rules: "Rules") -> Iterator[dg.AssetSpec]:
+        records, offered = key_of(node), set(node["columns"])
         common: dict[str, Any] = {"group_name": "models", "owners": [self.owner], "kinds": {"python", "duckdb"}}
         for name, description in TABLES.items():
-            metadata = {"dagster/table_name": f"{self.into}.{name}"}
+            metadata = {"dagster/table_name": f"{self.into}.{name}"} | identity_columns(name, records, rules, offered)
             deps = [records, CLOCK_KEY]
             yield dg.AssetSpec(self._key(name), deps=deps, description=description, metadata=metadata, **common)
         yield dg.AssetSpec(
@@ -113,7 +115,7 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
     def _op(self, node: Node, rules: "Rules") -> dg.AssetsDefinition:
         @dg.multi_asset(
             name=self.into,
-            specs=list(self._specs(key_of(node))),
+            specs=list(self._specs(node, rules)),
             check_specs=self._check_specs(),
             backfill_policy=dg.BackfillPolicy.single_run(),
             op_tags={"room": "identity"},

@@ -11,9 +11,11 @@ import dagster as dg
 from pydantic import Field
 
 from cdp_platform.components.clock import announce, check_local, set_clock
+from cdp_platform.components.column_metadata import column_metadata
 from cdp_platform.components.days import Days, LocalDay, days_of
 from cdp_platform.components.resources import PLATFORM, Platform, variable
 from cdp_platform.components.sensors import new_raw_data_sensor, next_day_sensor
+from cdp_platform.components.sync_partitions import DAYS_TAG, PARTITIONED_TAG, days_tag
 from cdp_platform.errors import ConnectionFailed
 
 CLOCK_KEY = dg.AssetKey(["raw", "loop", "clock"])
@@ -65,6 +67,7 @@ class LoopComponent(dg.Component, dg.Model, dg.Resolvable):
             description="The day up to whose end people are described. It only goes forward; facts do not read it.",
             owners=[self.owner],
             kinds={"duckdb"},
+            metadata=column_metadata({"as_of_on": ("date", "The day up to whose end people are described.")}, {}),
             partitions_def=self.days.partitions,
             backfill_policy=dg.BackfillPolicy.single_run(),
             op_tags={"room": "warehouse"},
@@ -97,7 +100,8 @@ class LoopComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def _loop_day(self, events: list[dg.AssetKey]) -> Any:
         tables = [dg.AssetKey.from_user_string(key) for key in self.tables]
-        selection = dg.AssetSelection.assets(CLOCK_KEY, *events, *tables) | dg.AssetSelection.groups(*_FLOW)
+        selection = dg.AssetSelection.assets(CLOCK_KEY, *events, *tables) | _whole(*_FLOW)
+        selection |= dg.AssetSelection.tag(DAYS_TAG, days_tag(self.days))
         return dg.define_asset_job(
             "loop_day",
             selection=selection.materializable(),
@@ -113,13 +117,18 @@ class LoopComponent(dg.Component, dg.Model, dg.Resolvable):
     def _refresh(self) -> Any:
         return dg.define_asset_job(
             "refresh",
-            selection=dg.AssetSelection.groups("models", "audiences", "plans").materializable(),
+            selection=_whole("models", "audiences", "plans").materializable(),
             description="Models and plans anew, after raw days have been loaded. Sends nothing.",
         )
 
     def _plan_again(self) -> Any:
         return dg.define_asset_job(
             "plan_again",
-            selection=dg.AssetSelection.groups("plans").materializable(),
+            selection=_whole("plans").materializable(),
             description="The plans alone: what would be sent now. Sends nothing.",
         )
+
+
+def _whole(*groups: str) -> dg.AssetSelection:
+    """The assets of these groups without the syncs that have partitions of their own, which no job can mix."""
+    return dg.AssetSelection.groups(*groups) - dg.AssetSelection.tag(PARTITIONED_TAG, "true")

@@ -12,8 +12,10 @@ from typing import Any, Final
 import dagster as dg
 from pydantic import Field
 
+from cdp_platform.components.column_lineage import ColumnLineage
+from cdp_platform.components.column_metadata import model_columns
 from cdp_platform.components.days import Days, days_of
-from cdp_platform.components.dbt_manifest import DbtManifest, Node, column_schema
+from cdp_platform.components.dbt_manifest import DbtManifest, Node
 from cdp_platform.components.dbt_project import DbtProject, DbtResult
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.domain.nearest import nearest_of
@@ -38,7 +40,8 @@ class ModelsComponent(dg.Component, dg.Model, dg.Resolvable):
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the ops; raise ConfigError where the project cannot be parsed."""
         folder = (context.project_root / self.project).resolve()
-        manifest = DbtProject(folder=folder, home=PLATFORM.home).manifest()
+        project = DbtProject(folder=folder, home=PLATFORM.home)
+        manifest, lineage = project.manifest(), project.column_lineage()
         names = [node["name"] for node in manifest.models.values()]
         for name in self.freshness_hours:
             if name not in names:
@@ -49,10 +52,12 @@ class ModelsComponent(dg.Component, dg.Model, dg.Resolvable):
         for key, node in manifest.models.items():
             is_after = bool(manifest.audiences_above(key))
             groups["activation" if is_after else "people" if _PEOPLE_TAG in node["tags"] else "facts"].append(key)
-        ops = [self._op(name, keys, manifest, folder) for name, keys in groups.items()]
+        ops = [self._op(name, keys, manifest, lineage, folder) for name, keys in groups.items()]
         return dg.Definitions(assets=[op for op in ops if op is not None], resources={"platform": PLATFORM})
 
-    def _op(self, name: str, unique_ids: list[str], manifest: DbtManifest, folder: Path) -> dg.AssetsDefinition | None:
+    def _op(
+        self, name: str, unique_ids: list[str], manifest: DbtManifest, lineage: ColumnLineage, folder: Path
+    ) -> dg.AssetsDefinition | None:
         if not unique_ids:
             return None
         checks = manifest.check_specs(unique_ids)
@@ -60,7 +65,7 @@ class ModelsComponent(dg.Component, dg.Model, dg.Resolvable):
 
         @dg.multi_asset(
             name=name,
-            specs=[self._spec(key, manifest, is_daily) for key in unique_ids],
+            specs=[self._spec(key, manifest, lineage, is_daily) for key in unique_ids],
             check_specs=list(checks.values()),
             can_subset=True,
             backfill_policy=dg.BackfillPolicy.single_run(),
@@ -68,19 +73,20 @@ class ModelsComponent(dg.Component, dg.Model, dg.Resolvable):
         )
         def build(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[Event]:
             project = DbtProject(folder=folder, home=platform.home)
-            yield from _build(context, platform, project, manifest, unique_ids, checks)
+            yield from _build(context, platform, project, manifest, lineage, unique_ids, checks)
 
         return build
 
-    def _spec(self, unique_id: str, manifest: DbtManifest, is_daily: bool) -> dg.AssetSpec:
+    def _spec(self, unique_id: str, manifest: DbtManifest, lineage: ColumnLineage, is_daily: bool) -> dg.AssetSpec:
         node = manifest.models[unique_id]
         hours = self.freshness_hours.get(node["name"])
-        return manifest.asset_spec(
+        spec = manifest.asset_spec(
             unique_id,
             owners=[self.owner],
             partitions_def=self.days.partitions if is_daily and _is_incremental(node) else None,
             freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)) if hours else None,
         )
+        return spec.merge_attributes(metadata=model_columns(manifest, lineage, unique_id, {}))
 
 
 def _is_incremental(node: Node) -> bool:
@@ -92,6 +98,7 @@ def _build(
     platform: Platform,
     project: DbtProject,
     manifest: DbtManifest,
+    lineage: ColumnLineage,
     unique_ids: list[str],
     checks: Mapping[str, dg.AssetCheckSpec],
 ) -> Iterator[Event]:
@@ -100,14 +107,15 @@ def _build(
     names = [(manifest.models.get(key) or manifest.tests[key])["name"] for key in [*chosen, *tests]]
     with platform.embedded("dbt build").exclusive("dbt build"):
         results = project.build(names, _bounds(context))
-    facts = _describe(platform, [manifest.models[key] for key in chosen if _is_built(results, key)])
+    facts = _describe(platform, manifest, lineage, [key for key in chosen if _is_built(results, key)])
     is_range = context.has_partition_key_range and len(set(days_of(context))) > 1
     for key in chosen:
         if _is_built(results, key):
             metadata = {**facts.get(key, {}), "execution_seconds": results[key].seconds}
             if is_range:
                 # A range writes one event a day; the columns would stand in each of them.
-                metadata.pop("dagster/column_schema", None)
+                for heavy in ("dagster/column_schema", "dagster/column_lineage"):
+                    metadata.pop(heavy, None)
             yield dg.MaterializeResult(asset_key=manifest.asset_key(key), metadata=metadata)
     for key in tests:
         if key in results and results[key].status != "skipped":
@@ -148,16 +156,19 @@ def _raise_for_failures(results: Mapping[str, DbtResult], chosen: list[str]) -> 
         )
 
 
-def _describe(platform: Platform, nodes: list[Node]) -> dict[str, dict[str, Any]]:
+def _describe(
+    platform: Platform, manifest: DbtManifest, lineage: ColumnLineage, unique_ids: list[str]
+) -> dict[str, dict[str, Any]]:
     """Ask the warehouse for the columns of each relation, and for the rows of those that are tables."""
     found: dict[str, dict[str, Any]] = {}
     with platform.warehouse.session("describing what dbt built") as session:
-        for node in nodes:
+        for unique_id in unique_ids:
+            node = manifest.models[unique_id]
             relation = f"{node['schema']}.{node['name']}"
-            facts: dict[str, Any] = {"dagster/column_schema": column_schema(node, session.columns(relation))}
+            facts = model_columns(manifest, lineage, unique_id, session.columns(relation))
             if node["config"].get("materialized") != "view":
                 quoted = platform.warehouse.dialect.relation(relation)
                 [row] = session.rows(f"select count(*) as row_count from {quoted}")
                 facts["dagster/row_count"] = row["row_count"]
-            found[node["unique_id"]] = facts
+            found[unique_id] = facts
     return found

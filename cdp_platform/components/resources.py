@@ -4,18 +4,14 @@
 """
 
 import os
-from collections.abc import Mapping
 from typing import Any, Final
 
 import dagster as dg
 
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.domain.home import Home
-from cdp_platform.errors import ConfigError
 from cdp_platform.warehouse.base import Warehouse
 from cdp_platform.warehouse.choice import open_warehouse, require_embedded
-
-EXECUTOR_VARIABLE: Final = "CDP_EXECUTOR"
 
 _DAGSTER_YAML = """\
 # Written by cdp. Runs, events and schedules lie beside this file.
@@ -83,20 +79,6 @@ class Platform(dg.ConfigurableResource[Any]):
 
 
 PLATFORM: Final = Platform()
-
-
-def executor_of(environment: Mapping[str, str] = os.environ) -> dg.ExecutorDefinition:
-    """Choose where steps run: in the run's own process, or one process each with CDP_EXECUTOR=multiprocess.
-
-    A step of its own process imports Dagster and the definitions again, which costs more than most steps do.
-    """
-    choice = environment.get(EXECUTOR_VARIABLE, "in_process")
-    executors = {"in_process": dg.in_process_executor, "multiprocess": dg.multiprocess_executor}
-    if choice not in executors:
-        raise ConfigError(
-            f"{EXECUTOR_VARIABLE} is {choice!r}.", remedy=f"Set it to one of {', '.join(executors)}, or leave it unset."
-        )
-    return executors[choice]
 
 
 def variable(name: str | None) -> str | None:

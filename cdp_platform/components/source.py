@@ -17,7 +17,13 @@ from pydantic import Field
 from cdp_platform.components.days import Days, days_of, each_day
 from cdp_platform.components.person_keys import without_forgotten_rows
 from cdp_platform.components.resources import PLATFORM, Platform
-from cdp_platform.components.source_account import ALL_DAYS, API_SOURCES, SourceAccount, reloaded
+from cdp_platform.components.source_account import (
+    ALL_DAYS,
+    API_SOURCES,
+    SourceAccount,
+    newer_snapshot,
+    reloaded,
+)
 from cdp_platform.components.source_tables import SourceTableDefinition, declared_reader
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
@@ -104,6 +110,9 @@ class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
     def _reload_days(self, table: str) -> int:
         return API_SOURCES[self.source].tables[table].reload_days if self.account else 0
 
+    def _is_snapshot(self, table: str) -> bool:
+        return API_SOURCES[self.source].tables[table].is_snapshot if self.account else False
+
     def _declared(self, project_root: Path) -> Mapping[str, tuple[SourceTable, Read]]:
         if self.source in SOURCES:
             raise ConfigError(
@@ -140,6 +149,11 @@ class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
         def load(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[Any]:
             days = days_of(context) if is_daily and self.days else None
             loaded = reloaded(days, self._reload_days(table.name), self.days.start) if days and self.days else None
+            if days and self._is_snapshot(table.name):
+                loaded = (days[1], days[1])
+                if newer := newer_snapshot(platform, f"raw_{self.source}.{table.name}", str(table.day_column), days[1]):
+                    context.log.warning(f"Nothing is read: {newer} was, and nobody can be asked about the past.")
+                    return dg.MaterializeResult(metadata={"newest_snapshot": newer.isoformat()})
             return _load(context, platform, self.source, table, read, days, loaded)
 
         return load

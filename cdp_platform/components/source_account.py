@@ -57,3 +57,13 @@ def reloaded(days: tuple[date, date], reload_days: int, start: date) -> tuple[da
     """The days to load where a vendor still restates the last `reload_days`; none before `start`."""
     first, last = days
     return max(start, min(first, last - timedelta(days=reload_days - 1))) if reload_days else first, last
+
+
+def newer_snapshot(platform: Platform, relation: str, day_column: str, day: date) -> date | None:
+    """The newest day after `day` of which a snapshot stands in a table; None where there is none."""
+    with platform.warehouse.session(f"looking for snapshots in {relation}") as session:
+        if day_column not in session.columns(relation):
+            return None
+        [row] = session.rows(f"select max({day_column}) as newest from {relation} where {day_column} > ?", [day])
+    newest: date | None = row["newest"]
+    return newest

@@ -22,6 +22,20 @@ from cdp_platform.components.destination import DestinationAccount
 from cdp_platform.components.read_back import ReadBackRule
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.components.sync_definition import ConsentRule, MappingEntry, SyncLimits, make_spec
+from cdp_platform.components.sync_partitions import (
+    SyncDays,
+    SyncSplit,
+    check_partitions,
+    outside_results,
+    outside_specs,
+    partition_metadata,
+    partition_of,
+    partitioning_of,
+    partitions_of,
+    require_partition,
+    split_in_view,
+    tags_of,
+)
 from cdp_platform.components.sync_source import Source, find_source
 from cdp_platform.components.traits import TraitsComponent
 from cdp_platform.connectors.http import open_session
@@ -30,7 +44,7 @@ from cdp_platform.domain.permission import ConsentPolicy
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
-from cdp_platform.syncs.account import Engine
+from cdp_platform.syncs.account import Engine, kind_at
 from cdp_platform.syncs.approval import may_be_approved
 from cdp_platform.syncs.audience_source import held_out_count
 from cdp_platform.syncs.controls import Approval, is_enabled, pause_of, waiting_approval
@@ -42,6 +56,7 @@ from cdp_platform.texts.catalogue import text
 
 _PREVIEW_ROWS = 3
 _PROGRESS_ROWS = 1_000
+_ONE_BY_ONE = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 
 
 class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
@@ -79,6 +94,12 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
         default=None, description="What the destination was seen to hold; for fields with a `policy`."
     )
     limits: SyncLimits = Field(default_factory=SyncLimits, description="When to stop and ask.")
+    days: SyncDays | None = Field(
+        default=None, description="Cut into local days: a run plans and sends the rows of one day."
+    )
+    split: SyncSplit | None = Field(
+        default=None, description="Cut by a value, as the market: a run plans and sends the rows of one value."
+    )
     project: str = Field(default="dbt_project", description="The dbt project's folder, relative to the project's root.")
     freshness_hours: int | None = Field(default=None, description="Hours after which the destination counts as stale.")
     owner: str = Field(default="team:crm", description="Who answers for the sync: team:… or an e-mail.")
@@ -124,7 +145,12 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             key_moves=self.key_moves,
             read_back=self.read_back,
         )
-        return replace(spec, audiences=source.audiences, view=source.view)
+        split = split_in_view(self.split, dict(source.columns) if source.view else None)
+        spec = replace(
+            spec, audiences=source.audiences, view=source.view, partitioning=partitioning_of(self.days, split)
+        )
+        check_partitions(spec, kind_at(destination_of(spec.connection), spec))
+        return spec
 
     def stands_beside(self, traits: list[TraitsComponent]) -> None:
         """Tell which traits the project computes; a sync of an audience may send them."""
@@ -164,55 +190,54 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             ),
             owners=[self.owner],
             kinds={"parquet", "duckdb"},
-            check_specs=[
-                dg.AssetCheckSpec(name=guard, asset=key, blocking=True, description=text(f"guard.{guard}.label", "en"))
-                for guard in guards
-            ],
-            metadata={"dagster/column_lineage": shown.column_lineage(spec, source)},
+            tags=tags_of(self.days, self.split),
+            partitions_def=partitions_of(self.days, self.split),
+            backfill_policy=_ONE_BY_ONE if spec.partitioning else None,
+            check_specs=[*_guard_specs(key, guards), *outside_specs(key, spec.partitioning)],
+            metadata=shown.field_columns(spec, source),
             op_tags={"room": "syncs"},
         )
         def plan(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
-            day = read_clock(platform.warehouse)
-            made = make_plan(
-                engine_of(platform, spec), spec, run_id=context.run.run_id, partition=day.isoformat() if day else None
-            )
+            engine, part = engine_of(platform, spec), partition_of(context, spec.partitioning)
+            made = make_plan(engine, spec, run_id=context.run.run_id, partition=part or _clock(platform))
             context.log.info(f"To send: {dict(made.operations)}; left out: {shown.skipped_note(made.skipped)}.")
             changes = preview(platform.home, platform.warehouse, spec, made, rows=_PREVIEW_ROWS)
-            journal = Journal(platform.home)
-            judged = _judged(key, made, waiting_approval(journal, spec.name, made.digest))
-            held = pause_of(journal, spec.name, spec.connection.name)
+            judged = _judged(key, made, waiting_approval(engine.journal, spec.name, made.digest))
+            held = pause_of(engine.journal, spec.name, spec.connection.name)
             yield dg.MaterializeResult(
                 metadata=shown.plan_metadata(made, changes, held, _held_out(platform, spec))
-                | shown.consent_metadata(spec),
-                check_results=[judged.get(guard) or _not_asked(key, guard) for guard in guards],
+                | shown.consent_metadata(spec)
+                | partition_metadata(made),
+                check_results=[
+                    *(judged.get(guard) or _not_asked(key, guard) for guard in guards),
+                    *outside_results(key, spec.partitioning, made),
+                ],
             )
 
         return plan
 
+    def _destination(self, key: dg.AssetKey, spec: SyncSpec, source: Source) -> dg.AssetSpec:
+        hours = self.freshness_hours
+        return dg.AssetSpec(
+            key=key,
+            deps=[dg.AssetKey(["plans", spec.name])],
+            group_name="destinations",
+            description=f"The {spec.object} as {spec.connection.name} has accepted them, by exactly one plan.",
+            owners=[self.owner],
+            kinds={spec.connection.vendor},
+            tags=tags_of(self.days, self.split),
+            partitions_def=partitions_of(self.days, self.split),
+            skippable=True,
+            metadata=shown.field_columns(spec, source),
+            freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours)) if hours else None,
+        )
+
     def _send(self, spec: SyncSpec, source: Source) -> dg.AssetsDefinition:
         key = dg.AssetKey([spec.connection.name, spec.name])
-        hours = self.freshness_hours
 
         @dg.multi_asset(
             name="__".join(key.path),
-            specs=[
-                dg.AssetSpec(
-                    key=key,
-                    deps=[dg.AssetKey(["plans", spec.name])],
-                    group_name="destinations",
-                    description=f"The {spec.object} as {spec.connection.name} has accepted them, by exactly one plan.",
-                    owners=[self.owner],
-                    kinds={spec.connection.vendor},
-                    skippable=True,
-                    metadata={
-                        "dagster/column_schema": shown.field_schema(spec),
-                        "dagster/column_lineage": shown.column_lineage(spec, source),
-                    },
-                    freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=hours))
-                    if hours
-                    else None,
-                )
-            ],
+            specs=[self._destination(key, spec, source)],
             check_specs=[
                 dg.AssetCheckSpec(name="books_balance", asset=key, description="Every planned row has one outcome."),
                 dg.AssetCheckSpec(name="rejected_share", asset=key, description="Rows that the destination rejected."),
@@ -221,10 +246,11 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
                 ),
             ],
             can_subset=True,
+            backfill_policy=_ONE_BY_ONE if spec.partitioning else None,
             op_tags={"room": "syncs"},
         )
         def send(context: dg.AssetExecutionContext, platform: Platform) -> Iterator[dg.MaterializeResult[Any]]:
-            engine = engine_of(platform, spec)
+            engine, part = engine_of(platform, spec), partition_of(context, spec.partitioning)
             made = engine.journal.plan(spec.name, run_id=context.run.run_id) or engine.journal.plan(spec.name)
             is_undo = made is not None and made.reverts is not None
             if not is_undo and not is_enabled(engine.journal, spec.name):
@@ -232,12 +258,26 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
                 return
             if made is None:
                 raise CdpError(f"sync {spec.name} was never planned.", remedy=f"Materialize plans/{spec.name} first.")
+            if not is_undo:
+                require_partition(made, part)
             record = send_plan(engine, spec, made, run_id=context.run.run_id, on_progress=_progress(context))
             yield dg.MaterializeResult(
                 metadata=shown.run_metadata(record), check_results=shown.run_checks(key, spec, record)
             )
 
         return send
+
+
+def _guard_specs(key: dg.AssetKey, guards: list[str]) -> Iterator[dg.AssetCheckSpec]:
+    for guard in guards:
+        label = text(f"guard.{guard}.label", "en")
+        yield dg.AssetCheckSpec(name=guard, asset=key, blocking=True, description=label)
+
+
+def _clock(platform: Platform) -> str | None:
+    """The day that the whole model describes, where the project has a clock."""
+    day = read_clock(platform.warehouse)
+    return day.isoformat() if day else None
 
 
 def engine_of(platform: Platform, spec: SyncSpec) -> Engine:

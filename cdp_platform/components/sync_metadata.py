@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 
+from cdp_platform.components.column_metadata import column_metadata
 from cdp_platform.components.markdown import table
 from cdp_platform.components.sync_source import Source
 from cdp_platform.connectors.protocol import Capabilities
@@ -24,9 +25,10 @@ GUARDS = ("keys_present", "keys_unique", "match_keys_unique", "account_known", "
 def guards_of(spec: SyncSpec, capabilities: Capabilities) -> list[str]:
     """Name the guards whose verdict is shown as a check of the sync's plan."""
     sends_once = spec.mode is Mode.APPEND or spec.mode in capabilities.at_most_once
+    has_days = spec.partitioning is not None and spec.partitioning.day_column is not None
     more = {
-        "model_not_empty": spec.mode is not Mode.APPEND,
-        "model_not_shrunk": spec.mode is not Mode.APPEND,
+        "model_not_empty": spec.mode is not Mode.APPEND and not has_days,
+        "model_not_shrunk": spec.mode is not Mode.APPEND and not has_days,
         "consent_present": spec.consent is not None,
         "suppressions_present": spec.consent is not None and spec.consent.suppressions is not None,
         "ledger_current": spec.mode is Mode.MIRROR or sends_once,
@@ -174,26 +176,14 @@ def unknown_result(asset: dg.AssetKey, record: RunRecord) -> dg.AssetCheckResult
     )
 
 
-def column_lineage(spec: SyncSpec, source: Source) -> dg.TableColumnLineage:
-    """Say from which column of the source model, or of an audience's people, each field of the destination comes."""
-    homes = {entry.field: source.homes.get(entry.column, (source.keys[0], entry.column)) for entry in spec.mapping}
-    return dg.TableColumnLineage(
-        {name: [dg.TableColumnDep(asset_key=asset, column_name=column)] for name, (asset, column) in homes.items()}
-    )
-
-
-def field_schema(spec: SyncSpec) -> dg.TableSchema:
-    """Describe the fields that the sync writes."""
-    return dg.TableSchema(
-        [
-            dg.TableColumn(
-                name=entry.field,
-                type=str(entry.type) if entry.type else "as the column",
-                description=f"from column {entry.column}" + (", match key" if entry.match_key else ""),
-            )
-            for entry in spec.mapping
-        ]
-    )
+def field_columns(spec: SyncSpec, source: Source) -> dict[str, Any]:
+    """Describe the fields that are written, and the column of the source model, or of people, each comes from."""
+    columns = {
+        entry.field: (str(entry.type) if entry.type else "as the column", "Match key." if entry.match_key else None)
+        for entry in spec.mapping
+    }
+    homes = {entry.field: [source.homes.get(entry.column, (source.keys[0], entry.column))] for entry in spec.mapping}
+    return column_metadata(columns, homes)
 
 
 def skipped_note(reasons: Mapping[str, int]) -> str:

@@ -9,6 +9,7 @@ from pydantic import Field
 from cdp_platform.audiences.catalogue import Catalogue
 from cdp_platform.components.audience_catalogue import read_catalogue
 from cdp_platform.components.clock import clock_day
+from cdp_platform.components.column_metadata import trait_columns
 from cdp_platform.components.dbt_project import DbtProject
 from cdp_platform.components.resources import PLATFORM, Platform
 
@@ -54,6 +55,9 @@ class TraitsComponent(dg.Component, dg.Model, dg.Resolvable):
     def _asset(self, found: "TraitSet", catalogue: Catalogue) -> dg.AssetsDefinition:
         relations = [catalogue.people.relation, *(one.occurrence.event.relation for one in found.traits)]
         labels = ", ".join(one.label("en") for one in found.traits)
+        named = {
+            one.name: (one.occurrence, one.field.column if one.field else None, one.label("en")) for one in found.traits
+        }
 
         @dg.asset(
             key=["traits", found.name],
@@ -62,7 +66,7 @@ class TraitsComponent(dg.Component, dg.Model, dg.Resolvable):
             description=f"Computed traits, one row per person as of the clock: {labels}.",
             owners=[self.owner],
             kinds={"yaml", "duckdb"},
-            metadata={"dagster/table_name": f"traits.{found.name}"},
+            metadata={"dagster/table_name": f"traits.{found.name}"} | trait_columns(named, catalogue),
             op_tags={"room": "audiences"},
         )
         def traits(context: dg.AssetExecutionContext, platform: Platform) -> dg.MaterializeResult[Any]:

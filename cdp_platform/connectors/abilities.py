@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Protocol, runtime_checkable
 
 from cdp_platform.connectors.protocol import Batch, Destination, Job, Request
+from cdp_platform.domain.syncs import Mode
 
 
 @runtime_checkable
@@ -11,6 +12,23 @@ class NamesItsScheme(Protocol):
     """A destination whose token is not announced as `Bearer` (Zoho: `Zoho-oauthtoken`)."""
 
     auth_scheme: ClassVar[str]
+
+
+@runtime_checkable
+class DescribesValues(Protocol):
+    """A destination whose fields tell which values they take: what they rule out it refuses, so it is not sent."""
+
+    option_separator: ClassVar[str]
+    """What stands between the options of a field that takes several."""
+
+
+@runtime_checkable
+class MarksTests(Protocol):
+    """A destination of events that takes none back, and shows those that are marked as a test apart from the others."""
+
+    def as_test(self, code: str) -> Destination:
+        """Return the destination that marks what it sends by the vendor's code of a test."""
+        ...
 
 
 @runtime_checkable
@@ -44,6 +62,18 @@ class ChoosesWay(Protocol):
 
         Both ways share name, account, fields and the harm of sending a row twice.
         """
+        ...
+
+
+@runtime_checkable
+class SendsByMode(Protocol):
+    """A destination whose requests differ by mode, where the rows' operations do not tell it.
+
+    A new row of an upsert may have a record; one of an insert must not change it, one of an update must not make it.
+    """
+
+    def in_mode(self, mode: Mode) -> Destination:
+        """Return the destination as it takes the rows of a sync in `mode`, one of those that its object has."""
         ...
 
 

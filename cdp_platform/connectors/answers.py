@@ -14,6 +14,8 @@ from cdp_platform.connectors.protocol import Json
 from cdp_platform.errors import AuthenticationFailed, CdpError, ConfigError, RateLimited, Refused, TemporarilyDown
 
 LONGEST_WAIT_SECONDS: Final = 900.0
+DAY_SECONDS: Final = 86_400.0
+"""Told of an allowance of a day: longer than a run can wait, so that it ends and a later one goes on."""
 _REQUEST_ID_HEADERS: Final = ("x-hubspot-correlation-id", "x-request-id", "request-id", "x-correlation-id")
 _REASON_KEYS: Final = ("policyName", "errorType", "subCategory", "category", "code", "error")
 _WORD: Final = re.compile(r"[A-Za-z0-9_]{1,64}")
@@ -89,11 +91,11 @@ def reason_of(body: Json) -> str:
 
 
 def _wait_after_429(headers: Mapping[str, str], reason: str, now: datetime) -> float | None:
+    if "DAILY" in reason.upper():
+        return DAY_SECONDS
     told = retry_after_seconds(headers, now)
     if told is not None:
         return told
-    if "DAILY" in reason.upper():
-        return LONGEST_WAIT_SECONDS
     milliseconds = _number_ending(headers, "ratelimit-interval-milliseconds")
     return min(milliseconds / 1000, LONGEST_WAIT_SECONDS) if milliseconds else None
 

@@ -107,6 +107,11 @@ def resolve_base_url(connection: Connection, default: str) -> str:
     return override or connection.base_url or default
 
 
+def is_unattended() -> bool:
+    """Whether this is a build server: it says so by the variable CI."""
+    return os.environ.get("CI", "").strip().lower() not in ("", "0", "false", "no")
+
+
 def cdp_home() -> Home:
     """Tell where the platform keeps its state: CDP_HOME, else what `cdp.yaml` says, else `.cdp` here; absolute.
 

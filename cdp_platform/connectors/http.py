@@ -249,6 +249,7 @@ def open_session(
         name_bucket(urlsplit(base_url).netloc, credential_of(connection)),
         requests_per_second=limits.requests_per_second,
         burst_requests=limits.burst_requests,
+        requests_per_day=limits.requests_per_day,
         destination=connection.vendor,
     )
     read_token, renew_token = _token_ways(connection, home, bucket)

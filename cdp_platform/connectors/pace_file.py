@@ -1,6 +1,7 @@
 """The SQLite file in which processes share the pace and the circuit breaker of each credential.
 
-It holds no more than numbers under a hash, and nothing that would be missed: synchronous is off, and it may be deleted.
+It holds no more than numbers under a hash, and nothing that would be missed: synchronous is off, and it may be deleted
+(where a destination has an allowance of a day, what is used of it is then counted anew).
 """
 
 import os
@@ -19,6 +20,9 @@ _SCHEMA: Final = """
     create table if not exists buckets (bucket text primary key, blocked_until real not null) without rowid;
     create table if not exists slots (bucket text not null, slot_at real not null);
     create index if not exists slots_in_order on slots (bucket, slot_at);
+    create table if not exists hours (
+        bucket text not null, hour integer not null, requests integer not null, primary key (bucket, hour)
+    ) without rowid;
     create table if not exists circuits (
         bucket text primary key, failures real not null, failed_at real not null, openings integer not null,
         open_until real, probe_until real

@@ -83,6 +83,10 @@ class DestinationField:
     is_unique: bool = False
     options: tuple[str, ...] = ()
     """The allowed values of an enumeration; empty: any."""
+    takes_several: bool = False
+    """Whether a value may name several of the options."""
+    longest_characters: int | None = None
+    """How long a text may be; None: not told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +106,8 @@ class Capabilities:
     """Steady pace that the vendor allows one credential, from the vendor's page."""
     burst_requests: int
     """Requests that may go at once before the pace applies."""
+    requests_per_day: int | None = None
+    """Requests that the credential has in 24 hours, counted over runs; None: not limited, or told by the answers."""
     requests_at_once: int = 1
     """Requests under way at the same time; at least rate × latency, or the pace is not reached."""
     at_most_once: frozenset[Mode] = frozenset()

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from cdp_platform.connectors.allowance import Allowance
 from cdp_platform.connectors.circuit import Admission, Circuit, weight_of
 from cdp_platform.connectors.credentials import Secret
 from cdp_platform.connectors.pace_file import PaceFile
@@ -42,8 +43,8 @@ def name_bucket(host: str, credential: Secret | None) -> str:
 class Bucket:
     """The shared pace of one credential. Safe across threads and processes.
 
-    `clock` gives seconds of a clock that all processes of the host share and that nobody sets; `sleep` takes seconds;
-    `jitter` is 0 to 1; `destination` names it in errors.
+    `clock` gives seconds of a clock that all processes of the host share and that nobody sets, `wall` POSIX time, by
+    which a day is counted; `sleep` takes seconds; `jitter` is 0 to 1; `destination` names it in errors.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class Bucket:
         *,
         requests_per_second: float,
         burst_requests: int,
+        requests_per_day: int | None = None,
         destination: str = "",
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
@@ -62,15 +65,17 @@ class Bucket:
         self._name = name
         self._burst = max(1, burst_requests)
         self._window_seconds = self._burst / requests_per_second
+        self._allowance = Allowance(name, destination, requests_per_day) if requests_per_day else None
         self._circuit = Circuit(name, destination, jitter)
         self._clock = clock
+        self._wall = wall
         self._sleep = sleep
 
     def acquire(self, timeout_seconds: float) -> Slot:
         """Reserve the next free slot and sleep until it.
 
         Raises CircuitOpen while the destination is left alone, and RateLimited where the slot is further away than
-        `timeout_seconds`; at once, and with nothing reserved.
+        `timeout_seconds`, or the allowance of a day is used up; at once, and with nothing reserved.
         """
         began_at = self._clock()
         admission: Admission | None = None
@@ -138,7 +143,7 @@ class Bucket:
 
     def _reserve(self, give_up_at: float, admission: Admission | None) -> tuple[float, Admission]:
         with self._file.transaction() as database:
-            now = self._clock()
+            now, is_first = self._clock(), admission is None
             if admission is None or not admission.is_probe:
                 admission = self._circuit.admit(database, now)
             self._forget(database, now)
@@ -153,6 +158,8 @@ class Bucket:
                     status=None,
                     retry_after_seconds=slot_at - now,
                 )
+            if self._allowance and is_first:
+                self._allowance.take(database, self._wall())
             database.execute("insert into slots values (?, ?)", (self._name, slot_at))
             return slot_at, admission
 

@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from cdp_platform.connectors.answers import DAY_SECONDS
 from cdp_platform.connectors.protocol import Answer, Json
 from cdp_platform.errors import CdpError, ConfigError, ContractBroken, JobFailed, RateLimited, Refused
 
-_DAY_SECONDS: Final = 900.0
+_LONGEST_SECONDS: Final = 900.0
 _MINUTE_SECONDS: Final = 60.0
 _DELAY: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)s")
 _PREFIX: Final = "PROCESSING_ERROR_REASON_"
@@ -107,10 +108,10 @@ def _places(counts: list[Mapping[str, Json]], rows: int) -> dict[int, str]:
 def _delay(details: list[Mapping[str, Json]]) -> float:
     for one in details:
         if told := _DELAY.fullmatch(str(one.get("retryDelay", ""))):
-            return min(float(told[1]), _DAY_SECONDS)
+            return min(float(told[1]), _LONGEST_SECONDS)
         metadata = one.get("metadata")
         if isinstance(metadata, Mapping) and "PerDay" in str(metadata.get("quota_limit", "")):
-            return _DAY_SECONDS
+            return DAY_SECONDS
     return _MINUTE_SECONDS
 
 

@@ -49,6 +49,8 @@ _RECORDS: Final = Capabilities(
     burst_requests=190,
     requests_at_once=8,
 )
+_LONGEST_TEXT: Final = 65_536
+"""Characters of a text property: knowledge.hubspot.com/contacts/property-field-types-in-hubspot, read 2026-11-22."""
 _KINDS: Final = {
     "string": FieldKind.TEXT,
     "number": FieldKind.DECIMAL,
@@ -64,6 +66,7 @@ class HubSpot:
 
     name: ClassVar[str] = "hubspot"
     default_base_url: ClassVar[str] = "https://api.hubapi.com"
+    option_separator: ClassVar[str] = ";"
 
     def __init__(self, options: AccountOptions | None = None) -> None:
         self._options = options or AccountOptions()
@@ -209,7 +212,9 @@ def _find_row(rows: Sequence[OutgoingRow], result: Mapping[str, Json]) -> Outgoi
 def _field(item: Mapping[str, Json]) -> DestinationField:
     metadata = item.get("modificationMetadata")
     is_read_only = isinstance(metadata, Mapping) and metadata.get("readOnlyValue") is True
-    options = item.get("options") if item.get("type") == "enumeration" else []
+    # Options that lie outside, as the owners of records do, are not all listed.
+    is_listed = item.get("type") == "enumeration" and item.get("externalOptions") is not True
+    options = item.get("options") if is_listed else []
     values = [option.get("value") for option in options or [] if isinstance(option, Mapping)]
     return DestinationField(
         name=item["name"],
@@ -217,4 +222,6 @@ def _field(item: Mapping[str, Json]) -> DestinationField:
         is_writable=not (is_read_only or item.get("calculated") is True),
         is_unique=item.get("hasUniqueValue") is True,
         options=tuple(value for value in values if isinstance(value, str)),
+        takes_several=item.get("fieldType") == "checkbox",
+        longest_characters=_LONGEST_TEXT if item.get("type") == "string" else None,
     )

@@ -3,7 +3,8 @@
 Vendor pages, read 2026-11-22, under https://developers.hubspot.com/docs: understanding-the-crm (object types),
 api-reference/crm-associations-v4/guide, api-reference/crm-lists-v3, developer-tooling/platform/usage-guidelines.
 
-- Records: contacts, companies, deals, and custom objects by their qualified name (`p12345_car`) or type id (`2-67890`).
+- Records: contacts, companies, deals, products (page crm/objects/products/batch/upsert-products, read 2026-11-22), and
+  custom objects by their qualified name (`p12345_car`) or type id (`2-67890`).
 - Pairs: `contacts_to_companies`, any two of them; a row is one association. With a label its type stands behind:
   `contacts_to_companies_user_type_36`, `…_hubspot_type_1`.
 - Lists: `list_123`, by the list's id; a row is one member.
@@ -22,7 +23,7 @@ from cdp_platform.connectors.protocol import Capabilities
 from cdp_platform.domain.syncs import Mode, Removal
 from cdp_platform.errors import ConfigError
 
-RECORDS: Final = ("contacts", "companies", "deals")
+RECORDS: Final = ("contacts", "companies", "deals", "products")
 _CUSTOM: Final = re.compile(r"p\d{1,12}_[a-z0-9_]{1,100}|2-\d{1,15}")
 _LIST: Final = re.compile(r"list_(\d{1,15})")
 _TYPE: Final = re.compile(r"(.+)_(user|hubspot)_type_(\d{1,9})")

@@ -64,7 +64,7 @@ _PLAIN_PEOPLE: Final = ("client_ip_address", "client_user_agent", "fbc", "fbp")
 _EVENT_TEXTS: Final = ("event_id", "event_name", "action_source", "event_source_url")
 _CUSTOM_TEXTS: Final = ("currency", "order_id", "content_type")
 _KINDS: Final = {"event_time": FieldKind.TIMESTAMP, "value": FieldKind.DECIMAL, "num_items": FieldKind.INTEGER}
-_SOURCES: Final = ("website", "app", "physical_store", "phone_call", "chat", "email", "system_generated", "other")
+_SOURCES: Final = ("system_generated", "website", "app", "physical_store", "phone_call", "chat", "email", "other")
 _MOST_DAYS: Final = {"physical_store": 62.0}
 _OTHER_DAYS: Final = 7.0
 _NEEDED: Final = ("event_id", "event_name", "event_time", "action_source")
@@ -81,6 +81,7 @@ class MetaConversions:
         self._options = dict(options or {})
         self._clock = clock
         self._ahead_seconds = 0.0
+        self._test_code = ""
 
     def with_options(self, options: Mapping[str, str]) -> Destination:
         known = {"dataset_id", "phone_region", "deduplication_hours"}
@@ -92,6 +93,12 @@ class MetaConversions:
         if not hours.isdigit() or not 1 <= int(hours) <= 168:
             raise _config(f"deduplication_hours {hours!r} is no number from 1 to 168.", "Meta's own is 48.")
         return MetaConversions(options, clock=self._clock)
+
+    def as_test(self, code: str) -> Destination:
+        """Mark events by the code that Events Manager shows under Test Events: `test_event_code` of a request."""
+        marked = MetaConversions(self._options, clock=self._clock)
+        marked._test_code = code
+        return marked
 
     def capabilities(self, object_name: str) -> Capabilities:
         if object_name != "events":
@@ -113,7 +120,15 @@ class MetaConversions:
     def describe(self, session: Session, object_name: str) -> Sequence[DestinationField]:
         self.capabilities(object_name)
         texts = (*_EVENT_TEXTS, *_CUSTOM_TEXTS, *_PLAIN_PEOPLE)
-        own = [DestinationField(name=name, kind=FieldKind.TEXT, is_unique=name == "event_id") for name in texts]
+        own = [
+            DestinationField(
+                name=name,
+                kind=FieldKind.TEXT,
+                is_unique=name == "event_id",
+                options=_SOURCES if name == "action_source" else (),
+            )
+            for name in texts
+        ]
         typed = [DestinationField(name=name, kind=kind) for name, kind in _KINDS.items()]
         return [*own, *typed, *people.declared(unique=())]
 
@@ -133,10 +148,11 @@ class MetaConversions:
         self.capabilities(object_name)
         if match_field != "event_id":
             raise ConfigError("Meta knows events by event_id.", remedy="Make it the match key.", field="mapping")
+        mark = {"test_event_code": self._test_code} if self._test_code else {}
         return Request(
             method="POST",
             path=f"/{self._options.get('dataset_id', '0')}/events",
-            body={"data": [self._event(row) for row in rows]},
+            body={"data": [self._event(row) for row in rows], **mark},
         )
 
     def read(self, rows: Batch, answer: Answer) -> AllDelivered:

@@ -32,6 +32,8 @@ _KINDS: Final = {
 _TEXTS: Final = frozenset(
     {"string", "textarea", "picklist", "email", "phone", "url", "id", "reference", "multipicklist", "encryptedstring"}
 )
+_MEASURED: Final = frozenset({"string", "textarea", "email", "phone", "url"})
+"""Texts whose `length` is the number of characters that a value may have."""
 
 
 class SalesforceAccount:
@@ -39,6 +41,7 @@ class SalesforceAccount:
 
     name: ClassVar[str] = "salesforce"
     default_base_url: ClassVar[str] = "https://login.salesforce.com"
+    option_separator: ClassVar[str] = ";"
 
     def account_id(self, session: Session) -> str:
         """Ask for the organization's id; it is the same for every user of the account."""
@@ -113,13 +116,15 @@ def lookup_of(relationship: str) -> str:
     return f"{relationship[:-1]}c" if relationship.endswith("__r") else f"{relationship}Id"
 
 
-def values_of(row: OutgoingRow, match_field: str) -> dict[str, Json]:
+def values_of(match_value: str, fields: Mapping[str, Json], match_field: str) -> dict[str, Json]:
     """What is written of a row, by field; the match key always, a lookup that is emptied by its own field."""
-    values: dict[str, Json] = {match_field: row.match_value}
-    for name, value in row.fields.items():
-        relationship, dot, _ = name.partition(".")
-        if name != match_field:
-            values[lookup_of(relationship) if dot and value in (None, "") else name] = _value(value)
+    values: dict[str, Json] = {match_field: match_value}
+    for name, value in fields.items():
+        if name == match_field:
+            continue
+        if "." in name and value in (None, ""):
+            name = lookup_of(name.partition(".")[0])
+        values[name] = ";".join(map(str, value)) if value.__class__ is list else value
     return values
 
 
@@ -140,10 +145,6 @@ def record_id_of(answer: Answer, value: Json) -> str:
 def broken(answer: Answer, what: str) -> ContractBroken:
     """An answer that cannot be believed."""
     return ContractBroken(f"salesforce answered {answer.status}, but the body {what}.", status=answer.status)
-
-
-def _value(value: Json) -> Json:
-    return ";".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _records(answer: Answer) -> list[Mapping[str, Json]]:
@@ -178,7 +179,7 @@ def _indexed(session: Session, object_name: Json) -> Iterator[str]:
 
 
 def _field(item: Mapping[str, Json]) -> DestinationField:
-    kind = str(item.get("type"))
+    kind, length = str(item.get("type")), item.get("length")
     listed = item.get("picklistValues") if item.get("restrictedPicklist") else []
     options = [option for option in listed or [] if isinstance(option, Mapping) and option.get("active")]
     return DestinationField(
@@ -187,6 +188,8 @@ def _field(item: Mapping[str, Json]) -> DestinationField:
         is_writable=bool(item.get("updateable") or item.get("createable")),
         is_unique=bool(item.get("externalId") and item.get("unique")),
         options=tuple(option["value"] for option in options if isinstance(option.get("value"), str)),
+        takes_several=kind == "multipicklist",
+        longest_characters=length if kind in _MEASURED and isinstance(length, int) and length > 0 else None,
     )
 
 

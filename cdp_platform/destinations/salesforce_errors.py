@@ -47,6 +47,7 @@ _LATER: Final = frozenset({"UNABLE_TO_LOCK_ROW", "SERVER_UNAVAILABLE", "QUERY_TI
 """The record was not written because others were at work on it, or on its parent."""
 _GONE: Final = frozenset({"ENTITY_IS_DELETED", "INVALID_CROSS_REFERENCE_KEY"})
 _PARENT: Final = re.compile(r"(?i)foreign key external id")
+_TAKEN: Final = re.compile(r"duplicate value found: (\w{1,80}) duplicates")
 _WORD: Final = re.compile(r"[A-Z][A-Z0-9_]{2,80}")
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,120}")
 _USAGE: Final = re.compile(r"(?<![\w-])api-usage=(\d{1,12})/(\d{1,12})")
@@ -86,7 +87,9 @@ def read_row_error(row: OutgoingRow, code: Json, message: Json, fields: Json) ->
     if row.former_match_value is not None and word in _GONE:
         return RowOutcome(ordinal=row.ordinal, outcome=Outcome.REJECTED, code="not_found")
     is_parent = isinstance(message, str) and _PARENT.search(message)
-    name = next((name for name in _names(fields) if name in row.fields), None)
+    taken = _TAKEN.search(message) if isinstance(message, str) and word == "DUPLICATE_VALUE" else None
+    told = [taken[1]] if taken else fields
+    name = next((name for name in _names(told) if name in row.fields), None)
     return RowOutcome(
         ordinal=row.ordinal,
         outcome=Outcome.REJECTED,

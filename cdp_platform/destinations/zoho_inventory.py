@@ -9,9 +9,10 @@ Vendor pages, read 2026-11-22, under https://www.zoho.com/inventory/api/v1: intr
 - There is no batch and no upsert: POST makes, PUT changes by id. Whether a record is there is looked up before it is
   made, so that a request that was never answered makes no twin.
 - Limits, as third parties tell them: 100 requests a minute and organisation; 1,000 (Free), 2,500 (Standard), 5,000
-  (Professional) or 10,000 (Premium) a day. The numbers of the day disagree: option `requests_per_minute` for the pace;
-  a day that is used up ends the run as deferred. What a code of an error means is read from its text, since the pages
-  list no codes.
+  (Professional) or 10,000 (Premium) a day. They disagree on the last, and the vendor's introduction names none: option
+  `plan`, or the number itself as `requests_per_day`. It is counted over runs; a day that is used up, by our count or by
+  Zoho's word, ends the run as deferred. Option `requests_per_minute` for the pace.
+- What a code of an error means is read from its text, since the pages list no codes.
 - Removing means marking as inactive; nothing is deleted. A record that is inactive and comes back is marked as active.
 - Cannot: change stock (that is an adjustment, with its own books), say which custom fields there are.
 """
@@ -29,11 +30,14 @@ from cdp_platform.connectors.protocol import (
     Request,
     Session,
 )
+from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import FieldKind, Mode, Removal
 from cdp_platform.errors import CdpError, ConfigError, ContractBroken, RateLimited, Refused
 
-_OPTIONS: Final = ("organization_id", "requests_per_minute")
+_OPTIONS: Final = ("organization_id", "requests_per_minute", "plan", "requests_per_day")
+PLANS: Final[Mapping[str, int]] = {"free": 1_000, "standard": 2_500, "professional": 5_000, "premium": 10_000}
+"""Requests a day by plan, as third parties tell them; `requests_per_day` says otherwise where the account shows it."""
 _ROWS_LOOKED_UP: Final = 25
 _PAGE_ROWS: Final = "200"
 _NEXT_MINUTE_SECONDS: Final = 60.0
@@ -68,8 +72,11 @@ class ZohoInventory:
     default_base_url: ClassVar[str] = "https://www.zohoapis.com/inventory/v1"
     auth_scheme: ClassVar[str] = "Zoho-oauthtoken"
 
-    def __init__(self, organization_id: str | None = None, requests_per_minute: int = 100) -> None:
+    def __init__(
+        self, organization_id: str | None = None, requests_per_minute: int = 100, requests_per_day: int | None = None
+    ) -> None:
         self._organization_id = organization_id
+        self._requests_per_day = requests_per_day
         self._requests_per_minute = requests_per_minute
 
     def with_options(self, options: Mapping[str, str]) -> "ZohoInventory":
@@ -82,7 +89,7 @@ class ZohoInventory:
             )
         if not (pace.isascii() and pace.isdigit() and 1 <= int(pace) <= 1_000):
             raise _wrong("requests_per_minute", 'It is a whole number from 1 to 1000, in quotes: "100".')
-        return ZohoInventory(organization_id, int(pace))
+        return ZohoInventory(organization_id, int(pace), _of_a_day(options))
 
     def capabilities(self, object_name: str) -> Capabilities:
         if object_name not in _FIELDS:
@@ -98,6 +105,7 @@ class ZohoInventory:
             writes_changed_fields_only=True,
             requests_per_second=self._requests_per_minute / 60,
             burst_requests=self._requests_per_minute,
+            requests_per_day=self._requests_per_day,
             # Five at once is what the free plan allows; at this pace two are under way even where each takes a second.
             requests_at_once=2,
             lookup_rows=_ROWS_LOOKED_UP,
@@ -213,6 +221,16 @@ class ZohoInventory:
         records = _records(answer, object_name)
         context = answer.body.get("page_context")
         return records, isinstance(context, Mapping) and context.get("has_more_page") is True and bool(records)
+
+
+def _of_a_day(options: Mapping[str, str]) -> int | None:
+    """The requests of a day by the options; None where they say nothing. Raises ConfigError for what cannot be."""
+    plan, number = options.get("plan"), options.get("requests_per_day")
+    if plan is not None and plan not in PLANS:
+        raise _wrong("plan", nearest_of(plan, PLANS))
+    if number is not None and not (number.isascii() and number.isdigit() and int(number) >= 1):
+        raise _wrong("requests_per_day", 'It is a whole number in quotes, as your account shows it: "2500".')
+    return int(number) if number else PLANS.get(plan or "")
 
 
 def _said(value: Json, kind: FieldKind | None) -> Json:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cdp_platform.domain.value_rules import ValueRule
+
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
@@ -39,7 +41,7 @@ class Plan:
     ledger_version: int
     """The version of the ledger that the plan was computed from; a send needs it unchanged."""
     partition: str | None
-    """The day the source model describes, where the sync knows one."""
+    """The partition that the plan is of; else the day the source model describes, where the sync knows one."""
     made_at: datetime
     run_id: str
     model_rows: int
@@ -52,7 +54,11 @@ class Plan:
     """Rows left out, by reason code."""
     verdicts: tuple[Verdict, ...]
     is_partial: bool = False
-    """Whether the plan was narrowed to chosen rows."""
+    """Whether the plan was narrowed to chosen rows or to a partition."""
+    is_of_partition: bool = False
+    """Whether the plan reads one partition of the source model, and all of it."""
+    outside_rows: int = 0
+    """Rows of the source model whose value has no partition: no run sends them."""
     at_most_once: bool = False
     """Whether sending a row twice does harm at the destination."""
     idempotency_seconds: float = 0.0
@@ -77,6 +83,8 @@ class Plan:
     """Suppressions of the sync's channel; 0 where there is no such list."""
     file_hash: str = ""
     """SHA-256 of the plan's file, in hexadecimal digits; empty before it is kept."""
+    value_rules: tuple[ValueRule, ...] = ()
+    """What the destination said of the values that its fields take, when the plan was made."""
 
     @property
     def is_allowed(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
+from cdp_platform.domain.partitions import Partitioning
 from cdp_platform.domain.permission import ConsentRule
 
 NO_PURPOSE = "none"
@@ -253,6 +254,8 @@ class SyncSpec:
     """The audiences that the source model's rows come from, directly or by the models above it."""
     view: MemberView | None = None
     """Set where the source model is an audience: what `relation` is made of when a plan is made."""
+    partitioning: Partitioning | None = None
+    """None: each run reads the whole source model."""
 
     @property
     def match_key(self) -> FieldMapping:

@@ -1,8 +1,9 @@
-"""Salesforce as a source: accounts and opportunities by the day on which they were last changed, in UTC.
+"""Salesforce as a source: accounts, opportunities and their products, by the day (UTC) of their last change.
 
 Vendor pages, read 2026-11-22, under https://developer.salesforce.com/docs: api_rest resources_query and
-resources_queryall, SOQL reference. What changes again is told by the later day, and gone from the earlier one when that
-is loaded again: a model takes the newest row of an id. Records in the recycle bin are told as deleted.
+resources_queryall, SOQL reference, object-opportunitylineitem. What changes again is told by the later day, and gone
+from the earlier one when that is loaded again: a model takes the newest row of an id. Records in the recycle bin are
+told as deleted.
 """
 
 from collections.abc import Mapping
@@ -35,6 +36,14 @@ _OPPORTUNITIES: Final = {
     "amount": ("Amount", pa.decimal128(18, 2)),
     "probability": ("Probability", pa.decimal128(5, 2)),
     "closes_on": ("CloseDate", pa.date32()),
+}
+_OPPORTUNITY_LINES: Final = {
+    "line_id": ("Id", pa.string()),
+    "opportunity_id": ("OpportunityId", pa.string()),
+    "product_code": ("ProductCode", pa.string()),
+    "quantity": ("Quantity", pa.decimal128(18, 2)),
+    "unit_price": ("UnitPrice", pa.decimal128(18, 2)),
+    "total_price": ("TotalPrice", pa.decimal128(18, 2)),
 }
 _SYSTEM: Final = {
     "is_deleted": ("IsDeleted", pa.bool_()),
@@ -83,6 +92,7 @@ SOURCE: Final = ApiSource(
     tables={
         "accounts": _table("accounts", "Account", _ACCOUNTS),
         "opportunities": _table("opportunities", "Opportunity", _OPPORTUNITIES),
+        "opportunity_lines": _table("opportunity_lines", "OpportunityLineItem", _OPPORTUNITY_LINES),
     },
 )
-"""`accounts` and `opportunities`: one row per record and day of its last change."""
+"""`accounts`, `opportunities` and the products in them: one row per record and day of its last change."""

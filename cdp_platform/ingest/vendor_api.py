@@ -48,6 +48,8 @@ class ApiTable:
     """Raises ContractBroken for an answer that cannot be read."""
     day_column: str | None = None
     """The column by which days are replaced."""
+    is_snapshot: bool = False
+    """Whether the vendor tells only what is now: the column of days is then filled with the last day asked for."""
     reload_days: int = 0
     """How many days before the asked ones are read again, because the vendor still restates them."""
 
@@ -90,7 +92,8 @@ def read_table(
     """
     rows = []
     for answer, records in _pages(session, table, options, days, sleep, spread):
-        rows += [_row(table, record, answer) for record in records]
+        told = {table.fields[str(table.day_column)]: days[1].isoformat()} if table.is_snapshot else {}
+        rows += [_row(table, {**record, **told}, answer) for record in records]
     return pa.Table.from_pylist(rows, schema=table.schema)
 
 

@@ -1,4 +1,4 @@
-"""Zoho Inventory as a source: items with their stock, whole, and sales orders by day.
+"""Zoho Inventory as a source: a snapshot a day of the items with their stock, and sales orders by day.
 
 Vendor pages, read 2026-11-22, under https://www.zoho.com/inventory/api/v1: items, salesorders; 200 records a page. They
 do not confirm that orders can be asked for by `date_start` and `date_end`: a vendor that passes these over would answer
@@ -20,6 +20,7 @@ _PAGE_ROWS: Final = "200"
 _MONEY: Final = pa.decimal128(14, 2)
 _ITEMS: Final = pa.schema(
     [
+        pa.field("stock_on", pa.date32(), nullable=False),
         pa.field("item_id", pa.string(), nullable=False),
         pa.field("sku", pa.string()),
         pa.field("name", pa.string(), nullable=False),
@@ -82,6 +83,8 @@ SOURCE: Final = ApiSource(
             fields={name: name for name in _ITEMS.names},
             request=_items,
             read_page=lambda answer: _read_page("items", answer),
+            day_column="stock_on",
+            is_snapshot=True,
         ),
         "sales_orders": ApiTable(
             name="sales_orders",
@@ -94,4 +97,4 @@ SOURCE: Final = ApiSource(
         ),
     },
 )
-"""`items`: one row per item, as it is now. `sales_orders`: one row per order, by its day."""
+"""`items`: one row per item and day on which it was read. `sales_orders`: one row per order, by its day."""

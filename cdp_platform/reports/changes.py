@@ -16,7 +16,7 @@ from cdp_platform.warehouse.base import Row, Session
 
 _OF_THE_DAY = (
     "from cdp.sync_log where sync = ? and destination = ?"
-    ' and coalesce(cast("partition" as date), cast(delivered_at as date)) = ?'
+    ' and coalesce(try_cast(left("partition", 10) as date), cast(delivered_at as date)) = ?'
 )
 _FIRST = ("withdraw", "remove")
 

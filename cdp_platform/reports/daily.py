@@ -24,7 +24,7 @@ SHOWN = 50
 _REPLAYED_AFTER = timedelta(days=31)
 _RUNS, _LOG, _REJECTED = "cdp.sync_runs", "cdp.sync_log", "cdp.rejected_rows"
 _CONTACTS = "raw_hubspot.contacts"
-_RUN_DAY = 'coalesce(cast("partition" as date), cast(started_at as date))'
+_RUN_DAY = 'coalesce(try_cast(left("partition", 10) as date), cast(started_at as date))'
 _SENT = ("delivered", "rejected", "unknown")
 _STANDING = ("skipped", "pending", "unchanged")
 
@@ -107,7 +107,8 @@ def _sync(session: Session, day: date, destination: str, sync: str, runs: list[R
 def _operations(session: Session, day: date, destination: str, sync: str) -> dict[str, int]:
     rows = session.rows(
         f"select operation, count(*) as records from {_LOG}"
-        ' where sync = ? and destination = ? and coalesce(cast("partition" as date), cast(delivered_at as date)) = ?'
+        " where sync = ? and destination = ?"
+        ' and coalesce(try_cast(left("partition", 10) as date), cast(delivered_at as date)) = ?'
         " group by operation order by operation",
         [sync, destination, day],
     )

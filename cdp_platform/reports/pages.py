@@ -8,9 +8,9 @@ from pathlib import Path
 
 from cdp_platform.reports.daily import read_days
 from cdp_platform.reports.markup import Markup, element, joined, page, words
-from cdp_platform.reports.sections import Sections, audience_title, operation_count
+from cdp_platform.reports.sections import Sections, audience_title
 from cdp_platform.reports.values import DayReport, SyncDay
-from cdp_platform.texts.catalogue import LANGUAGES, name_of, text
+from cdp_platform.texts.catalogue import LANGUAGES, name_of, operation_text, text
 from cdp_platform.warehouse.base import Warehouse
 
 
@@ -71,7 +71,10 @@ def _sync_sentences(sync: SyncDay, language: str) -> list[str]:
     destination = name_of(sync.destination, language)
     told = [text("report.summary.sent_nothing", language, destination=destination)]
     if sync.delivered:
-        parts = [operation_count(name, count, language) for name, count in sync.operations.items()]
+        parts = [
+            operation_text(name, count, language, destination=sync.destination)
+            for name, count in sync.operations.items()
+        ]
         operations = text("report.list_separator", language).join(parts)
         told = [
             text("report.summary.sent", language, destination=destination, count=sync.delivered, operations=operations)

@@ -17,7 +17,15 @@ from cdp_platform.reports.values import (
     Rejection,
     SyncDay,
 )
-from cdp_platform.texts.catalogue import has_text, name_of, rejected_text, skipped_text, text, written_value
+from cdp_platform.texts.catalogue import (
+    has_text,
+    name_of,
+    operation_text,
+    rejected_text,
+    skipped_text,
+    text,
+    written_value,
+)
 
 Item = TypeVar("Item")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -134,7 +142,11 @@ class Sections:
 
     def _sync(self, sync: SyncDay) -> Markup:
         tags = joined(
-            element("span", words(operation_count(name, count, self.language)), kind=f"tag {name}")
+            element(
+                "span",
+                words(operation_text(name, count, self.language, destination=sync.destination)),
+                kind=f"tag {name}",
+            )
             for name, count in sync.operations.items()
         )
         books = {
@@ -252,11 +264,6 @@ def change_words(audience: AudienceDay, change: MembershipChange, language: str)
 def field_label(field: str, language: str) -> str:
     """A destination field's label; its name where the catalogue has no label."""
     return text(f"field.{field}", language) if has_text(f"field.{field}") else field
-
-
-def operation_count(operation: str, count: int, language: str) -> str:
-    """How many records an operation touched."""
-    return text(f"operation.{operation}.count", language, count=count)
 
 
 def shown_value(value: object, language: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from cdp_platform.connectors.abilities import ChoosesWay
+from cdp_platform.connectors.abilities import ChoosesWay, SendsByMode
 from cdp_platform.connectors.credentials import credential_of, resolve_base_url
 from cdp_platform.connectors.protocol import Destination, Session
 from cdp_platform.domain.home import Home
@@ -44,11 +44,13 @@ def session_to(engine: Engine, spec: SyncSpec) -> Iterator[Session]:
 
 
 def on_its_way(engine: Engine, spec: SyncSpec, plan: Plan) -> Engine:
-    """The engine with the destination as it takes as many rows as the plan sends."""
+    """The engine with the destination as it takes as many rows as the plan sends, in the sync's mode."""
     destination = engine.destination
-    if not isinstance(destination, ChoosesWay):
-        return engine
-    return replace(engine, destination=destination.way_for(spec.object, plan.to_send))
+    if isinstance(destination, SendsByMode):
+        destination = destination.in_mode(spec.mode)
+    if isinstance(destination, ChoosesWay):
+        destination = destination.way_for(spec.object, plan.to_send)
+    return replace(engine, destination=destination)
 
 
 def connection_id(engine: Engine, spec: SyncSpec) -> str:
@@ -71,9 +73,14 @@ def is_at_most_once(engine: Engine, spec: SyncSpec) -> bool:
 
 def kind_of(engine: Engine, spec: SyncSpec) -> ObjectKind:
     """What a row of this sync is to a person; what is appended is a message, whatever object it goes to."""
+    return kind_at(engine.destination, spec)
+
+
+def kind_at(destination: Destination, spec: SyncSpec) -> ObjectKind:
+    """What a row of a sync to this destination is to a person."""
     if spec.mode is Mode.APPEND:
         return ObjectKind.MESSAGE
-    is_membership = engine.destination.capabilities(spec.object).is_membership
+    is_membership = destination.capabilities(spec.object).is_membership
     return ObjectKind.MEMBERSHIP if is_membership else ObjectKind.RECORD
 
 

@@ -229,17 +229,16 @@ class Exchange:
                 told = {} if isinstance(reading, Job) else complete(rows, reading)
                 faultpoint("answer.unrecorded")
             except (RateLimited, ConnectionFailed, Refused, ConfigError) as failure:
-                pause = self._after_definite_failure(rows, attempts, failure)
+                self._after_definite_failure(rows, attempts, failure)
             except (TemporarilyDown, ContractBroken) as failure:
-                pause = self._after_doubt(rows, attempts, failure)
+                self._after_doubt(rows, attempts, failure)
             else:
                 if not isinstance(reading, Job):
                     self._answered(rows, told, batch=batch, attempt=attempts.number, request_id=answer.request_id)
                     return held_up(rows, told, self.rule)
                 if (dropped := self._submitted(rows, attempts, reading, answer.request_id)) is None:
                     return []
-                pause = self._after_definite_failure(rows, attempts, dropped)
-            self.timing.sleep(pause)
+                self._after_definite_failure(rows, attempts, dropped)
         return []
 
     def _permitted(self, rows: Batch, attempts: Attempts) -> Batch:
@@ -271,7 +270,7 @@ class Exchange:
 
     def _fit(self, rows: Batch) -> Batch:
         """Leave out the rows of which the destination knows already that it would refuse them."""
-        if unfit := unfit_rows(self.engine.destination, self.spec, rows):
+        if unfit := unfit_rows(self.engine.destination, self.spec, rows, self.plan.value_rules):
             self.note(Batch.of(row for row in rows if row.ordinal in unfit), Status.REJECTED, outcomes=unfit)
             rows = Batch.of(row for row in rows if row.ordinal not in unfit)
         return rows
@@ -299,8 +298,8 @@ class Exchange:
         if failure and self.doubts >= MAX_DOUBTS_IN_A_ROW:
             raise failure
 
-    def _after_definite_failure(self, rows: Batch, attempts: Attempts, failure: CdpError) -> float:
-        """Note that nothing was processed now; raise the failure, or say how long to wait before the next attempt."""
+    def _after_definite_failure(self, rows: Batch, attempts: Attempts, failure: CdpError) -> None:
+        """Note that nothing was processed now; raise the failure, or wait before the next attempt."""
         left = left_by(failure, is_uncertain=attempts.is_uncertain)
         self.note(rows, left, batch=attempts.batch, attempt=attempts.number)
         if isinstance(failure, (Refused, AuthenticationFailed, CircuitOpen, ConfigError)):
@@ -310,10 +309,10 @@ class Exchange:
         attempts.number += int(isinstance(failure, ConnectionFailed))
         if attempts.number > MAX_ATTEMPTS or attempts.waited_seconds > MAX_WAITING_SECONDS or self.stopping.is_set():
             raise failure
-        return pause
+        self.timing.rest(pause, self.stopping, failure)
 
-    def _after_doubt(self, rows: Batch, attempts: Attempts, failure: DestinationError) -> float:
-        """Note that nobody knows; raise the failure, or say how long to wait before the rule is asked again."""
+    def _after_doubt(self, rows: Batch, attempts: Attempts, failure: DestinationError) -> None:
+        """Note that nobody knows; raise the failure, or wait before the rule is asked again."""
         attempts.is_uncertain, attempts.last_failure = True, failure
         self.note(rows, Status.UNANSWERED, batch=attempts.batch, attempt=attempts.number)
         pause = self._pause(failure, attempts.number)
@@ -321,7 +320,7 @@ class Exchange:
         is_repeatable = self.timing.wall() < attempts.repeatable_until
         if is_repeatable and (attempts.number > MAX_ATTEMPTS or self.stopping.is_set()):
             raise failure
-        return pause
+        self.timing.rest(pause, self.stopping, failure if is_repeatable else None)
 
     def _submitted(
         self, rows: Batch, attempts: Attempts, job: Job, request_id: str | None

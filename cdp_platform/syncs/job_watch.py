@@ -20,6 +20,7 @@ from cdp_platform.errors import (
     RateLimited,
     TemporarilyDown,
 )
+from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.answer_rules import complete
 from cdp_platform.syncs.lease import Lease
 
@@ -52,6 +53,7 @@ class JobWatch:
                 for request in self.destination.contents(self.object_name, match_field, job, rows):
                     self.lease.renew_if_due()
                     self.session.send(request)
+                    faultpoint("job.filled")
         except (ConnectionFailed, DestinationError, ConfigError) as trouble:
             return trouble
         return None
@@ -93,6 +95,7 @@ class JobWatch:
                 remedy="Report this to the author of the destination.",
             )
         told = self.destination.poll(self.session, self.object_name, job, rows)
+        faultpoint("job.asked")
         return None if isinstance(told, StillRunning) else complete(rows, told)
 
     def _rest(self, job: Job, seconds: float) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.plans import Plan, Verdict
+from cdp_platform.domain.syncs import FieldKind
+from cdp_platform.domain.value_rules import ValueRule
 from cdp_platform.errors import CdpError, LeaseLost
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.notes import LastWord, RequestNote, Status
@@ -250,4 +252,10 @@ def _spans(ordinals: Sequence[int]) -> list[list[int]]:
 def _plan(record: dict[str, Any]) -> Plan:
     verdicts = tuple(Verdict(**verdict) for verdict in record.pop("verdicts"))
     made_at = datetime.fromisoformat(record.pop("made_at"))
-    return Plan(**record, made_at=made_at, verdicts=verdicts)
+    rules = tuple(_value_rule(rule) for rule in record.pop("value_rules", []))
+    return Plan(**record, made_at=made_at, verdicts=verdicts, value_rules=rules)
+
+
+def _value_rule(record: dict[str, Any]) -> ValueRule:
+    kind = record.pop("kind")
+    return ValueRule(**record | {"options": tuple(record["options"])}, kind=FieldKind(kind) if kind else None)

@@ -6,10 +6,11 @@ verdict goes to the journal. A plan changes nothing at the destination, and asks
 """
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from cdp_platform.connectors.protocol import FindsRecords
+from cdp_platform.domain.partitions import Partition
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import FirstRun, SyncSpec
 from cdp_platform.errors import GuardTripped
@@ -29,6 +30,7 @@ from cdp_platform.syncs.operations import (
     digest_of,
     planned_rows,
 )
+from cdp_platform.syncs.partitions import hold_older, judged, keys_of, outside_count, read_partition, rows_before
 from cdp_platform.syncs.permissions import count_statements
 from cdp_platform.syncs.plan_files import drafted, expire, keep
 from cdp_platform.syncs.policies import Policies, apply_policies
@@ -36,6 +38,7 @@ from cdp_platform.syncs.records import Fields, create_desired, encoded_fields, r
 from cdp_platform.syncs.resend import with_resend
 from cdp_platform.syncs.settle import recover
 from cdp_platform.syncs.unknown import hold_unresolved
+from cdp_platform.syncs.value_rules import rules_of
 from cdp_platform.texts.catalogue import verdict_text
 from cdp_platform.warehouse.base import Dialect, Session
 
@@ -47,19 +50,48 @@ Build = Callable[[Session, Ledger], tuple[Plan, str]]
 SQL of the rows to be sent in their order, with the columns of a plan's file."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Scope:
+    """What a plan is of: the whole model, one partition of it, or chosen rows; and the day that it describes."""
+
+    day: str | None
+    partition: Partition | None
+    keys: tuple[str, ...]
+
+    @property
+    def is_partial(self) -> bool:
+        return bool(self.keys) or self.partition is not None
+
+    @property
+    def label(self) -> str | None:
+        return self.partition.label if self.partition else self.day
+
+
 def make_plan(
-    engine: Engine, spec: SyncSpec, *, run_id: str, partition: str | None = None, keys: tuple[str, ...] = ()
+    engine: Engine,
+    spec: SyncSpec,
+    *,
+    run_id: str,
+    partition: str | Partition | None = None,
+    keys: tuple[str, ...] = (),
 ) -> Plan:
     """Compare the source model with the ledger, store the plan and its verdict, and return its record.
 
-    `keys` narrows the plan to these rows. Settles first what an earlier run left in the journal. While the sync is
+    A `Partition` narrows the plan to its rows; a text only names the day that the whole model describes. `keys` narrows
+    the plan to these rows. Settles first what an earlier run left in the journal. While the sync is
     switched off no request is made. Raises ConfigError for a model or column that is not there, ConnectionFailed where
     the account cannot be asked, LeaseLost where another run is at work.
     """
     faultpoint("plan.begun")
 
+    scope = _Scope(
+        day=partition if isinstance(partition, str) else None,
+        partition=partition if isinstance(partition, Partition) else None,
+        keys=keys,
+    )
+
     def build(session: Session, ledger: Ledger) -> tuple[Plan, str]:
-        return _plan(engine, session, spec, ledger, run_id=run_id, partition=partition, keys=keys)
+        return _plan(engine, session, spec, ledger, scope, run_id=run_id)
 
     is_enabled = controls.is_enabled(engine.journal, spec.name)
     return store_plan(engine, spec, build, may_ask=is_enabled)
@@ -120,7 +152,8 @@ def ask_account(engine: Engine, spec: SyncSpec) -> str:
 def _judged_by_destination(engine: Engine, spec: SyncSpec, plan: Plan) -> Plan:
     with session_to(engine, spec) as session:
         fields = engine.destination.describe(session, spec.object)
-    return replace(plan, verdicts=(*plan.verdicts, *guards.judge_mapping(spec, fields)))
+    verdicts = (*plan.verdicts, *guards.judge_mapping(spec, fields))
+    return replace(plan, verdicts=verdicts, value_rules=rules_of(engine.destination, spec, fields))
 
 
 def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> Plan:
@@ -154,33 +187,30 @@ def _under_rule(engine: Engine, spec: SyncSpec, plan: Plan) -> Plan:
 
 
 def _plan(
-    engine: Engine,
-    session: Session,
-    spec: SyncSpec,
-    ledger: Ledger,
-    *,
-    run_id: str,
-    partition: str | None,
-    keys: tuple[str, ...],
+    engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, scope: _Scope, *, run_id: str
 ) -> tuple[Plan, str]:
-    dialect = engine.warehouse.dialect
-    policies, fields = _policied(session, dialect, spec, ledger)
+    dialect, part = engine.warehouse.dialect, scope.partition
+    read = read_partition(session, dialect, spec, part)
+    policies, fields = _policied(session, dialect, read, ledger)
     faultpoint("plan.reading")
-    only = register_keys(session, keys) if keys else "true"
-    is_forgetful = isinstance(engine.destination, FindsRecords) and continuity.is_forgetful(engine.journal, ledger)
-    create_operations(session, spec, ledger, only, kind=kind_of(engine, spec), is_forgetful=is_forgetful)
-    model_rows = row_count(session, dialect.relation(spec.relation))
-    said = count_statements(session, dialect, spec)
-    verdicts = [*guards.judge_model(session, spec, ledger, model_rows, is_partial=bool(keys)), *policies.verdicts]
+    only = register_keys(session, scope.keys) if scope.keys else keys_of(session, dialect, spec, ledger, part)
+    is_forgetful = _diff(engine, session, spec, ledger, only)
+    model_rows, said = row_count(session, dialect.relation(read.relation)), count_statements(session, dialect, spec)
+    before = rows_before(session, ledger, part)
+    seen = replace(ledger, model_rows=before)
+    verdicts = guards.judge_model(session, spec, seen, model_rows, is_partial=scope.is_partial)
+    verdicts = [*judged(session, dialect, spec, fields, verdicts, part, before), *policies.verdicts]
     verdicts += [*_judge_surroundings(engine, session, spec, ledger, said), *judge_audiences(session, spec)]
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         policies, fields = replace(policies, source=spec), _desired(session, dialect, spec)
         ledger = take_baseline(session, dialect, spec, ledger, fields)
-        create_operations(session, spec, ledger, only, kind=kind_of(engine, spec), is_forgetful=is_forgetful)
+        _diff(engine, session, spec, ledger, only)
     hold_unresolved(session, ledger)
+    hold_older(session, spec, ledger, part)
     operations, skipped = count_operations(session)
     removed, gone = count_removals(session)
-    verdicts += guards.judge_operations(spec, row_count(session, ledger.diff_table), operations, removed=removed)
+    held = row_count(session, f"{ledger.diff_table} where {only}" if part else ledger.diff_table)
+    verdicts += guards.judge_operations(spec, held, operations, removed=removed)
     plan = Plan(
         digest=digest_of(session, spec, ledger),
         sync=spec.name,
@@ -188,21 +218,32 @@ def _plan(
         mapping_version=spec.mapping_version,
         ledger_id=ledger.ledger_id,
         ledger_version=ledger.version,
-        partition=partition,
+        partition=scope.label,
         made_at=datetime.now(UTC),
         run_id=run_id,
         model_rows=model_rows,
         consent_rows=said[0],
         suppression_rows=said[1],
-        unchanged=0 if keys else model_rows + gone - sum(operations.values()) - sum(skipped.values()),
+        unchanged=0 if scope.keys else model_rows + gone - sum(operations.values()) - sum(skipped.values()),
         operations=operations,
         skipped=skipped,
         verdicts=tuple(verdicts),
-        is_partial=bool(keys),
+        is_partial=scope.is_partial,
+        is_of_partition=part is not None and not scope.keys,
+        outside_rows=outside_count(session, dialect, spec, part),
         has_forgotten=is_forgetful,
         held_fields=policies.held,
     )
-    return plan, planned_rows(dialect, policies.source, ledger, fields, operations)
+    is_membership = engine.destination.capabilities(spec.object).is_membership
+    rows = planned_rows(dialect, policies.source, ledger, fields, operations, is_membership=is_membership)
+    return plan, rows
+
+
+def _diff(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, only: str) -> bool:
+    """Fill `operations`; the answer is whether the ledger may lack records that the destination has."""
+    is_forgetful = isinstance(engine.destination, FindsRecords) and continuity.is_forgetful(engine.journal, ledger)
+    create_operations(session, spec, ledger, only, kind=kind_of(engine, spec), is_forgetful=is_forgetful)
+    return is_forgetful
 
 
 def _policied(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger) -> tuple[Policies, Fields]:

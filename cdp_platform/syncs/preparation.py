@@ -1,23 +1,29 @@
 """What a destination has to say of rows before they are sent, and what has to be done before it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from cdp_platform.connectors.protocol import Batch, ClearsIdentifiers, Destination, Job, JudgesRows, Session
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import SyncSpec
+from cdp_platform.domain.value_rules import ValueRule
 from cdp_platform.errors import Refused
+from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.answer_rules import complete
+from cdp_platform.syncs.value_rules import misfits
 
 Follow = Callable[[Batch, Job], Mapping[int, RowOutcome]]
 """Waits for the outcomes of a job's rows; nothing by ordinal means that all went well."""
 
 
-def unfit_rows(destination: Destination, spec: SyncSpec, rows: Batch) -> Mapping[int, RowOutcome]:
-    """The rows that the destination would refuse, by ordinal, as rejected."""
-    if not rows or not isinstance(destination, JudgesRows):
-        return {}
-    told = destination.unfit(spec.object, spec.match_key.field, rows)
-    return {outcome.ordinal: outcome for outcome in told}
+def unfit_rows(
+    destination: Destination, spec: SyncSpec, rows: Batch, rules: Sequence[ValueRule]
+) -> Mapping[int, RowOutcome]:
+    """The rows that the destination would refuse, by ordinal, as rejected: by its fields' rules or by its own word."""
+    unfit = dict(misfits(rules, spec.match_key.field, rows))
+    if rows and isinstance(destination, JudgesRows):
+        told = destination.unfit(spec.object, spec.match_key.field, rows)
+        unfit |= {outcome.ordinal: outcome for outcome in told}
+    return unfit
 
 
 def clear_identifiers(destination: Destination, session: Session, spec: SyncSpec, rows: Batch, follow: Follow) -> None:
@@ -40,3 +46,4 @@ def clear_identifiers(destination: Destination, session: Session, spec: SyncSpec
             code="invalid_identifier",
             is_partial=True,
         )
+    faultpoint("identifiers.cleared")

@@ -271,7 +271,8 @@ def _integers(values: Sequence[int]) -> pa.Array:
 
 
 def _close_books(session: Session, ledger: Ledger, plan: Plan, record: RunRecord, settle_id: str) -> None:
-    seen: Plan | Ledger = plan if _is_complete(record, plan) else ledger
+    is_whole = _is_complete(record, plan)
+    seen: Plan | Ledger = plan if is_whole or (plan.is_of_partition and record.counts.pending == 0) else ledger
     is_mixed = seen is ledger and plan.mapping_version != ledger.mapping_version and plan.to_send > 0
     session.execute(
         "update cdp.ledgers set version = version + ?, last_settle_id = ?, mapping_version = ?, probe = ?,"
@@ -282,7 +283,7 @@ def _close_books(session: Session, ledger: Ledger, plan: Plan, record: RunRecord
             "" if is_mixed else seen.mapping_version,
             seen.probe,
             json.dumps(dict(seen.encoding)),
-            seen.model_rows,
+            (plan if is_whole else ledger).model_rows,
             seen.consent_rows,
             seen.suppression_rows,
             ledger.ledger_id,

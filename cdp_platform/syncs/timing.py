@@ -1,6 +1,7 @@
 """The clocks, the sleep and the chance that a send goes by."""
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,3 +15,12 @@ class Timing:
     wall: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
+
+    def rest(self, seconds: float, stopping: threading.Event, failure: Exception | None = None) -> None:
+        """Sleep, but no longer than until the run is to end; raise `failure`, where there is one, if it is."""
+        if self.sleep is time.sleep:
+            stopping.wait(seconds)
+        else:
+            self.sleep(seconds)
+        if failure and stopping.is_set():
+            raise failure

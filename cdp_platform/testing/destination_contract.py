@@ -26,6 +26,7 @@ from typing import Any, Final
 
 import pytest
 
+from cdp_platform.connectors.abilities import SendsByMode
 from cdp_platform.connectors.protocol import (
     AllDelivered,
     Answer,
@@ -139,6 +140,20 @@ class DestinationContract:
             row = case.rows[0]._replace(operation=Operation.UPDATE, record_id="its-id", former_match_value="former")
             text = json.dumps(case.destination.encode(case.object, case.match_field, Batch.of([row])).body)
             assert "its-id" in text and row.match_value in text  # noqa: PT018
+
+    def test_a_mode_that_only_makes_or_only_changes_has_requests_of_its_own(self, case: DestinationCase) -> None:
+        modes = case.destination.capabilities(case.object).modes & {Mode.INSERT, Mode.UPDATE}
+        assert not modes or isinstance(case.destination, SendsByMode), "an upsert is neither"
+        if isinstance(case.destination, SendsByMode):
+            rows = Batch.of(row._replace(operation=Operation.CREATE, record_id=None) for row in case.rows)
+            upsert = case.destination.in_mode(Mode.UPSERT).encode(case.object, case.match_field, rows)
+            for mode in modes:
+                told = case.destination.in_mode(mode)
+                is_update = mode is Mode.UPDATE
+                assert told.capabilities(case.object).needs_record is is_update
+                changed = [row._replace(operation=Operation.UPDATE, record_id=f"id-{row.ordinal}") for row in rows]
+                request = told.encode(case.object, case.match_field, Batch.of(changed) if is_update else rows)
+                assert (request.method, request.path) != (upsert.method, upsert.path)
 
     def test_a_job_is_read_with_its_id_and_asked_for_without_a_value_of_a_person(self, case: DestinationCase) -> None:
         assert (case.job is not None) == isinstance(case.destination, RunsJobs)

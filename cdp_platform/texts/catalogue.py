@@ -73,6 +73,12 @@ def verdict_text(verdict: Verdict, language: str) -> str:
     return "\n".join(text(f"{code}.{part}", language, **given) for part in parts)
 
 
+def operation_text(operation: str, count: int, language: str, *, destination: str = "") -> str:
+    """Say how many records an operation touched, in the destination's own words where it has some."""
+    own = f"operation.{operation}.{destination}"
+    return text(own if has_text(own) else f"operation.{operation}.count", language, count=count)
+
+
 def resend_text(reason: str, count: int, language: str) -> str:
     """Say how many rows are sent again and why; the second line says what to do. Raises TextMissing."""
     return _two_lines(f"resend.{reason}", language, {"count": count})

@@ -17,7 +17,7 @@ def parsed_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     root = tmp_path_factory.mktemp("home")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CDP_HOME", str(root))
-        for name in ("HUBSPOT_TOKEN", "HUBSPOT_BASE_URL", "CDP_SANDBOX_URL", "CDP_EXECUTOR"):
+        for name in ("HUBSPOT_TOKEN", "HUBSPOT_BASE_URL", "CDP_SANDBOX_URL", "CDP_ENVIRONMENT"):
             patch.delenv(name, raising=False)
         yield root
 

@@ -7,13 +7,14 @@ import dagster as dg
 import pytest
 
 TRANSACTIONS = dg.AssetKey(["raw", "retail", "transactions"])
+SENDING = ("hubspot/", "salesforce/", "meta_audiences/", "meta_conversions/")
 FEEDBACK = dg.AssetKey(["feedback", "hubspot", "contacts"])
 
 
 def test_history_builds_people_and_sends_nothing(definitions: dg.Definitions) -> None:
     keys = built_by(definitions, "history")
     assert {"raw/retail/products", "raw/loop/clock", "marts/orders", "marts/profiles"} <= keys
-    assert not [key for key in keys if key.startswith(("plans/", "hubspot/"))]
+    assert not [key for key in keys if key.startswith(("plans/", *SENDING))]
 
 
 def test_a_day_of_the_loop_goes_from_raw_rows_to_feedback_and_leaves_static_tables_alone(
@@ -27,6 +28,9 @@ def test_a_day_of_the_loop_goes_from_raw_rows_to_feedback_and_leaves_static_tabl
         "traits/web_interest",
         "plans/crm_contacts",
         "hubspot/crm_contacts",
+        "salesforce/sales_accounts",
+        "meta_audiences/lapsed_loyalists_ads",
+        "meta_conversions/redemptions_ads",
         "feedback/hubspot/contacts",
     } <= keys
     assert not {"raw/retail/products", "raw/demo/faces"} & keys
@@ -35,12 +39,12 @@ def test_a_day_of_the_loop_goes_from_raw_rows_to_feedback_and_leaves_static_tabl
 def test_refresh_plans_and_sends_nothing(definitions: dg.Definitions) -> None:
     keys = built_by(definitions, "refresh")
     assert "plans/crm_contacts" in keys
-    assert not [key for key in keys if key.startswith(("hubspot/", "feedback/", "raw/"))]
+    assert not [key for key in keys if key.startswith((*SENDING, "feedback/", "raw/"))]
 
 
 def test_nothing_happens_by_itself_in_a_fresh_clone(definitions: dg.Definitions) -> None:
     sensors = definitions.sensors or []
-    assert {sensor.name for sensor in sensors} == {"new_raw_data", "next_day"}
+    assert {sensor.name for sensor in sensors} == {"new_raw_data", "next_day", "unfinished_sends", "approved_plans"}
     assert {sensor.default_status for sensor in sensors} == {dg.DefaultSensorStatus.STOPPED}
 
 

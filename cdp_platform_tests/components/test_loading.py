@@ -103,8 +103,9 @@ def second_sync(folder: Path, *replaced: tuple[str, str]) -> Path:
 
 
 def test_two_syncs_may_share_an_object_and_its_match_key(folder: Path) -> None:
+    shipped = set(load_syncs(folder, ROOT))
     second_sync(folder)
-    assert set(load_syncs(folder, ROOT)) == {"crm_contacts", "crm_again"}
+    assert set(load_syncs(folder, ROOT)) == shipped | {"crm_again"} != shipped
 
 
 @pytest.mark.parametrize("connection", ["name: hubspot", "name: hubspot\n    connection: another_name"])
@@ -123,7 +124,7 @@ def test_two_syncs_of_two_accounts_may_write_one_field(folder: Path) -> None:
     mapped = ("  mapping:\n", "  mapping:\n  - column: email\n    field: email\n")
     other = ("name: hubspot", "name: hubspot\n    connection: hubspot_other")
     second_sync(folder, mapped, other, ("token_env: HUBSPOT_TOKEN", "token_env: HUBSPOT_OTHER_TOKEN"))
-    assert len(load_syncs(folder, ROOT)) == 2
+    assert {"crm_contacts", "crm_again"} <= set(load_syncs(folder, ROOT))
 
 
 OAUTH = """oauth: {token_url: "https://api.example.com/oauth/token", grant: refresh_token,
@@ -256,9 +257,15 @@ def test_the_replay_is_announced_to_this_machine_only(folder: Path) -> None:
     assert problem(folder).field == "replay.announce_to"
 
 
-def test_an_unknown_executor_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CDP_EXECUTOR", "cloud")
-    assert "in_process, multiprocess" in str(problem(folder))
+def test_a_check_of_an_asset_that_nothing_makes_is_refused(folder: Path) -> None:
+    spoil(folder / "checks", "{asset: marts/profiles}", "{asset: marts/profile}")
+    assert "there is no asset 'marts/profile'. Did you mean `marts/profiles`?" in str(problem(folder))
+    assert problem(folder).field == "row_count.0.asset"
+
+
+def test_an_unknown_environment_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_ENVIRONMENT", "locall")
+    assert "CDP_ENVIRONMENT is 'locall'. Did you mean `local`?" in str(problem(folder))
 
 
 def test_loading_imports_nothing_that_only_a_run_needs(parsed_home: Path, definitions: dg.Definitions) -> None:

@@ -81,6 +81,10 @@ class Organization:
         body = {"object": "Contact", "field": "CDP_Person_Id__c", "value": person, "times": times}
         assert self.ask("PUT", "/sandbox/salesforce/locks", json=body).json() == {"locked": 1}
 
+    def fault(self, *rules: dict[str, Any]) -> None:
+        """Set rules; none takes all away."""
+        assert self.ask("POST", "/sandbox/faults", json={"rules": rules}).ok
+
     def stats(self) -> dict[str, Any]:
         told: dict[str, Any] = self.ask("GET", "/sandbox/salesforce/stats").json()
         return told

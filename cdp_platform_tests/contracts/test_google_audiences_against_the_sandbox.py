@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from cdp_platform.connectors.protocol import Answer
 from cdp_platform.connectors.registry import destination_of
+from cdp_platform.destinations.google_status import read_status
 from cdp_platform.domain.outcomes import Counts
 from cdp_platform.domain.syncs import Grant, OAuth
 from cdp_platform.errors import CdpError, ConfigError, JobFailed
@@ -45,6 +47,14 @@ def shop(address: str, tmp_path: Path) -> AudienceShop:
         fields=FIELDS,
         match_field="emailAddress",
     )
+
+
+NOT_SIGNED = {
+    "requestStatus": "FAILED",
+    "errorInfo": {
+        "errorCounts": [{"recordCount": "2", "reason": "PROCESSING_ERROR_REASON_DESTINATION_ACCOUNT_TERMS_NOT_SIGNED"}]
+    },
+}
 
 
 def user_list(shop: AudienceShop) -> dict[str, Any]:
@@ -165,3 +175,9 @@ def test_consent_that_is_missing_for_all_is_no_fault_of_a_row() -> None:
     told = {"requestStatus": "FAILED", "errorInfo": {"errorCounts": counts}}
     with pytest.raises(JobFailed, match="NO_CONSENT"):
         read_status(Answer(status=200, headers={}, body={"requestStatusPerDestination": [told]}), 3)
+
+
+def test_terms_that_nobody_signed_put_no_person_at_fault_and_say_where_to_look(shop: AudienceShop) -> None:
+    answer = Answer(status=200, headers={}, body={"requestStatusPerDestination": [NOT_SIGNED]})
+    with pytest.raises(JobFailed, match=r"NOT_SIGNED.*Look at the account's terms"):
+        read_status(answer, 2)

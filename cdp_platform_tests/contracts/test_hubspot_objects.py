@@ -16,7 +16,7 @@ from cdp_platform.connectors.protocol import Batch
 from cdp_platform.destinations.hubspot import HubSpot
 from cdp_platform.domain.outcomes import Counts
 from cdp_platform.domain.syncs import Connection, FieldMapping, Grant, Limits, Mode, OAuth, Removal, SyncSpec
-from cdp_platform.errors import ConfigError, ContractBroken
+from cdp_platform.errors import AuthenticationFailed, ConfigError, ContractBroken, RateLimited
 from cdp_platform.sandbox import SandboxSettings, serve_sandbox
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.controls import switch
@@ -95,6 +95,12 @@ class Crm:
         answer = requests.request(method, self.address + path, json=body, headers=headers, timeout=10)
         assert answer.ok, answer.text
         return answer.json() if answer.content else None
+
+    def fault(self, **rule: Any) -> None:
+        assert requests.post(f"{self.address}/sandbox/faults", json={"rules": [rule]}, timeout=5).ok
+
+    def fault_ends(self) -> None:
+        assert requests.post(f"{self.address}/sandbox/faults", json={"rules": []}, timeout=5).ok
 
     def upsert(self, kind: str, key: str, *values: str) -> list[str]:
         ids = []
@@ -180,15 +186,19 @@ def test_companies_are_made_changed_and_archived(crm: Crm) -> None:
     assert crm.sync("companies", [company(1, name="New name")], COMPANY, **mirror) == Counts()
 
 
-def test_deals_with_a_stage_that_does_not_exist_are_rejected_by_row(crm: Crm) -> None:
+def test_deals_with_a_stage_that_does_not_exist_are_rejected_and_never_sent(crm: Crm) -> None:
     rows = [
         {"deal_id": f"d-{number}", "stage": stage, "amount": 10 * number}
         for number, stage in enumerate(("closedwon", "perhaps", "closedlost"), start=1)
     ]
     counts = crm.sync("deals", rows, {"deal_id": "cdp_deal_id", "stage": "dealstage", "amount": "amount"})
     assert counts == Counts(planned=3, delivered=2, rejected=1)
-    [kept] = crm.shop.sql("select primary_key, code from cdp.rejected_rows")
-    assert kept == {"primary_key": "d-2", "code": "invalid_value"}
+    [kept] = crm.shop.sql("select primary_key, code, parameters from cdp.rejected_rows")
+    assert (kept["primary_key"], kept["code"]) == ("d-2", "value_not_listed")
+    told = json.loads(kept["parameters"])
+    assert told["field"] == "dealstage" and told["nearest"] != "perhaps"
+    listed = crm.call("GET", "/crm/v3/objects/deals?properties=cdp_deal_id")["results"]
+    assert [deal["properties"]["cdp_deal_id"] for deal in listed] == ["d-1", "d-3"]
 
 
 def test_a_custom_object_takes_rows_by_its_own_name(crm: Crm) -> None:
@@ -307,3 +317,32 @@ def test_a_token_that_ends_is_renewed_on_the_way(open_crm: Open) -> None:
     time.sleep(1.1)
     assert crm.sync("companies", [company(1), company(2)], COMPANY, oauth=oauth).delivered == 1
     assert "secret" not in json.dumps(crm.call("GET", "/crm/v3/objects/companies"))
+
+
+@pytest.mark.parametrize(
+    ("status", "category", "what_to_do"),
+    [(401, "INVALID_AUTHENTICATION", "renew it"), (403, "MISSING_SCOPES", "grant it at the vendor")],
+)
+def test_a_revoked_token_and_a_missing_scope_stop_the_run_and_put_no_row_at_fault(
+    crm: Crm, status: int, category: str, what_to_do: str
+) -> None:
+    crm.sync("companies", [company(1)], COMPANY)
+    path, body = "/crm/v3/objects/companies/batch/upsert", {"status": "error", "category": category}
+    crm.fault(path=path, method="POST", status=status, body=body, count=1_000)
+    with pytest.raises(AuthenticationFailed, match=f"{category}.*{what_to_do}"):
+        crm.sync("companies", [company(1), company(2)], COMPANY)
+    assert crm.shop.sql("select * from cdp.rejected_rows") == []
+    crm.fault_ends()
+    assert crm.sync("companies", [company(1), company(2)], COMPANY) == Counts(planned=1, delivered=1)
+
+
+def test_a_day_that_is_used_up_ends_the_run_at_once_and_the_next_day_goes_on(open_crm: Open) -> None:
+    crm = open_crm(daily_limit=8)
+    with pytest.raises(RateLimited, match="DAILY"):
+        crm.sync("companies", [company(number) for number in range(1_000)], COMPANY)
+    [run] = crm.shop.sql("select status, delivered, pending, rejected from cdp.sync_runs")
+    assert run["delivered"] > 0 and run["pending"] == 1_000 - run["delivered"]
+    assert (run["status"], run["rejected"]) == ("deferred", 0)
+    next_day = open_crm(daily_limit=1_000)
+    rows = [company(number) for number in range(1_000)]
+    assert next_day.sync("companies", rows, COMPANY) == Counts(planned=run["pending"], delivered=run["pending"])

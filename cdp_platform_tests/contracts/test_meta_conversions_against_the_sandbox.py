@@ -204,3 +204,10 @@ def test_another_match_key_than_the_event_id_is_refused(till: Till) -> None:
     row = outgoing_row(ordinal=1, match_value="x", fields={})
     with pytest.raises(ConfigError, match="event_id"):
         MetaConversions().encode("events", "EMAIL", Batch.of([row]))
+
+
+def test_events_of_a_trial_carry_the_code_of_the_test_and_others_do_not() -> None:
+    rows = Batch.of([outgoing_row(ordinal=0, match_value="e-1", fields={"event_name": "Lead"})])
+    plain = MetaConversions({"dataset_id": DATASET_ID})
+    assert plain.as_test("TEST123").encode("events", "event_id", rows).body["test_event_code"] == "TEST123"
+    assert "test_event_code" not in plain.encode("events", "event_id", rows).body

@@ -1,5 +1,6 @@
 """The Salesforce destination by collections, over HTTP, against an independent reading of Salesforce's documents."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,9 @@ from cdp_platform.connectors.protocol import OutgoingRow
 from cdp_platform.destinations.salesforce import Salesforce
 from cdp_platform.domain.outcomes import Counts, Operation, Outcome, RowOutcome, RunStatus
 from cdp_platform.domain.syncs import FieldKind, FieldMapping, Removal
-from cdp_platform.errors import AuthenticationFailed, ConfigError, RateLimited
+from cdp_platform.errors import AuthenticationFailed, ConfigError, RateLimited, Refused
+from cdp_platform.syncs.value_rules import misfits, rules_of
+from cdp_platform.texts import rejected_text
 from cdp_platform_tests.contracts.salesforce_stage import (
     DATA,
     Members,
@@ -25,6 +28,7 @@ from cdp_platform_tests.contracts.salesforce_stage import (
 )
 
 DESTINATION = Salesforce()
+TIERS = ("Gold", "Platinum", "Bronze", "Golden")
 
 
 @pytest.fixture(autouse=True)
@@ -178,6 +182,39 @@ def test_a_run_ends_as_deferred_before_the_day_is_used_up_and_goes_on_later(tmp_
         assert len(served.contacts()) == 2_400
 
 
+@pytest.mark.parametrize("bulk_from_rows", [10_000, 1], ids=["collections", "bulk"])
+def test_a_text_that_is_longer_than_its_field_is_told_without_a_request(
+    organization: Organization, tmp_path: Path, bulk_from_rows: int
+) -> None:
+    members = Members(tmp_path / "home", organization.url, bulk_from_rows=bulk_from_rows)
+    members.write([member_of(1), member_of(2, segment="s" * 41), member_of(3)])
+    assert members.run().counts == Counts(planned=3, delivered=2, rejected=1)
+    (kept,) = members.sql("select primary_key, code, parameters, request_id from cdp.rejected_rows")
+    assert (kept["primary_key"], kept["code"], kept["request_id"]) == ("p-000002", "value_too_long", None)
+    assert json.loads(kept["parameters"]) == {"field": "RFM_Segment__c", "longest": "40"}
+    assert set(organization.contacts()) == {"p-000001", "p-000003"}
+
+
+def test_what_salesforce_lists_of_a_picklist_is_what_the_sandbox_takes(session: HttpSession, tmp_path: Path) -> None:
+    fields = DESTINATION.describe(session, "Account")
+    spec = replace(
+        members_spec("http://127.0.0.1"),
+        object="Account",
+        mapping=(
+            FieldMapping(column="id", field="CDP_Id__c", match_key=True),
+            FieldMapping(column="t", field="Tier__c"),
+        ),
+    )
+    rows = batch(*(row(ordinal, f"a-{ordinal}", Name="Alder", Tier__c=tier) for ordinal, tier in enumerate(TIERS)))
+    judged = {
+        ordinal: told.code for ordinal, told in misfits(rules_of(DESTINATION, spec, fields), "CDP_Id__c", rows).items()
+    }
+    answer = session.send(DESTINATION.encode("Account", "CDP_Id__c", rows))
+    refused = {told.ordinal for told in DESTINATION.read(rows, answer) if told.code == "not_in_picklist"}
+    assert judged == dict.fromkeys(refused, "value_not_listed")
+    assert refused == {1, 3}
+
+
 def test_a_locked_row_is_sent_once_more_alone(organization: Organization, tmp_path: Path) -> None:
     members = Members(tmp_path / "home", organization.url)
     members.write([member_of(number) for number in range(5)])
@@ -282,3 +319,34 @@ def test_a_match_value_that_changes_of_a_record_that_is_gone_makes_a_new_one(
     members.write([member_of(1, email="other@example.com")])
     assert members.run().counts == Counts(planned=1, delivered=1)
     assert organization.contacts()["other@example.com"]["LastName"] == "Okafor 1"
+
+
+def test_two_records_with_one_external_id_are_a_question_to_the_administrator(
+    session: HttpSession, organization: Organization
+) -> None:
+    for _ in range(2):
+        made = organization.ask("POST", f"{DATA}/sobjects/Account", json={"Name": "Alder Foods", "Legacy_Id__c": "7"})
+        assert made.status_code == 201
+    rows = batch(row(1, "7", Name="Alder"), row(2, "8", Name="Birch"))
+    answer = session.send(DESTINATION.encode("Account", "Legacy_Id__c", rows))
+    assert {told.ordinal: told.code for told in DESTINATION.read(rows, answer)} == {1: "several_records", 2: None}
+    alone = organization.ask("PATCH", f"{DATA}/sobjects/Account/Legacy_Id__c/7", json={"Name": "Alder"})
+    error = DESTINATION.error_of(alone.status_code, alone.headers, alone.json())
+    assert isinstance(error, Refused) and (error.status, error.code) == (300, "several_records")
+    assert "keeps one" in rejected_text("several_records", 1, "en", destination="salesforce")
+
+
+@pytest.mark.parametrize("bulk_from_rows", [10_000, 1], ids=["collections", "bulk"])
+def test_an_object_that_the_user_may_not_write_stops_the_run_and_puts_no_row_at_fault(
+    organization: Organization, tmp_path: Path, bulk_from_rows: int
+) -> None:
+    members = Members(tmp_path / "home", organization.url, bulk_from_rows=bulk_from_rows)
+    members.write([member_of(1), member_of(2)])
+    error = [{"errorCode": "INSUFFICIENT_ACCESS", "message": "no"}]
+    paths = [f"{DATA}/composite/sobjects", f"{DATA}/jobs/ingest"]
+    organization.fault(*({"path": path, "status": 403, "body": error, "count": 99} for path in paths))
+    with pytest.raises(AuthenticationFailed, match="the object's permissions"):
+        members.run()
+    assert members.sql("select * from cdp.rejected_rows") == []
+    organization.fault()
+    assert members.run().counts == Counts(planned=2, delivered=2)

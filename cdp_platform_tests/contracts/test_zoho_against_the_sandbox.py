@@ -203,6 +203,34 @@ def test_a_used_up_day_defers_the_run(open_inventory: Open) -> None:
     assert run["status"] == "deferred" and run["delivered"] > 0 and run["delivered"] + run["pending"] == 20
 
 
+def test_the_requests_of_a_day_are_counted_over_runs_and_zoho_is_never_asked_for_one_too_many(
+    inventory: Inventory,
+) -> None:
+    day = {"options": {"requests_per_day": "70"}}
+    assert inventory.run([item(number) for number in range(10)], **day).status == "done"
+    with pytest.raises(RateLimited, match="70 requests that zoho_inventory gives"):
+        inventory.run([item(number) for number in range(40)], **day)
+    [run] = inventory.shop.sql("select status, delivered, pending from cdp.sync_runs where run_id = 'run-2'")
+    assert run["status"] == "deferred" and run["delivered"] > 0 and run["delivered"] + run["pending"] == 30
+    assert not inventory.sleeps, "nobody waits for the next day"
+    with pytest.raises(RateLimited):
+        inventory.run([item(number) for number in range(40)], **day)
+    assert len(inventory.items("NEW-")) == 10 + run["delivered"]
+    rest = inventory.run([item(number) for number in range(40)], options={"plan": "free"})
+    assert rest.counts == Counts(planned=run["pending"], delivered=run["pending"])
+
+
+@pytest.mark.parametrize(
+    ("options", "requests_a_day"),
+    [({}, None), ({"plan": "standard"}, 2_500), ({"plan": "premium", "requests_per_day": "7500"}, 7_500)],
+)
+def test_a_plan_says_how_many_requests_a_day_has_and_a_number_says_it_better(
+    options: dict[str, str], requests_a_day: int | None
+) -> None:
+    told = ZohoInventory().with_options({"organization_id": "1", **options}).capabilities("items")
+    assert told.requests_per_day == requests_a_day
+
+
 @pytest.mark.parametrize(("span", "seconds"), [("minute", 60.0), ("day", 3600.0)])
 def test_a_429_says_how_long_to_wait(span: str, seconds: float) -> None:
     body = {"code": 44, "message": f"The API call was blocked for exceeding the maximum number per {span}."}
@@ -222,7 +250,16 @@ def test_another_organisation_stops_before_anything_is_planned(inventory: Invent
         inventory.run([item(1)], options={"organization_id": "1"})
 
 
-@pytest.mark.parametrize("options", [{}, {"organization_id": "x"}, {"organization_id": "1", "plan": "free"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"organization_id": "x"},
+        {"organization_id": "1", "size": "small"},
+        {"organization_id": "1", "plan": "fre"},
+        {"organization_id": "1", "requests_per_day": "0"},
+    ],
+)
 def test_options_that_cannot_be_are_named(options: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="option"):
         ZohoInventory().with_options(options)

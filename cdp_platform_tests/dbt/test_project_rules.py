@@ -29,6 +29,12 @@ ASSET_KEYS = {
     "identity.identity_person_ids": ["identity", "identity_person_ids"],
     "raw_hubspot.contacts": ["feedback", "hubspot", "contacts_history"],
     "raw_web.events": ["raw", "web", "events"],
+    "audiences.audience_assignments": ["audiences", "lapsed_loyalists"],
+    "cdp.deliveries": ["feedback", "loop", "deliveries_history"],
+    "raw_meta.insights": ["raw", "meta", "insights"],
+    "raw_zoho.items": ["raw", "zoho", "items"],
+    "raw_salesforce.opportunities": ["raw", "salesforce", "opportunities"],
+    "raw_salesforce.opportunity_lines": ["raw", "salesforce", "opportunity_lines"],
     "raw_loyalty.cards": ["raw", "loyalty", "cards"],
     "raw_support.tickets": ["raw", "support", "tickets"],
     **{

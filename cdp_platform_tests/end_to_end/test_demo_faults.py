@@ -40,10 +40,10 @@ def test_a_second_demo_at_the_same_time_is_refused_naming_the_first(demo: Demo) 
 
 
 def test_a_broken_definition_is_one_clear_message(demo: Demo) -> None:
-    demo.environment["CDP_EXECUTOR"] = "cloud"
+    demo.environment["CDP_ENVIRONMENT"] = "cloud"
     ended = demo.cdp(*demo.demo_arguments("2017-12-25"))
     assert ended.returncode == 1
-    assert "CDP_EXECUTOR" in ended.stderr
+    assert "CDP_ENVIRONMENT" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

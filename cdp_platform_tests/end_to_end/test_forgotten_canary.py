@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from cdp_platform.sandbox import SandboxSettings, serve_sandbox
+from cdp_platform.sandbox import SandboxSettings, environment_of, serve_sandbox
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 from cdp_platform_tests.end_to_end.conftest import Demo, make_demo
 
@@ -146,7 +146,7 @@ def sandbox(demo: Demo) -> Iterator[dict[str, str]]:
     folder = demo.home / "cdp" / "sandbox"
     token = (folder / "token").read_text(encoding="utf-8").strip()
     with serve_sandbox(SandboxSettings(state_path=folder / "crm.sqlite", token=token, port=0)) as address:
-        yield {**demo.environment, "HUBSPOT_TOKEN": token, "HUBSPOT_BASE_URL": address, "CDP_SANDBOX_URL": address}
+        yield {**demo.environment, **environment_of(address, token)}
 
 
 def rows(demo: Demo, sql: str) -> list[dict[str, Any]]:

@@ -1,18 +1,18 @@
-"""Two days of the loop on a slice of the data: the books of the CRM and of the warehouse agree."""
+"""Two days of the loop on a slice of the data: the books of every tool and of the warehouse agree."""
 
 import json
 import subprocess
-import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cdp_platform.sandbox import SandboxSettings, serve_sandbox
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
-from cdp_platform_tests.end_to_end.conftest import Demo
+from cdp_platform_tests.end_to_end.conftest import Accounts, Demo, served_again
 
 LAST_DAY = "2017-12-26"
+SYNCS = ["crm_contacts", "lapsed_loyalists_ads", "products_crm", "redemptions_ads", "sales_accounts"]
 MARKETING = {"rfm_segment", "lifetime_value", "favourite_department", "last_order_on"}
 
 
@@ -27,14 +27,15 @@ def warehouse(shared_demo: Demo, ended: "subprocess.CompletedProcess[str]") -> D
 
 
 @pytest.fixture(scope="module")
-def writes(shared_demo: Demo, ended: "subprocess.CompletedProcess[str]") -> list[dict[str, Any]]:
-    """The sandbox's own log of every change, which shares nothing with our books."""
-    folder = shared_demo.home / "cdp" / "sandbox"
-    token = (folder / "token").read_text(encoding="utf-8").strip()
-    settings = SandboxSettings(state_path=folder / "crm.sqlite", token=token, port=0)
-    with serve_sandbox(settings) as address, urllib.request.urlopen(f"{address}/sandbox/writes?limit=10000") as answer:
-        found: list[dict[str, Any]] = json.loads(answer.read())["results"]
-    return found
+def accounts(shared_demo: Demo, ended: "subprocess.CompletedProcess[str]") -> Iterator[Accounts]:
+    with served_again(shared_demo.home / "cdp") as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def writes(accounts: Accounts) -> list[dict[str, Any]]:
+    """The CRM's own log of every change, which shares nothing with our books."""
+    return list(accounts.asked("/sandbox/writes", limit="10000")["results"])
 
 
 def test_the_demo_ends_well_and_says_what_it_did(ended: "subprocess.CompletedProcess[str]") -> None:
@@ -42,16 +43,49 @@ def test_the_demo_ends_well_and_says_what_it_did(ended: "subprocess.CompletedPro
     assert LAST_DAY in ended.stdout
     assert "not the effect of our sync" in ended.stdout
     assert "0 records to send" in ended.stdout
+    assert all(f" {sync} " in ended.stdout for sync in SYNCS)
     assert len(ended.stdout.splitlines()) < 40
+    assert max(map(len, ended.stdout.splitlines())) <= 120
 
 
 def test_the_contacts_are_exactly_the_people_ever_delivered(
     warehouse: DuckDbWarehouse, writes: list[dict[str, Any]]
 ) -> None:
-    delivered = {row["primary_key"] for row in rows(warehouse, "select distinct primary_key from cdp.sync_log")}
+    delivered = delivered_by(warehouse, "crm_contacts")
     assert delivered
     assert {write["cdp_person_id"] for write in writes} == delivered
     assert len({write["contact_id"] for write in writes}) == len(delivered)
+
+
+def test_sales_has_an_account_for_each_household_of_high_value_and_nothing_else_of_theirs_is_written(
+    warehouse: DuckDbWarehouse, accounts: Accounts
+) -> None:
+    known = accounts.sales_accounts()
+    ours = {found["CDP_Id__c"]: found for found in known if found["CDP_Id__c"]}
+    assert ours.keys() == delivered_by(warehouse, "sales_accounts") != set()
+    assert {found["Tier__c"] for found in ours.values()} == {"Gold", "Silver"}
+    assert all(found["Name"] for found in ours.values())
+    assert not [found for found in ours.values() if found["Industry"] or found["Phone"] or found["AnnualRevenue"]]
+    theirs = [found for found in known if not found["CDP_Id__c"]]
+    assert theirs and not [found for found in theirs if found["Tier__c"]]
+
+
+def test_the_ads_audience_is_the_audience_as_far_as_people_said_yes_to_ads(
+    warehouse: DuckDbWarehouse, accounts: Accounts
+) -> None:
+    members = {person for member in accounts.audience()["members"] for person in member["EXTERN_ID"]}
+    assert members == permitted_members(warehouse) != set()
+
+
+def test_each_redemption_of_the_last_seven_days_is_told_to_the_ads_once(
+    warehouse: DuckDbWarehouse, accounts: Accounts
+) -> None:
+    events = accounts.events()
+    assert {event["event_id"] for event in events} == delivered_by(warehouse, "redemptions_ads") != set()
+    assert all(event["sent_count"] == 1 and event["event_name"] == "CouponRedeemed" for event in events)
+    [told] = rows(warehouse, "select count(*) as events, min(happened_at) as first_at from activation.sync_events__ads")
+    assert told["events"] >= len(events)
+    assert str(told["first_at"]) >= "2017-12-20"
 
 
 def test_every_day_was_ingested_described_and_read_back(warehouse: DuckDbWarehouse) -> None:
@@ -77,7 +111,7 @@ def test_the_books_of_every_run_balance(warehouse: DuckDbWarehouse) -> None:
         "select planned, delivered + rejected + unknown + skipped + pending as accounted, unknown, pending"
         " from cdp.sync_runs",
     )
-    assert len(found) >= 2
+    assert len(found) >= 2 * len(SYNCS)
     assert all(row["planned"] == row["accounted"] and not row["unknown"] and not row["pending"] for row in found)
 
 
@@ -91,18 +125,27 @@ def test_nothing_marketing_is_written_after_a_withdrawal(writes: list[dict[str, 
             opted_out.add(person)
 
 
-def test_a_second_demo_sends_nothing(shared_demo: Demo, warehouse: DuckDbWarehouse) -> None:
+def test_a_second_demo_sends_nothing(shared_demo: Demo, warehouse: DuckDbWarehouse, accounts: Accounts) -> None:
+    uploads = accounts.audience()["uploads"]
     before = rows(warehouse, "select count(*) as changes from cdp.sync_log")
     again = shared_demo.cdp(*shared_demo.demo_arguments(LAST_DAY))
     assert again.returncode == 0, again.stderr
     assert "nothing is run again" in again.stdout
     assert rows(warehouse, "select count(*) as changes from cdp.sync_log") == before
+    assert accounts.audience()["uploads"] == uploads
 
 
 def test_status_speaks_json(shared_demo: Demo, warehouse: DuckDbWarehouse) -> None:
-    [sync] = json.loads(shared_demo.cdp("status", "--json").stdout)["syncs"]
-    assert sync["name"] == "crm_contacts"
-    assert sync["pending"] == 0
+    syncs = json.loads(shared_demo.cdp("status", "--json").stdout)["syncs"]
+    assert sorted(sync["name"] for sync in syncs) == SYNCS
+    assert not [sync for sync in syncs if sync["pending"]]
+
+
+def test_the_report_tells_of_every_destination_in_its_own_words(
+    shared_demo: Demo, ended: "subprocess.CompletedProcess[str]"
+) -> None:
+    page = (shared_demo.home / "cdp" / "reports" / "2017-12-25.en.html").read_text(encoding="utf-8")
+    assert all(told in page for told in ("HubSpot", "Salesforce", "put into the audience", "told"))
 
 
 def test_no_address_of_a_person_stands_in_dagsters_files(shared_demo: Demo, warehouse: DuckDbWarehouse) -> None:
@@ -110,6 +153,22 @@ def test_no_address_of_a_person_stands_in_dagsters_files(shared_demo: Demo, ware
     files = [file for file in (shared_demo.home / "cdp" / "dagster").rglob("*") if file.is_file()]
     assert files
     assert [file.name for file in files if contains(file, person["email"])] == []
+
+
+def delivered_by(warehouse: DuckDbWarehouse, sync: str) -> set[str]:
+    found = rows(warehouse, f"select distinct primary_key from cdp.sync_log where sync = '{sync}'")
+    return {row["primary_key"] for row in found}
+
+
+def permitted_members(warehouse: DuckDbWarehouse) -> set[str]:
+    """Members of the audience whose present address said yes to ads and is not suppressed, by the marts alone."""
+    found = rows(
+        warehouse,
+        """select person_id from audiences.lapsed_loyalists join marts.profiles using (person_id)
+        join marts.consents on identifier = email and purpose = 'advertising' and status <> 'withdrawn'
+        where email not in (select identifier from marts.suppressions where channel = 'email')""",
+    )
+    return {row["person_id"] for row in found}
 
 
 def rows(warehouse: DuckDbWarehouse, sql: str) -> list[dict[str, Any]]:

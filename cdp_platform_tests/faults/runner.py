@@ -1,6 +1,7 @@
 """One process of the platform, made to be killed: `python -m cdp_platform_tests.faults.runner HOME BASE_URL`.
 
-Plans and sends the sync of the scenario, or with `--events OBJECT` that of events, until a plan has nothing to send.
+Plans and sends the sync of the scenario, or with `--events OBJECT` that of events, with `--vendor NAME` that of a
+vendor, until a plan has nothing to send.
 The environment's CDP_KILL_AT, `place:hit`, names the faultpoint and the pass at which the process kills itself;
 CDP_FULL_AT, `place:hit:bytes`, the one from which on no file may grow beyond what the journal has now and these bytes.
 An undisturbed process prints a line of JSON: how often it passed each place, and how many runs it made.
@@ -25,7 +26,7 @@ from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.exchange import Timing
 from cdp_platform.syncs.plan import make_plan
 from cdp_platform.syncs.send import send_plan
-from cdp_platform_tests.faults import event_scenario
+from cdp_platform_tests.faults import event_scenario, vendor_scenario
 from cdp_platform_tests.faults.scenario import engine_of, spec_of
 
 MOST_RUNS = 6
@@ -52,6 +53,9 @@ def _scenario(options: argparse.Namespace) -> tuple[Engine, SyncSpec]:
     if options.events:
         job_watch.FIRST_PAUSE_SECONDS = 0.05
         return event_scenario.engine_of(options.home), event_scenario.spec_of(options.base_url, options.events)
+    if options.vendor:
+        job_watch.FIRST_PAUSE_SECONDS = 0.05
+        return vendor_scenario.engine_of(options.home, options.vendor, options.base_url)
     return engine_of(options.home), spec_of(options.base_url, options.token_url)
 
 
@@ -100,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("home", type=Path)
     parser.add_argument("base_url")
     parser.add_argument("--events", choices=event_scenario.OBJECTS, default=None)
+    parser.add_argument("--vendor", choices=vendor_scenario.VENDORS, default=None)
     parser.add_argument("--token-url", default="")
     parser.add_argument("--lease-seconds", type=float, default=None)
     parser.add_argument("--most-runs", type=int, default=MOST_RUNS)

@@ -54,6 +54,12 @@ JOB_CASES = {
     "jobs.found": Case(after_kill_at="job.submitted:2"),
 }
 """Reached where a destination takes requests as jobs: see test_event_kills."""
+VENDOR_CASES = {
+    "job.filled": Case(),
+    "job.asked": Case(),
+    "identifiers.cleared": Case(),
+}
+"""Reached where jobs begin empty, and where memberships keep what a row no longer has: see test_vendor_kills."""
 MOVE_CASES = {
     "moves.found": Case(),
     "moves.uncommitted": Case(),
@@ -113,7 +119,7 @@ def undisturbed(template: Path, token_url: str, tmp_path_factory: pytest.TempPat
 
 
 def test_every_place_in_the_code_has_a_case_and_stands_there_once() -> None:
-    assert sorted(places_in_the_code()) == sorted([*CASES, *JOB_CASES, *MOVE_CASES, *ERASURE_PLACES])
+    assert sorted(places_in_the_code()) == sorted([*CASES, *JOB_CASES, *VENDOR_CASES, *MOVE_CASES, *ERASURE_PLACES])
 
 
 @pytest.mark.parametrize("place", in_turn(list(CASES)))

@@ -1,5 +1,5 @@
 {#- The source, or where it does not exist yet an empty selection with the same columns.
-    For feedback only: before the first read-back nothing has come back, and that is no error. -#}
+    For what a vendor tells only: before the first reading nothing has come back, and that is no error. -#}
 {% macro source_or_empty(source_name, table_name, columns) -%}
     {%- set relation = source(source_name, table_name) -%}
     {%- set is_there = execute and load_relation(relation) is not none -%}

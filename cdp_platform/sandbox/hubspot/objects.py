@@ -79,7 +79,15 @@ def vendor_defined() -> list[ObjectType]:
         queried=("dealname", "pipeline", "dealstage"),
         setup=_setup("deals"),
     )
-    return [companies, deals]
+    products = ObjectType(
+        name="products",
+        id="0-7",
+        singular="product",
+        defaults=("name", "description", "price"),
+        queried=("name", "hs_sku"),
+        setup=_setup("products"),
+    )
+    return [companies, deals, products]
 
 
 class ObjectStore(ContactStore):

@@ -92,7 +92,7 @@ def kinds_menu(kinds: Sequence[ObjectType], here: str, texts: Texts) -> str:
 
 
 def _named(kind: ObjectType, texts: Texts) -> str:
-    return texts[kind.name] if kind.name in ("contacts", "companies", "deals") else kind.name
+    return texts[kind.name] if kind.name in ("contacts", "companies", "deals", "products") else kind.name
 
 
 def _record_link(kind: ObjectType, record_id: int, texts: Texts) -> str:

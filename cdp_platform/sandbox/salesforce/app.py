@@ -15,6 +15,7 @@ from cdp_platform.sandbox.salesforce.answers import answer_of, not_found
 from cdp_platform.sandbox.salesforce.api import VERSIONS, RecordsApi
 from cdp_platform.sandbox.salesforce.bulk import MOST_CONTENT_BYTES, BulkApi
 from cdp_platform.sandbox.salesforce.control import Control
+from cdp_platform.sandbox.salesforce.offers import Offers
 from cdp_platform.sandbox.salesforce.page_views import PageViews
 from cdp_platform.sandbox.salesforce.seed import fill
 from cdp_platform.sandbox.salesforce.store import OrganizationStore
@@ -26,12 +27,12 @@ _DATA: Final = "/services/data/{version}"
 _JOBS: Final = f"{_DATA}/jobs/ingest"
 
 
-def open_salesforce(settings: SandboxSettings, _: Day) -> Vendor:
+def open_salesforce(settings: SandboxSettings, day: Day) -> Vendor:
     """Open the organization in its state file, `salesforce.sqlite` beside the CRM's."""
     store = OrganizationStore(settings.state_path.with_name("salesforce.sqlite"))
     fill(store, settings.seed)
     access, bulk = Access(settings, store), BulkApi(store)
-    door = _Door(settings, access)
+    door = _Door(settings, access, Offers(store, settings.state_path, day))
 
     def close() -> None:
         bulk.close()
@@ -113,9 +114,10 @@ def _no_such_path(_: ApiRequest) -> Answer:
 class _Door:
     """Lets requests in: session, limits, latency, body; then the handler, then the header that tells the usage."""
 
-    def __init__(self, settings: SandboxSettings, access: Access) -> None:
+    def __init__(self, settings: SandboxSettings, access: Access, offers: Offers) -> None:
         self._settings = settings
         self._access = access
+        self._offers = offers
 
     def endpoint(self, handler: Handler, *, is_open: bool = False) -> Endpoint:
         """Return an endpoint; one that is open asks for no session, counts nothing and tells no usage."""
@@ -137,6 +139,7 @@ class _Door:
         if version not in {f"v{number}.0" for number in VERSIONS}:
             raise not_found()
         is_upload = request.method == "PUT"
+        await run_in_threadpool(self._offers.look)
         with self._access.admitted():
             if self._settings.latency_seconds:
                 await asyncio.sleep(self._settings.latency_seconds)

@@ -230,6 +230,26 @@ OBJECTS: Final[Mapping[str, SObject]] = {
             ),
             rule="Amount",
         ),
+        SObject(
+            name="OpportunityLineItem",
+            prefix="00k",
+            fields=_fields(
+                Field(
+                    name="OpportunityId",
+                    type="reference",
+                    length=18,
+                    is_required=True,
+                    parent="Opportunity",
+                    relationship="Opportunity",
+                ),
+                Field(name="ProductCode", is_read_only=True),
+                Field(name="Name", length=376, is_read_only=True),
+                Field(name="Quantity", type="double"),
+                Field(name="UnitPrice", type="currency"),
+                Field(name="TotalPrice", type="currency"),
+            ),
+            rule="Quantity",
+        ),
         SObject(name="Organization", prefix="00D", fields=_fields(Field(name="Name", is_read_only=True))),
     )
 }

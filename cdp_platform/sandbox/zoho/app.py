@@ -52,7 +52,7 @@ _COLUMNS: Final = {
 
 def open_zoho(settings: SandboxSettings, day: Day) -> Vendor:
     """Open the organisation in its state file."""
-    store = ZohoStore(settings.state_path.with_name("zoho.sqlite"), seed=settings.seed)
+    store = ZohoStore(settings.state_path.with_name("zoho.sqlite"), seed=settings.seed, day=day)
     api, door = ZohoApi(store), _Door(settings, store)
     table: list[tuple[str, str, Handler]] = [
         ("GET", f"{_BASE}/organizations", api.organisations),

@@ -4,12 +4,12 @@ Made from words and a seed, so that every new state file holds the same. Departm
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final
 
-LAST_DAY: Final = date(2017, 12, 24)
-_DAYS: Final = 90
+LAST_DAY: Final = date(2017, 12, 31)
+_DAYS: Final = 97
 _ORDERS_A_DAY: Final = 6
 _FIRST_ID: Final = 4_815_000_000_044_000
 _DEPARTMENTS: Final = {
@@ -23,6 +23,8 @@ _DEPARTMENTS: Final = {
     "FLORAL": ("Bouquet", "Orchid"),
     "NUTRITION": ("Protein bar", "Vitamins"),
 }
+STOCK_BY_DAY: Final = "_stock_by_day"
+"""Where a record keeps what no answer shows: its stock at the end of each day."""
 _SIZES: Final = ("small", "medium", "large", "family", "value", "organic", "travel")
 _MARKETS: Final = ("North", "East", "South", "West", "Central", "Harbour", "Hill", "Lake")
 
@@ -56,6 +58,27 @@ def seeded_items(seed: int) -> Iterator[dict[str, Any]]:
                 }
 
 
+def replayed_items(items: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Give the items of a replay, with the stock that each has day by day."""
+    for item in items:
+        stock: dict[str, int] = dict(item["stock"])
+        yield {
+            "name": item["name"],
+            "sku": item["sku"],
+            "rate": item["price"],
+            "purchase_rate": round(item["price"] * 0.62, 2),
+            "unit": "pcs",
+            "product_type": "goods",
+            "item_type": "inventory",
+            "category_name": item["department"],
+            "reorder_level": 20,
+            "stock_on_hand": stock[min(stock)],
+            "available_stock": stock[min(stock)],
+            "last_modified_time": f"{min(stock)}T08:00:00+0000",
+            STOCK_BY_DAY: stock,
+        }
+
+
 def seeded_customers() -> Iterator[dict[str, Any]]:
     """Give the customers: shops that order."""
     for number, market in enumerate(_MARKETS, start=1):
@@ -76,7 +99,7 @@ def seeded_orders(seed: int, items: list[dict[str, Any]], customers: list[dict[s
         for _ in range(_ORDERS_A_DAY):
             number += 1
             customer = chance.choice(customers)
-            lines = [_line(item, chance) for item in chance.sample(items, chance.randint(1, 5))]
+            lines = [_line(item, chance) for item in chance.sample(items, min(chance.randint(1, 5), len(items)))]
             yield {
                 "salesorder_number": f"SO-{number:05}",
                 "date": day.isoformat(),

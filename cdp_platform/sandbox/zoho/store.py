@@ -8,7 +8,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from cdp_platform.sandbox.zoho.goods import first_id, seeded_customers, seeded_items, seeded_orders
+from cdp_platform.sandbox.goods import GoodsFile
+from cdp_platform.sandbox.vendor import Day
+from cdp_platform.sandbox.zoho.goods import (
+    STOCK_BY_DAY,
+    first_id,
+    replayed_items,
+    seeded_customers,
+    seeded_items,
+    seeded_orders,
+)
 
 ID_OF: Final = {"items": "item_id", "contacts": "contact_id", "salesorders": "salesorder_id"}
 """The name of a record's id, by module."""
@@ -24,10 +33,19 @@ create table if not exists requests (day text primary key, count integer not nul
 class ZohoStore:
     """One connection behind one lock; creates and seeds the file when it is new."""
 
-    def __init__(self, path: Path, *, seed: int, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        seed: int,
+        day: Day = lambda: None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
         self._now = now
+        self._day = day
+        self._seed = seed
         self._lock = threading.RLock()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
         self._connection.executescript(f"pragma journal_mode = wal; pragma synchronous = normal; {_SCHEMA}")
@@ -36,12 +54,12 @@ class ZohoStore:
             if not self._connection.execute("select 1 from organisation").fetchall():
                 self._fill(seed)
             self._connection.execute("commit")
+        self._goods = GoodsFile(path, self._take, taken=self._value("goods"))
 
     @property
     def organisation_id(self) -> str:
         """The organisation's id, which every request has to name."""
-        with self._lock:
-            return str(self._connection.execute("select value from organisation where key = 'id'").fetchone()[0])
+        return str(self._value("id"))
 
     def close(self) -> None:
         """Close the file."""
@@ -54,20 +72,21 @@ class ZohoStore:
 
     def get(self, module: str, record_id: str) -> dict[str, Any] | None:
         """Return a record; None where there is none."""
-        if not (record_id.isascii() and record_id.isdigit() and len(record_id) < 19):
-            return None
-        with self._lock:
-            sql = "select document from records where module = ? and id = ?"
-            found = self._connection.execute(sql, (module, int(record_id))).fetchone()
-        return json.loads(found[0]) if found else None
+        document = self._document(module, record_id)
+        return self._shown(document) if document and self._is_known(document) else None
 
     def find(
         self, module: str, where: str = "true", values: Iterable[Any] = (), *, order: str = "id", page: str = ""
     ) -> list[dict[str, Any]]:
         """Return the records of a module under a condition over `document`, in an order."""
-        sql = f"select document from records where module = ? and {where} order by {order} {page}"
+        sql = (
+            "select document from records where module = ? and coalesce(json_extract(document, '$.date') <= ?, true)"
+            f" and {where} order by {order} {page}"
+        )
         with self._lock:
-            return [json.loads(text) for (text,) in self._connection.execute(sql, (module, *values)).fetchall()]
+            self._goods.look()
+            rows = self._connection.execute(sql, (module, self._day(), *values)).fetchall()
+        return [self._shown(json.loads(text)) for (text,) in rows]
 
     def add(self, module: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Keep a new record and return it with its id and times."""
@@ -84,10 +103,10 @@ class ZohoStore:
     def change(self, module: str, record_id: str, values: Mapping[str, Any]) -> dict[str, Any]:
         """Change fields of a record that is there, and return it."""
         with self._lock:
-            document = {**(self.get(module, record_id) or {}), **values, "last_modified_time": self.timestamp()}
+            document = {**(self._document(module, record_id) or {}), **values, "last_modified_time": self.timestamp()}
             sql = "update records set document = ?, modified_at = ? where id = ?"
             self._connection.execute(sql, (json.dumps(document), document["last_modified_time"], int(record_id)))
-        return document
+        return self._shown(document)
 
     def delete(self, record_id: str) -> None:
         """Delete a record for good."""
@@ -109,3 +128,39 @@ class ZohoStore:
         customers = [self.add("contacts", customer) for customer in seeded_customers()]
         for order in seeded_orders(seed, items, customers):
             self.add("salesorders", order)
+
+    def _take(self, goods: Mapping[str, Any]) -> None:
+        """Have the goods of a replay in place of those that were made up, and orders of them."""
+        with self._lock, self._connection:
+            self._connection.execute("begin immediate")
+            self._connection.execute("delete from records where module in ('items', 'salesorders')")
+            items = [self.add("items", item) for item in replayed_items(goods["items"])]
+            sql = "select document from records where module = 'contacts' order by id limit 8"
+            customers = [json.loads(text) for (text,) in self._connection.execute(sql).fetchall()]
+            for order in seeded_orders(self._seed, items, customers):
+                self.add("salesorders", order)
+            self._connection.execute("replace into organisation values ('goods', ?)", (goods["stamp"],))
+
+    def _value(self, key: str) -> str | None:
+        with self._lock:
+            found = self._connection.execute("select value from organisation where key = ?", (key,)).fetchone()
+        return found[0] if found else None
+
+    def _document(self, module: str, record_id: str) -> dict[str, Any] | None:
+        if not (record_id.isascii() and record_id.isdigit() and len(record_id) < 19):
+            return None
+        with self._lock:
+            sql = "select document from records where module = ? and id = ?"
+            found = self._connection.execute(sql, (module, int(record_id))).fetchone()
+        return json.loads(found[0]) if found else None
+
+    def _is_known(self, document: Mapping[str, Any]) -> bool:
+        """Whether a record is there on the day that is replayed: orders of later days are not made yet."""
+        return "date" not in document or document["date"] <= (self._day() or document["date"])
+
+    def _shown(self, document: dict[str, Any]) -> dict[str, Any]:
+        """A record without what is to come: an item has the stock of the day that is replayed."""
+        stock: dict[str, int] = document.pop(STOCK_BY_DAY, {})
+        if past := [day for day in stock if day <= (self._day() or day)]:
+            document["stock_on_hand"] = document["available_stock"] = stock[max(past)]
+        return document

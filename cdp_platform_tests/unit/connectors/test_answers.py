@@ -80,9 +80,11 @@ def test_a_429_waits_as_told_else_one_window_else_unknown() -> None:
         error_of(429, window | {"Retry-After": "2"}, None, vendor="hubspot", now=NOW),
         error_of(429, window, {"policyName": "TEN_SECONDLY_ROLLING"}, vendor="hubspot", now=NOW),
         error_of(429, window, {"policyName": "DAILY"}, vendor="hubspot", now=NOW),
+        error_of(429, window | {"Retry-After": "2"}, {"policyName": "DAILY"}, vendor="hubspot", now=NOW),
         error_of(429, {}, None, vendor="hubspot", now=NOW),
     ]
-    assert [error.retry_after_seconds for error in waits if isinstance(error, RateLimited)] == [2.0, 10.0, 900.0, None]
+    told = [error.retry_after_seconds for error in waits if isinstance(error, RateLimited)]
+    assert told == [2.0, 10.0, 86_400.0, 86_400.0, None]
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ SKIPPED = (
     "suppressed",
     "not_revertible",
     "merged",
+    "older_day",
 )
 GUARDS = (
     "keys_unique",
@@ -53,6 +54,7 @@ REJECTED = (
     "refused",
     "row_too_large",
     "record_missing",
+    "record_exists",
     "invalid_phone",
     "no_identifier",
     "invalid_identifier",
@@ -60,6 +62,8 @@ REJECTED = (
     "event_in_future",
     "missing_field",
 )
+UNFIT = ("value_not_listed", "value_too_long", "value_of_other_type")
+UNFIT_GIVEN = {"field": "tier", "nearest": "Gold", "longest": "40", "type": "date"}
 PACKAGE = Path(cdp_platform.__file__).parent
 GIVEN = {"rows": 3, "model": "m", "column": "c", "before": 9, "limit": 2, "fields": "a", "destination": "hubspot"}
 GIVEN |= {"relation": "raw_hubspot.contacts", "hours": 40}
@@ -110,6 +114,15 @@ def test_a_rejection_is_told_without_json_and_without_a_status_code(code: str, l
     what, remedy = rejected_text(code, 7, language, destination="hubspot", parameters={"field": "email"}).splitlines()
     assert "HubSpot" in what and "7" in what
     assert not set("{}[]") & set(what) and not any(number in what for number in ("400", "409", "422"))
+    assert remedy
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("code", UNFIT)
+def test_a_value_that_was_not_sent_is_told_with_its_field_and_what_would_do(code: str, language: str) -> None:
+    what, remedy = rejected_text(code, 7, language, destination="salesforce", parameters=UNFIT_GIVEN).splitlines()
+    assert "Salesforce" in what and "7" in what
+    assert any(UNFIT_GIVEN[name] in what for name in ("nearest", "longest", "type"))
     assert remedy
 
 

@@ -33,14 +33,14 @@ contacts as (
 
 ),
 
--- 82 of 100 households said yes at their first purchase, 6 said no, 12 were never asked and have no event.
+-- 82 of 100 households said yes to e-mail at their first purchase, 6 said no, 12 were never asked and have no event. Ads
+-- are a question of their own: 70 yes, 12 no, 18 never asked.
 answered_at_first_purchase as (
 
     select
         people.household_id,
         people.email as identifier,
-        first_purchases.first_purchase_on as happened_on,
-        {{ bucket('people.household_id', 'email_marketing', 100) }} as answer_bucket
+        first_purchases.first_purchase_on as happened_on
     from people
     inner join first_purchases on people.household_id = first_purchases.household_id
 
@@ -60,21 +60,24 @@ read_back as (
 
 unioned as (
 
+    {%- for purpose, yes_below, answered_below in [('email_marketing', 82, 88), ('advertising', 70, 82)] %}
     select
         identifier,
-        case when answer_bucket < 82 then 'granted' else 'withdrawn' end as status,
+        '{{ purpose }}' as purpose,
+        case when {{ bucket('household_id', purpose, 100) }} < {{ yes_below }} then 'granted' else 'withdrawn' end as status,
         happened_on,
         'first_purchase' as event_source,
         '2017-01' as wording_version,
         {{ dbt.concat(["'first purchase of household '", "cast(household_id as " ~ dbt.type_string() ~ ")"]) }}
             as proof_reference
     from answered_at_first_purchase
-    where answer_bucket < 88
-
+    where {{ bucket('household_id', purpose, 100) }} < {{ answered_below }}
     union all
+    {%- endfor %}
 
     select
         email as identifier,
+        'email_marketing' as purpose,
         'withdrawn' as status,
         feedback_day as happened_on,
         'crm_opt_out' as event_source,
@@ -87,6 +90,7 @@ unioned as (
 
     select
         email as identifier,
+        'email_marketing' as purpose,
         'confirmed' as status,
         case when email_confirmed_on < feedback_day then email_confirmed_on else feedback_day end as happened_on,
         'crm_address_confirmed' as event_source,
@@ -98,13 +102,13 @@ unioned as (
 )
 
 select
-    {{ dbt.concat(["identifier", "'|'", "status", "'|'", "cast(happened_on as " ~ dbt.type_string() ~ ")", "'|'", "event_source"]) }}
+    {{ dbt.concat(["identifier", "'|'", "purpose", "'|'", "status", "'|'", "cast(happened_on as " ~ dbt.type_string() ~ ")", "'|'", "event_source"]) }}
         as consent_event_id,
     identifier,
     'email' as identifier_type,
     'retail_us' as entity,
     'email' as channel,
-    'email_marketing' as purpose,
+    purpose,
     status,
     happened_on,
     'consent' as lawful_basis,
@@ -112,4 +116,4 @@ select
     max(wording_version) as wording_version,
     min(proof_reference) as proof_reference
 from unioned
-group by identifier, status, happened_on, event_source
+group by identifier, purpose, status, happened_on, event_source

@@ -1,0 +1,108 @@
+"""dbt's parse in a process of its own, followed by what the columns of each model are made of: `column_lineage.json`.
+
+Started as `python -m cdp_platform.components.dbt_parsing parse …` with dbt's own arguments. The models are compiled
+against an empty file in which the sources stand without rows: the warehouse is not opened, and may be held by a run.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import yaml
+from dbt.cli.main import dbtRunner
+from dbt.flags import get_flags
+
+from cdp_platform.components.column_lineage import LINEAGE_FILE, ColumnLineage
+from cdp_platform.components.column_tracing import NO_COLUMN, trace
+from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+
+_ADAPTER: Final = "duckdb"
+_OTHER_FILES: Final = ("attach", "extensions", "plugins", "secrets", "is_ducklake", "remote")
+_TRACED: Final = ("model", "snapshot")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Parse, then trace; return dbt's exit code. A project that parses and cannot be traced has an empty lineage."""
+    parsed = dbtRunner().invoke(list(arguments))
+    if not parsed.success:
+        return 2
+    flags = get_flags()  # type: ignore[no-untyped-call]
+    target = Path(flags.TARGET_PATH)
+    content = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
+    traced = traced_project(content, parsed.result, Path(flags.PROJECT_DIR), Path(flags.PROFILES_DIR))
+    traced.write(target / LINEAGE_FILE)
+    return 0
+
+
+def traced_project(content: Mapping[str, Any], parsed: Any, project: Path, profiles: Path) -> ColumnLineage:
+    """Compile the models of a parsed project and follow their columns; of another warehouse than DuckDB none are."""
+    nodes = {key: node for key, node in content["nodes"].items() if node["resource_type"] != "test"}
+    everything = {**nodes, **content["sources"]}
+    relations = {key: node["relation_name"] for key, node in everything.items() if node.get("relation_name")}
+    models = [key for key in _in_order(nodes) if nodes[key]["resource_type"] in _TRACED and key in relations]
+    compiled: dict[str, str] = {}
+    if content["metadata"].get("adapter_type") == _ADAPTER:
+        with TemporaryDirectory(prefix="cdp-lineage-") as scratch:
+            compiled = _compiled(content, parsed, project, profiles, Path(scratch))
+    return trace(relations, {key: compiled.get(key, "") for key in models}, _ADAPTER)
+
+
+def _compiled(content: Mapping[str, Any], parsed: Any, project: Path, profiles: Path, scratch: Path) -> dict[str, str]:
+    """The SQL of each model by unique id; without those that do not compile on an empty warehouse."""
+    database = next((str(node["database"]) for node in content["nodes"].values() if node.get("database")), "warehouse")
+    file = scratch / f"{database}.duckdb"
+    _stand_ins(file, [source for source in content["sources"].values() if source["database"] == database])
+    _write_profiles(profiles / "profiles.yml", scratch / "profiles.yml", file)
+    options = {"--project-dir": project, "--profiles-dir": scratch, "--target-path": scratch / "target"}
+    line = ["--quiet", "--no-version-check", "compile", "--select", *(f"resource_type:{kind}" for kind in _TRACED)]
+    for option, value in options.items():
+        line += [option, str(value)]
+    ended = dbtRunner(manifest=parsed).invoke(line)
+    results = getattr(ended.result, "results", None) or ()
+    return {done.node.unique_id: done.node.compiled_code for done in results if done.node.compiled_code}
+
+
+def _stand_ins(file: Path, sources: Sequence[Mapping[str, Any]]) -> None:
+    """Make the sources without rows: models may ask whether a source is there."""
+    warehouse = DuckDbWarehouse(file)
+    with warehouse.session("stand-ins for the sources of a lineage") as session:
+        for source in sources:
+            names = list(source.get("columns", {})) or [NO_COLUMN]
+            columns = ", ".join(f"{warehouse.dialect.quote(name)} varchar" for name in names)
+            relation = warehouse.dialect.relation(f"{source['schema']}.{source['identifier']}")
+            session.execute(f"create schema if not exists {warehouse.dialect.quote(source['schema'])}")
+            session.execute(f"create table if not exists {relation} ({columns})")
+
+
+def _write_profiles(profiles: Path, into: Path, file: Path) -> None:
+    """Copy the profiles with every DuckDB file replaced by one, and without what would open or fetch others."""
+    content = yaml.safe_load(profiles.read_text(encoding="utf-8"))
+    for profile in content.values():
+        for output in profile.get("outputs", {}).values() if isinstance(profile, dict) else ():
+            if output.get("type") == _ADAPTER:
+                output["path"] = str(file)
+                for name in _OTHER_FILES:
+                    output.pop(name, None)
+    into.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+
+def _in_order(nodes: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Unique ids, each after what it reads."""
+    ordered: dict[str, None] = {}
+
+    def visit(key: str) -> None:
+        if key in nodes and key not in ordered:
+            for parent in sorted(nodes[key].get("depends_on", {}).get("nodes", [])):
+                visit(parent)
+            ordered[key] = None
+
+    for key in sorted(nodes):
+        visit(key)
+    return list(ordered)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
