@@ -38,8 +38,11 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
 
     Paths in the files are relative to `project_root`. Raises ConfigError for the first file that cannot work.
     """
-    # Both are meant: ranges are loaded in one run, and a backfill of `loop_day` goes day by day.
+    # All are meant: ranges are loaded in one run, a backfill of `loop_day` goes day by day, rules have conditions.
     warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
+    warnings.filterwarnings(
+        "ignore", message="Parameter `(use_user_code_server|default_condition)`", category=dg.BetaWarning
+    )
     warnings.filterwarnings("ignore", message="Asset job .* materializes assets with varying BackfillPolicies")
     files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
     policy = read_policy(folder)
