@@ -9,6 +9,8 @@ from typing import Any
 _MODULES = {
     "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
+    "AutomationComponent": "automation",
+    "ChecksComponent": "checks",
     "ConsentPolicyComponent": "consent_policy",
     "DeliveriesComponent": "deliveries",
     "FacesComponent": "faces",
@@ -25,6 +27,8 @@ _MODULES = {
 __all__ = [
     "AlertsComponent",
     "AudienceComponent",
+    "AutomationComponent",
+    "ChecksComponent",
     "ConsentPolicyComponent",
     "DeliveriesComponent",
     "FacesComponent",

@@ -18,6 +18,7 @@ from dagster.components.core.defs_module import ComponentPath
 from cdp_platform.audiences.catalogue import Catalogue
 from cdp_platform.audiences.definition import Definition
 from cdp_platform.components.audience import AudienceComponent, refuse_wrong_names
+from cdp_platform.components.automation import AutomationComponent, RunRule, refuse_double
 from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.definition_file import DefinitionFile
 from cdp_platform.components.environment import current_environment, executor_of
@@ -44,9 +45,12 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
     policy = read_policy(folder)
     components = [(file, _component(file, project_root)) for file in files]
     _refuse_unknown_sources(components, project_root, policy)
+    _stand_beside_syncs(components)
     built = [(file, _build(file, component, project_root, folder)) for file, component in components]
     _refuse_duplicates(built)
     _refuse_unknown_models(built)
+    _refuse_unknown_checked(built)
+    _refuse_unknown_watches(components, built)
     _refuse_overlaps(_specs(components, project_root, policy))
     shared = dg.Definitions(resources={"platform": PLATFORM}, executor=executor_of(current_environment()))
     return dg.Definitions.merge(*(definitions for _, definitions in built), shared)
@@ -156,6 +160,34 @@ def _refuse_unknown_sources(
                 raise _unknown_model(file, component.source_model, names)
 
 
+def _stand_beside_syncs(components: list[tuple[DefinitionFile, dg.Component]]) -> None:
+    """Tell each automation which syncs there are; no two of them, in whatever files, may run one sync."""
+    syncs = [component for _, component in components if isinstance(component, SyncComponent)]
+    rules: list[tuple[str, RunRule]] = []
+    for file, component in components:
+        if isinstance(component, AutomationComponent):
+            component.stands_beside(syncs)
+            rules += [(f"{file.path}: {name}", rule) for name, rule in component.run.items()]
+            try:
+                refuse_double(rules)
+            except ConfigError as error:
+                raise file.placed(error) from error
+
+
+def _refuse_unknown_watches(
+    components: list[tuple[DefinitionFile, dg.Component]], built: list[tuple[DefinitionFile, dg.Definitions]]
+) -> None:
+    """A watch runs assets that are there, and watches one that may be made elsewhere."""
+    known = [key.to_user_string() for _, definitions in built for key in _keys(definitions)]
+    for file, component in components:
+        for name, rule in component.watch.items() if isinstance(component, AutomationComponent) else ():
+            for key in rule.runs:
+                if key not in known:
+                    field = f"watch.{name}.runs"
+                    what = ConfigError(f"there is no asset {key!r}.", remedy=nearest_of(key, known), field=field)
+                    raise file.placed(what)
+
+
 def _unknown_model(file: DefinitionFile, name: str, names: Iterable[str]) -> ConfigError:
     return ConfigError(
         f"there is no model {name!r}.",
@@ -225,6 +257,18 @@ def _refuse_unknown_models(built: list[tuple[DefinitionFile, dg.Definitions]]) -
         name = file.attribute("source_model")
         if name is not None and name not in models:
             raise _unknown_model(file, name, models)
+
+
+def _refuse_unknown_checked(built: list[tuple[DefinitionFile, dg.Definitions]]) -> None:
+    """A check of an asset that nothing makes would never be asked."""
+    known = {key.to_user_string() for _, definitions in built for key in _keys(definitions)}
+    for file, definitions in built:
+        for check in definitions.asset_checks or ():
+            for key in check.check_keys if isinstance(check, dg.AssetChecksDefinition) else ():
+                asked = key.asset_key.to_user_string()
+                if asked not in known:
+                    error = ConfigError(f"there is no asset {asked!r}.", remedy=nearest_of(asked, known))
+                    raise file.placed_at(error, asked)
 
 
 def _keys(definitions: dg.Definitions) -> Iterator[dg.AssetKey]:

@@ -234,7 +234,9 @@ def _plan(
         has_forgotten=is_forgetful,
         held_fields=policies.held,
     )
-    return plan, planned_rows(dialect, policies.source, ledger, fields, operations)
+    is_membership = engine.destination.capabilities(spec.object).is_membership
+    rows = planned_rows(dialect, policies.source, ledger, fields, operations, is_membership=is_membership)
+    return plan, rows
 
 
 def _diff(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, only: str) -> bool:

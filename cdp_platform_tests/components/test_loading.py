@@ -257,6 +257,12 @@ def test_the_replay_is_announced_to_this_machine_only(folder: Path) -> None:
     assert problem(folder).field == "replay.announce_to"
 
 
+def test_a_check_of_an_asset_that_nothing_makes_is_refused(folder: Path) -> None:
+    spoil(folder / "checks", "{asset: marts/profiles}", "{asset: marts/profile}")
+    assert "there is no asset 'marts/profile'. Did you mean `marts/profiles`?" in str(problem(folder))
+    assert problem(folder).field == "row_count.0.asset"
+
+
 def test_an_unknown_environment_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDP_ENVIRONMENT", "locall")
     assert "CDP_ENVIRONMENT is 'locall'. Did you mean `local`?" in str(problem(folder))
