@@ -93,11 +93,13 @@ def test_the_crm_knows_the_items_of_the_inventory_with_the_stock_of_the_last_day
 ) -> None:
     goods = json.loads((shared_demo.home / "cdp" / "sandbox" / "goods.json").read_text(encoding="utf-8"))
     stock: dict[str, float] = {}
+    created: set[str] = set()
     for write in accounts.asked("/sandbox/writes", object="products", limit="10000")["results"]:
-        told = write["properties"]
-        key = told.get("cdp_product_id", write["contact_id"])
+        # Each property is told with its old and its new value.
+        told = {name: new for name, (_, new) in write["properties"].items()}
+        created |= {told["cdp_product_id"]} if write["operation"] == "create" else set()
         stock |= {write["contact_id"]: float(told["stock"])} if "stock" in told else {}
-        assert write["operation"] != "create" or key in delivered_by(warehouse, "products_crm")
+    assert created == delivered_by(warehouse, "products_crm") == {item["sku"] for item in goods["items"]}
     assert sorted(stock.values()) == sorted(float(item["stock"][LAST_DAY]) for item in goods["items"])
     days = rows(warehouse, "select distinct cast(stock_on as varchar) as day from marts.product_performance order by 1")
     assert [row["day"] for row in days] == ["2017-12-24", "2017-12-25", LAST_DAY]
