@@ -156,6 +156,7 @@ def planned_rows(
     sent_payload = "case when known is not null then sent.payload else '{}' end"
     changed = dialect.json_changes("rendered.payload", sent_payload, [entry.field for entry in spec.mapping])
     return in_order(
+        dialect,
         f"""with rendered as (
             select operations.*, {fields.match_value} as match_value, {fields.consent_identifier} as consent_identifier,
                 {fields.payload(dialect, "permission")} as payload
@@ -188,11 +189,12 @@ def planned_rows(
     )
 
 
-def in_order(rows: str, operations: Mapping[str, int]) -> str:
-    """SQL that puts rows of several operations into the order of sending."""
-    if len(operations) < 2:
-        return rows
-    return f"select * from ({rows}) order by list_position({_literal_list(ORDER)}, operation)"
+def in_order(dialect: Dialect, rows: str, operations: Mapping[str, int]) -> str:
+    """SQL that puts rows into the order of sending: operation by operation, in each as the model has them or by key."""
+    places = [f"list_position({_literal_list(ORDER)}, operation)"] if len(operations) > 1 else []
+    if not dialect.keeps_order:
+        places.append('"key"')
+    return f"select * from ({rows}) order by {', '.join(places)}" if places else rows
 
 
 def _sent(ledger: Ledger, condition: str) -> str:

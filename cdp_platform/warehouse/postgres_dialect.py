@@ -43,6 +43,7 @@ class PostgresDialect:
     """PostgreSQL 13 and later, in a database of UTF-8 texts that are ordered by their characters."""
 
     name = "postgres"
+    keeps_order = False
 
     def quote(self, identifier: str) -> str:
         return quoted(identifier)
@@ -56,7 +57,9 @@ class PostgresDialect:
             case FieldKind.TEXT:
                 return f"nfc({text})"
             case FieldKind.INTEGER:
-                return f"cast(fitting({_number(expression, name)}, 38, 0) as decimal(38,0))"
+                # A double is rounded to even, as everywhere; a decimal away from zero.
+                value = f"round({expression})" if name in ("DOUBLE", "FLOAT") else expression
+                return f"cast(fitting({_number(value, name)}, 38, 0) as decimal(38,0))"
             case FieldKind.DECIMAL:
                 precision, scale = field_type.precision, field_type.scale
                 number = f"fitting({_number(expression, name)}, {precision}, {scale})"

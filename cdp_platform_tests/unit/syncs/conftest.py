@@ -171,7 +171,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "empty_warehouse" in metafunc.fixturenames:
         is_chosen = metafunc.module.__name__.rsplit(".", 1)[-1] in ON_EVERY_WAREHOUSE
         postgres = pytest.param("postgres", marks=[] if is_chosen else [pytest.mark.slow])
-        metafunc.parametrize("empty_warehouse", ["duckdb", postgres], indirect=True)
+        is_portable = metafunc.definition.get_closest_marker("duckdb_only") is None
+        metafunc.parametrize("empty_warehouse", ["duckdb", postgres] if is_portable else ["duckdb"], indirect=True)
 
 
 @pytest.fixture
