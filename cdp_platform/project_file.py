@@ -23,7 +23,9 @@ class ProjectFile(BaseModel):
 
     defs: str = Field(description="The folder with the `defs.yaml` files.")
     warehouse: str | None = Field(
-        default=None, description="The DuckDB file that dbt builds into; left out: one among the platform's state."
+        default=None,
+        description="The DuckDB file that dbt builds into, or `postgres` for the server that CDP_POSTGRES names;"
+        " left out: a file among the platform's state.",
     )
     state: str = Field(default=".cdp", description="The folder of the platform's state; not for version control.")
     environment: Literal["embedded", "local"] = Field(
@@ -38,7 +40,9 @@ class Project:
     root: Path
     defs: Path
     warehouse: Path | None
-    """None: the embedded default, under `state`."""
+    """The DuckDB file; None: the embedded default, under `state`."""
+    engine: str
+    """The warehouse's engine, `duckdb` or another that the file names in place of a path."""
     state: Path
     environment: str = "embedded"
 
@@ -63,10 +67,13 @@ def _read(file: Path, changed_at: int) -> Project:
     defs = (root / told.defs).resolve()
     if not defs.is_dir():
         raise ConfigError("there is no such folder.", place=f"{file}:{document.line_of('defs')}", field="defs")
+    # A name alone, without a folder or an ending, is an engine's; who opens it judges it.
+    is_file = told.warehouse is None or "/" in told.warehouse or "." in told.warehouse
     return Project(
         root=root,
         defs=defs,
-        warehouse=(root / told.warehouse).resolve() if told.warehouse else None,
+        warehouse=(root / told.warehouse).resolve() if told.warehouse and is_file else None,
+        engine="duckdb" if told.warehouse is None or is_file else told.warehouse,
         state=(root / told.state).resolve(),
         environment=told.environment,
     )

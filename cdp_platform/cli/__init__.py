@@ -87,12 +87,13 @@ def sandbox(port: SandboxPort = 8790) -> None:
 def report() -> None:
     """Write one page a day and language for people who do not open Dagster."""
     from cdp_platform.reports import write_reports
-    from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+    from cdp_platform.warehouse.choice import open_warehouse, require_embedded
 
     home = cdp_home()
-    if not home.warehouse.is_file():
+    require_embedded(home, "cdp report")
+    if not home.has_warehouse:
         raise CdpError(f"there is no warehouse in {home.root} yet.", remedy="Run `cdp demo` first.")
-    pages = write_reports(DuckDbWarehouse(home.warehouse), home.reports)
+    pages = write_reports(open_warehouse(home), home.reports)
     print(f"{len(pages)} pages in {home.reports}")
     for page in pages:
         if page.name.startswith("index"):

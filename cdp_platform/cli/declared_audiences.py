@@ -11,7 +11,7 @@ from cdp_platform.cli.declared_syncs import declared_in, unknown
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.errors import CdpError
 from cdp_platform.warehouse.base import Session
-from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+from cdp_platform.warehouse.choice import open_warehouse, require_embedded
 
 Declared = tuple[Definition, Catalogue]
 
@@ -35,7 +35,7 @@ def find_audience(name: str) -> Declared:
 
 def has_warehouse() -> bool:
     """Whether anything was loaded yet."""
-    return cdp_home().warehouse.is_file()
+    return cdp_home().has_warehouse
 
 
 @contextmanager
@@ -44,9 +44,10 @@ def asked_session(purpose: str) -> Iterator[tuple[Session, date]]:
     from cdp_platform.components.clock import clock_day
 
     home = cdp_home()
-    if not home.warehouse.is_file():
+    require_embedded(home, "asking audiences")
+    if not home.has_warehouse:
         raise CdpError(f"there is no warehouse in {home.root} yet.", remedy="Run `cdp demo` first.")
-    warehouse = DuckDbWarehouse(home.warehouse)
+    warehouse = open_warehouse(home)
     as_of = clock_day(warehouse)
     with warehouse.session(purpose) as session:
         yield session, as_of

@@ -45,8 +45,10 @@ def everything() -> "Scope":
     from cdp_platform.components.resources import PLATFORM
     from cdp_platform.erasure.forget import Scope
     from cdp_platform.syncs.journal import Journal
+    from cdp_platform.warehouse.choice import require_embedded
 
-    if not PLATFORM.home.warehouse.is_file():
+    require_embedded(PLATFORM.home, "cdp forget")
+    if not PLATFORM.home.has_warehouse:
         raise CdpError(f"there is no warehouse in {PLATFORM.home.root} yet.", remedy="Nobody is known here.")
     syncs = open_all()
     project = DbtProject(folder=Path(cdp_platform.__file__).parent.parent / "dbt_project", home=PLATFORM.home)

@@ -27,7 +27,7 @@ from cdp_platform.errors import CdpError
 from cdp_platform.reports import write_reports
 from cdp_platform.syncs.controls import switch
 from cdp_platform.syncs.journal import Journal
-from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+from cdp_platform.warehouse.choice import open_warehouse, require_embedded
 
 _RANGE_END: Final = "dagster/asset_partition_range_end"
 
@@ -54,6 +54,7 @@ class Replay:
 
 def run_demo(home: Home, *, port: int, until: date | None, is_verbose: bool) -> None:
     """Run what is left of the demo and print what it did. Raises CdpError with the way out."""
+    require_embedded(home, "the demo")
     with one_demo_at_a_time(home), quiet_output(is_verbose) as console:
         console.print("[bold]cdp demo[/] · the year 2017 of a real grocery retailer, replayed against a sandbox")
         with running_sandbox(home, port) as address, open_runner(home, is_verbose=is_verbose) as runner:
@@ -165,7 +166,7 @@ def _has_history(runner: Runner, home: Home, replay: Replay) -> bool:
     runs = runner.instance.get_runs(dg.RunsFilter(job_name="history", statuses=[dg.DagsterRunStatus.SUCCESS]))
     if not any(run.tags.get(_RANGE_END, "") >= last.isoformat() for run in runs):
         return False
-    return read_clock(DuckDbWarehouse(home.warehouse)) is not None
+    return read_clock(open_warehouse(home)) is not None
 
 
 def _progress(console: Console) -> Progress:
@@ -181,7 +182,7 @@ def _progress(console: Console) -> Progress:
 
 
 def _tell(home: Home, replay: Replay, syncs: Sequence[str], address: str, console: Console) -> None:
-    warehouse, journal = DuckDbWarehouse(home.warehouse), Journal(home)
+    warehouse, journal = open_warehouse(home), Journal(home)
     console.print(day_table(read_day_rows(warehouse, replay.days)))
     console.print(sync_table(read_sync_rows(warehouse, syncs)))
     plans = [plan for plan in map(journal.plan, syncs) if plan is not None]

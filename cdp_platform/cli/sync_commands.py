@@ -14,7 +14,7 @@ from cdp_platform.syncs import controls
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.status import SyncStatus, read_status
 from cdp_platform.texts.catalogue import text
-from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+from cdp_platform.warehouse.choice import open_warehouse
 
 app = typer.Typer()
 
@@ -26,7 +26,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON for 
     """Show the state of every sync: its last run, or the plan that waits to be sent."""
     home = cdp_home()
     journal = Journal(home)
-    found = read_status(journal, DuckDbWarehouse(home.warehouse))
+    found = read_status(journal, open_warehouse(home))
     pauses = controls.pauses(journal)
     if as_json:
         syncs = [_document(journal, sync) for sync in found]

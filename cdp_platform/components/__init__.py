@@ -9,8 +9,10 @@ from typing import Any
 _MODULES = {
     "AlertsComponent": "alerts",
     "AudienceComponent": "audience",
+    "AutomationComponent": "automation",
     "ChecksComponent": "checks",
     "ConsentPolicyComponent": "consent_policy",
+    "DeliveriesComponent": "deliveries",
     "FacesComponent": "faces",
     "FeedbackComponent": "feedback",
     "GoodsComponent": "goods",
@@ -25,8 +27,10 @@ _MODULES = {
 __all__ = [
     "AlertsComponent",
     "AudienceComponent",
+    "AutomationComponent",
     "ChecksComponent",
     "ConsentPolicyComponent",
+    "DeliveriesComponent",
     "FacesComponent",
     "FeedbackComponent",
     "GoodsComponent",

@@ -121,7 +121,7 @@ class AlertsComponent(dg.Component, dg.Model, dg.Resolvable):
     ) -> Iterator[Condition]:
         repository = context.repository_def
         owners = _owners(repository.asset_graph) if repository else {}
-        if platform.home.warehouse.is_file():
+        if platform.home.has_warehouse:
             yield from sync_conditions(journal, platform.warehouse, owners=owners, rejected_share=self.rejected_share)
         if repository:
             yield from _stale(context.instance, repository.asset_graph, now)

@@ -18,6 +18,7 @@ from dagster.components.core.defs_module import ComponentPath
 from cdp_platform.audiences.catalogue import Catalogue
 from cdp_platform.audiences.definition import Definition
 from cdp_platform.components.audience import AudienceComponent, refuse_wrong_names
+from cdp_platform.components.automation import AutomationComponent, RunRule, refuse_double
 from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.definition_file import DefinitionFile
 from cdp_platform.components.environment import current_environment, executor_of
@@ -39,17 +40,22 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
 
     Paths in the files are relative to `project_root`. Raises ConfigError for the first file that cannot work.
     """
-    # Both are meant: ranges are loaded in one run, and a backfill of `loop_day` goes day by day.
+    # All are meant: ranges are loaded in one run, a backfill of `loop_day` goes day by day, rules have conditions.
     warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
+    warnings.filterwarnings(
+        "ignore", message="Parameter `(use_user_code_server|default_condition)`", category=dg.BetaWarning
+    )
     warnings.filterwarnings("ignore", message="Asset job .* materializes assets with varying BackfillPolicies")
     files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
     policy = read_policy(folder)
     components = [(file, _component(file, project_root)) for file in files]
     _refuse_unknown_sources(components, project_root, policy)
+    _stand_beside_syncs(components)
     built = [(file, _build(file, component, project_root, folder)) for file, component in components]
     _refuse_duplicates(built)
     _refuse_unknown_models(built)
     _refuse_unknown_checked(built)
+    _refuse_unknown_watches(components, built)
     _refuse_overlaps(_specs(components, project_root, policy))
     shared = dg.Definitions(resources={"platform": PLATFORM}, executor=executor_of(current_environment()))
     return dg.Definitions.merge(*(definitions for _, definitions in built), shared)
@@ -161,6 +167,34 @@ def _refuse_unknown_sources(
             names = [*component.model_names(project_root), *audiences]
             if component.source_model not in names:
                 raise _unknown_model(file, component.source_model, names)
+
+
+def _stand_beside_syncs(components: list[tuple[DefinitionFile, dg.Component]]) -> None:
+    """Tell each automation which syncs there are; no two of them, in whatever files, may run one sync."""
+    syncs = [component for _, component in components if isinstance(component, SyncComponent)]
+    rules: list[tuple[str, RunRule]] = []
+    for file, component in components:
+        if isinstance(component, AutomationComponent):
+            component.stands_beside(syncs)
+            rules += [(f"{file.path}: {name}", rule) for name, rule in component.run.items()]
+            try:
+                refuse_double(rules)
+            except ConfigError as error:
+                raise file.placed(error) from error
+
+
+def _refuse_unknown_watches(
+    components: list[tuple[DefinitionFile, dg.Component]], built: list[tuple[DefinitionFile, dg.Definitions]]
+) -> None:
+    """A watch runs assets that are there, and watches one that may be made elsewhere."""
+    known = [key.to_user_string() for _, definitions in built for key in _keys(definitions)]
+    for file, component in components:
+        for name, rule in component.watch.items() if isinstance(component, AutomationComponent) else ():
+            for key in rule.runs:
+                if key not in known:
+                    field = f"watch.{name}.runs"
+                    what = ConfigError(f"there is no asset {key!r}.", remedy=nearest_of(key, known), field=field)
+                    raise file.placed(what)
 
 
 def _unknown_model(file: DefinitionFile, name: str, names: Iterable[str]) -> ConfigError:

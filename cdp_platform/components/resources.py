@@ -10,7 +10,8 @@ import dagster as dg
 
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.domain.home import Home
-from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+from cdp_platform.warehouse.base import Warehouse
+from cdp_platform.warehouse.choice import open_warehouse, require_embedded
 
 _DAGSTER_YAML = """\
 # Written by cdp. Runs, events and schedules lie beside this file.
@@ -60,14 +61,20 @@ class Platform(dg.ConfigurableResource[Any]):
         return cdp_home()
 
     @property
-    def warehouse(self) -> DuckDbWarehouse:
-        """The embedded warehouse."""
-        return DuckDbWarehouse(self.home.warehouse)
+    def warehouse(self) -> Warehouse:
+        """The warehouse that is set. Raises ConfigError for a setting that cannot work."""
+        return open_warehouse(self.home)
+
+    def embedded(self, what: str) -> Warehouse:
+        """The warehouse, for a part of the platform that runs on DuckDB only. Raises ConfigError, naming the part."""
+        require_embedded(self.home, what)
+        return self.warehouse
 
     def dlt_destination(self) -> Any:
         """Name the warehouse to dlt; load only inside `warehouse.exclusive`."""
         import dlt
 
+        require_embedded(self.home, "loading of sources")
         return dlt.destinations.duckdb(str(self.home.warehouse))
 
 

@@ -76,7 +76,7 @@ class TraitsComponent(dg.Component, dg.Model, dg.Resolvable):
             from cdp_platform.audiences.computing import compute_traits
 
             as_of = clock_day(platform.warehouse)
-            with platform.warehouse.session(f"computing traits/{found.name}") as session:
+            with platform.embedded("computing traits").session(f"computing traits/{found.name}") as session:
                 computed = compute_traits(session, platform.warehouse.dialect, found, catalogue, as_of=as_of)
             known = {f"known/{name}": count for name, count in computed.known.items()}
             return dg.MaterializeResult(

@@ -11,6 +11,10 @@ Json = Any
 """Anything that JSON can say."""
 
 
+def _present(document: dict[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in document.items() if value is not None}
+
+
 class OutgoingRow(NamedTuple):
     """One row on its way, as its plan has it."""
 
@@ -35,7 +39,7 @@ class OutgoingRow(NamedTuple):
         """Only what is to be written; a None clears the field. A new record has no fields without a value."""
         every: dict[str, Json] = json.loads(self.document)
         if self.operation is Operation.CREATE:
-            return {name: value for name, value in every.items() if value is not None}
+            return _present(every)
         return every if self.names is None else {name: every[name] for name in self.names}
 
     @property
@@ -69,6 +73,20 @@ class Batch(Sequence[OutgoingRow]):
     def of(cls, rows: Iterable[OutgoingRow]) -> "Batch":
         """Put rows together."""
         return cls(*(list(zip(*rows, strict=True)) or [()] * len(OutgoingRow._fields)))
+
+    def fields(self) -> list[Mapping[str, Json]]:
+        """What is to be written of each row, as `OutgoingRow.fields` tells it; read together, which is far quicker."""
+        every: list[dict[str, Json]] = json.loads(f"[{','.join(self.documents)}]")
+        creates = self.operations.count(Operation.CREATE)
+        if creates in (0, len(self)) and all(names is None for names in self.names):
+            return [_present(document) for document in every] if creates else list(every)
+        told = zip(every, self.operations, self.names, strict=True)
+        return [
+            _present(document)
+            if operation is Operation.CREATE
+            else (document if names is None else {name: document[name] for name in names})
+            for document, operation, names in told
+        ]
 
     def with_all_fields(self) -> "Batch":
         """The same rows, to be written with every field."""

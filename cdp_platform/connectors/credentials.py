@@ -12,6 +12,8 @@ from cdp_platform.project_file import NAME, Project, find_project
 
 _HOME_VARIABLE: Final = "CDP_HOME"
 _PLANS_VARIABLE: Final = "CDP_PLANS_URL"
+_WAREHOUSE_VARIABLE: Final = "CDP_WAREHOUSE"
+_POSTGRES_VARIABLE: Final = "CDP_POSTGRES"
 _PEM: Final = "-----BEGIN "
 _PROJECT_VARIABLE: Final = "CDP_PROJECT"
 
@@ -113,7 +115,8 @@ def is_unattended() -> bool:
 def cdp_home() -> Home:
     """Tell where the platform keeps its state: CDP_HOME, else what `cdp.yaml` says, else `.cdp` here; absolute.
 
-    CDP_PLANS_URL, where set, is the folder in which plan files are shared. Raises ConfigError for a wrong `cdp.yaml`.
+    CDP_PLANS_URL, where set, is the folder in which plan files are shared. CDP_WAREHOUSE chooses the warehouse's
+    engine, CDP_POSTGRES says where a PostgreSQL server is. Raises ConfigError for a wrong `cdp.yaml`.
     """
     root, plans_url = (os.environ.get(name, "").strip() for name in (_HOME_VARIABLE, _PLANS_VARIABLE))
     project = cdp_project()
@@ -122,6 +125,8 @@ def cdp_home() -> Home:
         root=Path(root or usual).expanduser().absolute(),
         plans_url=plans_url or None,
         warehouse_file=project.warehouse if project else None,
+        warehouse_kind=os.environ.get(_WAREHOUSE_VARIABLE, "").strip() or (project.engine if project else "duckdb"),
+        warehouse_address=os.environ.get(_POSTGRES_VARIABLE, "").strip() or None,
     )
 
 

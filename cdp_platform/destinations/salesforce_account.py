@@ -116,13 +116,15 @@ def lookup_of(relationship: str) -> str:
     return f"{relationship[:-1]}c" if relationship.endswith("__r") else f"{relationship}Id"
 
 
-def values_of(row: OutgoingRow, match_field: str) -> dict[str, Json]:
+def values_of(match_value: str, fields: Mapping[str, Json], match_field: str) -> dict[str, Json]:
     """What is written of a row, by field; the match key always, a lookup that is emptied by its own field."""
-    values: dict[str, Json] = {match_field: row.match_value}
-    for name, value in row.fields.items():
-        relationship, dot, _ = name.partition(".")
-        if name != match_field:
-            values[lookup_of(relationship) if dot and value in (None, "") else name] = _value(value)
+    values: dict[str, Json] = {match_field: match_value}
+    for name, value in fields.items():
+        if name == match_field:
+            continue
+        if "." in name and value in (None, ""):
+            name = lookup_of(name.partition(".")[0])
+        values[name] = ";".join(map(str, value)) if value.__class__ is list else value
     return values
 
 
@@ -143,10 +145,6 @@ def record_id_of(answer: Answer, value: Json) -> str:
 def broken(answer: Answer, what: str) -> ContractBroken:
     """An answer that cannot be believed."""
     return ContractBroken(f"salesforce answered {answer.status}, but the body {what}.", status=answer.status)
-
-
-def _value(value: Json) -> Json:
-    return ";".join(map(str, value)) if isinstance(value, list) else value
 
 
 def _records(answer: Answer) -> list[Mapping[str, Json]]:

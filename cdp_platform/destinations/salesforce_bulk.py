@@ -164,14 +164,21 @@ def _is_by_id(rows: Batch) -> bool:
 def _columns(match_field: str, rows: Batch) -> Iterator[Sequence[Json]]:
     """Header and lines; a field that a row leaves out is an empty cell."""
     ids = ["Id"] if _is_by_id(rows) else []
-    names = {match_field: None}
-    for row in rows:
-        names |= dict.fromkeys(values_of(row, match_field))
+    names, step = {match_field: None}, 1_000
+    parts = [rows[start : start + step] for start in range(0, len(rows), step)]
+    for part in parts:
+        for values in _values(match_field, part):
+            names |= dict.fromkeys(values)
     yield [*ids, *names]
-    for row in rows:
-        values = values_of(row, match_field)
-        cells = (_cell(values[name]) if name in values else None for name in names)
-        yield [*(row.record_id for _ in ids), *cells]
+    for part in parts:
+        for record_id, values in zip(part.record_ids, _values(match_field, part), strict=True):
+            cells = (_cell(values[name]) if name in values else None for name in names)
+            yield [*(record_id for _ in ids), *cells]
+
+
+def _values(match_field: str, rows: Batch) -> Iterator[dict[str, Json]]:
+    for match_value, fields in zip(rows.match_values, rows.fields(), strict=True):
+        yield values_of(match_value, fields, match_field)
 
 
 def _id_columns(rows: Batch) -> Iterator[Sequence[Json]]:

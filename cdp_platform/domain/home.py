@@ -1,6 +1,6 @@
 """Where the platform keeps its state: one folder, `CDP_HOME`, holds everything."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -14,6 +14,16 @@ class Home:
 
     warehouse_file: Path | None = None
     """The DuckDB file that the project's own dbt builds into; None: one of the platform's, under `root`."""
+
+    warehouse_kind: str = "duckdb"
+    """The engine of the warehouse: `duckdb`, or `postgres`."""
+    warehouse_address: str | None = field(default=None, repr=False)
+    """Where a server's warehouse is, as its driver reads it; may hold a password."""
+
+    @property
+    def has_warehouse(self) -> bool:
+        """Whether there is a warehouse to be asked: a server's is taken to be there."""
+        return self.warehouse_kind != "duckdb" or self.warehouse.is_file()
 
     @property
     def warehouse(self) -> Path:

@@ -4,11 +4,11 @@ A value is called wrong only where the description rules it out for certain; wha
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Final
 
 from cdp_platform.domain.syncs import FieldKind
@@ -47,17 +47,20 @@ class ValueRule:
     @property
     def says_nothing(self) -> bool:
         """Whether it takes everything."""
-        return self.longest_characters is None and self.takes_any_text
+        return not self.options and self.longest_characters is None and self.kind in (None, FieldKind.TEXT)
 
-    @property
-    def takes_any_text(self) -> bool:
-        """Whether it takes every text that is short enough."""
-        return not self.options and self.kind in (None, FieldKind.TEXT)
+    @cached_property
+    def surely_takes(self) -> Callable[[Any], bool]:
+        """A quick word on most values; where it is False, `wrong` has to be asked."""
+        if self.options:
+            return frozenset(self.options).__contains__ if self.longest_characters is None else _never
+        if self.kind not in (None, FieldKind.TEXT):
+            return _never
+        longest = self.longest_characters or 0
+        return lambda value: value.__class__ is str and len(value) <= longest
 
     def wrong(self, value: Any) -> WrongValue | None:
         """Say why the field does not take a value, or None. Nothing and the empty text clear a field."""
-        if isinstance(value, str) and len(value) <= (self.longest_characters or 0) and self.takes_any_text:
-            return None
         texts = [_text(item) for item in value] if isinstance(value, list) else [_text(value)]
         told = [text for text in texts if text.strip()]
         if not told:
@@ -79,6 +82,10 @@ class ValueRule:
 
     def _named(self, **more: str) -> dict[str, str]:
         return {"field": self.field, **more}
+
+
+def _never(value: Any) -> bool:
+    return False
 
 
 def _text(value: Any) -> str:

@@ -29,6 +29,7 @@ OWN_TABLES: Mapping[str, PersonKey] = {
     "cdp.forgotten": {},
     "cdp.erasures": {},
     "cdp.loop_clock": {},
+    "cdp.settle_days": {},
     "identity.identity_clusters": {"record_key": "record_key", "person_id": "person_id"},
     "identity.identity_edges": {"record_key": "record_key"},
     "identity.identity_merges": {"former_person_id": "person_id", "person_id": "person_id"},

@@ -30,12 +30,15 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str, nu
 
 
 def size_line(sizes: Sequence[int]) -> str:
-    """Return a small drawing of sizes in the order of time, from 0 up; its text tells the first and the last."""
+    """Return a small drawing of sizes in the order of time, between the least and the most of them.
+
+    From 0 up, a large audience would look as if nothing ever happened to it. Its text tells the first and the last.
+    """
     if not sizes:
         return "–"
-    most, steps = max(max(sizes), 1), max(len(sizes) - 1, 1)
+    least, span, steps = min(sizes), max(max(sizes) - min(sizes), 1), max(len(sizes) - 1, 1)
     points = " ".join(
-        f"{place * _WIDTH / steps:.1f},{_HEIGHT - 2 - size * (_HEIGHT - 4) / most:.1f}"
+        f"{place * _WIDTH / steps:.1f},{_HEIGHT - 2 - (size - least) * (_HEIGHT - 4) / span:.1f}"
         for place, size in enumerate([*sizes, sizes[-1]] if len(sizes) == 1 else sizes)
     )
     label = f"{sizes[0]:,} → {sizes[-1]:,}"

@@ -136,18 +136,27 @@ def count_removals(session: Session) -> tuple[int, int]:
 
 
 def planned_rows(
-    dialect: Dialect, spec: SyncSpec, ledger: Ledger, fields: Fields, operations: Mapping[str, int]
+    dialect: Dialect,
+    spec: SyncSpec,
+    ledger: Ledger,
+    fields: Fields,
+    operations: Mapping[str, int],
+    *,
+    is_membership: bool = False,
 ) -> str:
     """SQL of the rows to be sent, in their order, with the columns of a plan's file.
 
-    `operations` are those that occur: rows of one kind need not be sorted.
+    `operations` are those that occur: rows of one kind need not be sorted. Of a membership what was last delivered is
+    told also where the content is not known: it may still point at the person, and has to be taken back.
     """
+    previous = "sent.payload" if is_membership else "case when known is not null then sent.payload end"
     gone = dialect.json_object(dict.fromkeys(cleared_fields(spec), "null"))
     names = _literal_list(cleared_fields(spec))
     # Where the content is not known, nothing was sent as far as anybody knows: every field differs.
     sent_payload = "case when known is not null then sent.payload else '{}' end"
     changed = dialect.json_changes("rendered.payload", sent_payload, [entry.field for entry in spec.mapping])
     return in_order(
+        dialect,
         f"""with rendered as (
             select operations.*, {fields.match_value} as match_value, {fields.consent_identifier} as consent_identifier,
                 {fields.payload(dialect, "permission")} as payload
@@ -160,9 +169,9 @@ def planned_rows(
             select "key", null as consent_identifier, {gone} as payload
             from operations where skipped is null and operation = 'remove'
         ),
-        sent as ({_sent(ledger)})
+        sent as ({_sent(ledger, "true" if is_membership else "known is not null")})
         select rendered."key", operation, coalesce(rendered.match_value, side.match_value) as match_value,
-            side.record_id, rendered.payload, case when known is not null then sent.payload end as previous,
+            side.record_id, rendered.payload, {previous} as previous,
             case when is_in_ledger then nullif({changed}, []) end as changed,
             fingerprint, consent_identifier,
             case when is_in_ledger and side.match_value <> rendered.match_value then side.match_value end
@@ -180,15 +189,16 @@ def planned_rows(
     )
 
 
-def in_order(rows: str, operations: Mapping[str, int]) -> str:
-    """SQL that puts rows of several operations into the order of sending."""
-    if len(operations) < 2:
-        return rows
-    return f"select * from ({rows}) order by list_position({_literal_list(ORDER)}, operation)"
+def in_order(dialect: Dialect, rows: str, operations: Mapping[str, int]) -> str:
+    """SQL that puts rows into the order of sending: operation by operation, in each as the model has them or by key."""
+    places = [f"list_position({_literal_list(ORDER)}, operation)"] if len(operations) > 1 else []
+    if not dialect.keeps_order:
+        places.append('"key"')
+    return f"select * from ({rows}) order by {', '.join(places)}" if places else rows
 
 
-def _sent(ledger: Ledger) -> str:
-    """SQL of what the log says of the rows whose content is known: "key", payload (JSON text of all fields).
+def _sent(ledger: Ledger, condition: str) -> str:
+    """SQL of what the log says of the rows that meet a condition: "key", payload (JSON text of all fields).
 
     Two steps, because the payloads are most of the log: first which entry is the newest, then what it says.
     """
@@ -198,7 +208,7 @@ def _sent(ledger: Ledger) -> str:
                 select operations."key", max(rows.version) as version
                 from (select primary_key, version from {log}) as rows
                 join operations on cast(operations."key" as varchar) = rows.primary_key
-                where known is not null and skipped is null
+                where {condition} and skipped is null
                 group by operations."key"
             ) as newest
             join (select primary_key, version, payload from {log}) as rows

@@ -21,6 +21,11 @@ from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.warehouse.base import Dialect, Session
 from cdp_platform.warehouse.literals import literal
 
+_COLUMNS = (
+    '"key", operation, match_value, record_id, payload, previous, changed, fingerprint, consent_identifier,'
+    " former_match_value"
+)
+
 
 def make_revert(engine: Engine, spec: SyncSpec, run: str, *, run_id: str) -> Plan:
     """Plan the way back from a run, given by its id or the beginning of it.
@@ -75,7 +80,7 @@ def _revert(
         is_partial=True,
         reverts=reverted,
     )
-    return plan, in_order("select * exclude (skipped) from operations where skipped is null", operations)
+    return plan, in_order(dialect, f"select {_COLUMNS} from operations where skipped is null", operations)
 
 
 def _run_of(session: Session, spec: SyncSpec, ledger: Ledger, run: str) -> str:

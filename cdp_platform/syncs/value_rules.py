@@ -6,7 +6,7 @@ The rules are part of the plan, from the same description by which the mapping w
 from collections.abc import Mapping, Sequence
 
 from cdp_platform.connectors.abilities import DescribesValues
-from cdp_platform.connectors.protocol import Batch, Destination, DestinationField, OutgoingRow
+from cdp_platform.connectors.protocol import Batch, Destination, DestinationField, Json
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import FieldKind, FieldMapping, SyncSpec
 from cdp_platform.domain.value_rules import ValueRule, WrongValue
@@ -23,12 +23,16 @@ def rules_of(destination: Destination, spec: SyncSpec, fields: Sequence[Destinat
 
 def misfits(rules: Sequence[ValueRule], match_field: str, rows: Batch) -> Mapping[int, RowOutcome]:
     """The rows with a value that its field does not take, by ordinal, as rejected for the first such field."""
-    found = dict[int, RowOutcome]()
-    for row in rows if rules else ():
-        if row.operation is not Operation.REMOVE and (wrong := _first_wrong(rules, match_field, row)):
-            found[row.ordinal] = RowOutcome(
-                ordinal=row.ordinal, outcome=Outcome.REJECTED, code=wrong.code, parameters=dict(wrong.parameters)
-            )
+    if not rules or not rows or rows.operations[0] is Operation.REMOVE:
+        return {}
+    fields, found = rows.fields(), dict[int, RowOutcome]()
+    for rule in rules:
+        told: Sequence[Json] = [one.get(rule.field) for one in fields]
+        if rule.field == match_field:
+            told = rows.match_values
+        for ordinal, value in zip(rows.ordinals, told, strict=True):
+            if value is not None and not rule.surely_takes(value) and (wrong := rule.wrong(value)):
+                found.setdefault(ordinal, _rejected(ordinal, wrong))
     return found
 
 
@@ -44,10 +48,6 @@ def _rule(destination: DescribesValues, entry: FieldMapping, field: DestinationF
     )
 
 
-def _first_wrong(rules: Sequence[ValueRule], match_field: str, row: OutgoingRow) -> WrongValue | None:
-    fields = row.fields
-    for rule in rules:
-        value = row.match_value if rule.field == match_field else fields.get(rule.field)
-        if value is not None and (wrong := rule.wrong(value)):
-            return wrong
-    return None
+def _rejected(ordinal: int, wrong: WrongValue) -> RowOutcome:
+    parameters = dict(wrong.parameters)
+    return RowOutcome(ordinal=ordinal, outcome=Outcome.REJECTED, code=wrong.code, parameters=parameters)

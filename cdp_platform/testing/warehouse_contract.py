@@ -26,6 +26,7 @@ from cdp_platform.errors import WarehouseError, WarehouseLocked
 from cdp_platform.warehouse.base import Session, Warehouse
 
 _MANY_ROWS = 250_000
+_WIDE = "repeat('x', 200)"
 _CANARY = "canary@example.com"
 _NOW = datetime(2017, 12, 25, 8, 30, tzinfo=UTC)
 
@@ -160,7 +161,7 @@ class WarehouseContract:
         with case.warehouse.session("test") as session:
             sizes = [
                 batch.num_rows
-                for batch in session.batches(f"select n, 'text' as t from range({_MANY_ROWS}) as numbers (n)")
+                for batch in session.batches(f"select n, {_WIDE} as t from range({_MANY_ROWS}) as numbers (n)")
             ]
         assert sum(sizes) == _MANY_ROWS
         assert max(sizes) < _MANY_ROWS
@@ -307,7 +308,7 @@ def _insert_and_be_lost(case: WarehouseCase, session: Session) -> None:
 
 
 def _read_and_lose(case: WarehouseCase, session: Session, sizes: list[int]) -> None:
-    for batch in session.batches("select n, repeat('x', 200) as t from range(2000000) as numbers (n)"):
+    for batch in session.batches(f"select n, {_WIDE} as t from range(2000000) as numbers (n)"):
         if not sizes:
             case.lose(session)
         sizes.append(batch.num_rows)

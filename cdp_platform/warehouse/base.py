@@ -22,6 +22,8 @@ class Dialect(Protocol):
 
     name: str
     """The dialect's name, as sqlglot knows it."""
+    keeps_order: bool
+    """Whether a query without `order by` answers in the order of the rows that it reads."""
 
     def quote(self, identifier: str) -> str:
         """Quote one identifier."""

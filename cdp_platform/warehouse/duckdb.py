@@ -39,6 +39,7 @@ class DuckDbDialect:
     """DuckDB's way to say what differs between warehouses."""
 
     name = "duckdb"
+    keeps_order = True
 
     def quote(self, identifier: str) -> str:
         return quoted(identifier)

@@ -44,7 +44,7 @@ def test_refresh_plans_and_sends_nothing(definitions: dg.Definitions) -> None:
 
 def test_nothing_happens_by_itself_in_a_fresh_clone(definitions: dg.Definitions) -> None:
     sensors = definitions.sensors or []
-    assert {sensor.name for sensor in sensors} == {"new_raw_data", "next_day"}
+    assert {sensor.name for sensor in sensors} == {"new_raw_data", "next_day", "unfinished_sends", "approved_plans"}
     assert {sensor.default_status for sensor in sensors} == {dg.DefaultSensorStatus.STOPPED}
 
 

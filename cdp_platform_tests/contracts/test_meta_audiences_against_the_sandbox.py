@@ -1,7 +1,9 @@
 """A mirror into a custom audience, over HTTP, against an independent reading of Meta's documents."""
 
 import dataclasses
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import requests
 from cdp_platform.connectors.http import open_session
 from cdp_platform.connectors.registry import destination_of
 from cdp_platform.domain.outcomes import Counts
-from cdp_platform.errors import AuthenticationFailed, ConfigError, RateLimited
+from cdp_platform.errors import AuthenticationFailed, ConfigError, RateLimited, TemporarilyDown
 from cdp_platform.sandbox import SandboxSettings, serve_sandbox
 from cdp_platform.sandbox.meta.account import ACCOUNT_ID
 from cdp_platform_tests.contracts.audience_shop import TOKEN, TOKEN_ENV, AudienceShop, hash_of, person
@@ -87,6 +89,43 @@ def test_an_address_that_a_person_no_longer_has_stops_matching(shop: AudienceSho
     assert shop.run().counts == Counts(planned=1, delivered=1)
     assert members(shop, "EMAIL") == sorted([hash_of("ada.new@example.com"), hash_of("person2@example.com")])
     assert audience(shop)["size"] == 2
+
+
+def pass_the_time(shop: AudienceShop) -> None:
+    """Let a circuit that is open be closed again."""
+    with closing(sqlite3.connect(shop.home.rate_limits)) as paces, paces:
+        paces.execute("delete from circuits")
+
+
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+def test_it_stops_matching_also_where_nobody_knows_what_became_of_the_first_try(
+    shop: AudienceShop, method: str
+) -> None:
+    shop.people([person(1), person(2)])
+    shop.run()
+    rule = {"path": f"/v26.0/{audience(shop)['id']}/users", "method": method, "status": 503, "count": 5}
+    assert requests.post(f"{shop.address}/sandbox/faults", json={"rules": [rule]}, timeout=5).ok
+    shop.people([person(1, email="moved@example.com"), person(2)])
+    with pytest.raises(TemporarilyDown):
+        shop.run()
+    pass_the_time(shop)
+    assert shop.run().counts == Counts(planned=1, delivered=1)
+    assert members(shop, "EMAIL") == sorted(map(hash_of, ("moved@example.com", "person2@example.com")))
+
+
+def test_who_leaves_is_removed_by_what_was_last_delivered_also_after_a_try_without_an_answer(
+    shop: AudienceShop,
+) -> None:
+    shop.people([person(1), person(2)])
+    shop.run()
+    rule = {"path": f"/v26.0/{audience(shop)['id']}/users", "method": "DELETE", "status": 503, "count": 5}
+    assert requests.post(f"{shop.address}/sandbox/faults", json={"rules": [rule]}, timeout=5).ok
+    shop.people([person(2)])
+    with pytest.raises(TemporarilyDown):
+        shop.run()
+    pass_the_time(shop)
+    assert shop.run().counts == Counts(planned=1, delivered=1)
+    assert members(shop, "EMAIL") == [hash_of("person2@example.com")]
 
 
 def test_a_person_whom_nothing_identifies_is_rejected_before_anything_is_sent(shop: AudienceShop) -> None:

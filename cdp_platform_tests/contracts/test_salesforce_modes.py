@@ -9,6 +9,7 @@ import pytest
 from cdp_platform.destinations.salesforce import Salesforce
 from cdp_platform.domain.outcomes import Counts, Operation
 from cdp_platform.domain.syncs import Mode
+from cdp_platform.errors import ConfigError
 from cdp_platform_tests.contracts.salesforce_stage import TOKEN, Members, Organization, batch, member_of, row, serving
 
 
@@ -94,3 +95,17 @@ def test_an_opt_out_changes_the_record_in_either_mode(mode: Mode) -> None:
     request = Salesforce().in_mode(mode).encode("Contact", "CDP_Person_Id__c", batch(told))
     assert request.method == "PATCH"
     assert request.body["records"][0]["HasOptedOutOfEmail"] is True
+
+
+def test_more_requests_at_once_are_an_option_and_quicken_the_pace() -> None:
+    usual, many = (Salesforce().with_options(told).capabilities("Contact") for told in ({}, {"requests_at_once": "25"}))
+    assert (usual.requests_at_once, usual.requests_per_second) == (5, 25.0)
+    assert (many.requests_at_once, many.requests_per_second) == (25, 125.0)
+    in_mode = Salesforce().with_options({"requests_at_once": "25"}).in_mode(Mode.UPDATE).capabilities("Contact")
+    assert (in_mode.requests_at_once, in_mode.needs_record) == (25, True)
+
+
+@pytest.mark.parametrize("options", [{"requests_at_once": "26"}, {"requests_at_once": "x"}, {"size": "small"}])
+def test_options_that_cannot_be_are_refused(options: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="requests_at_once"):
+        Salesforce().with_options(options)

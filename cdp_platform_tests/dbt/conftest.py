@@ -61,10 +61,10 @@ class Warehouse:
         """Build what describes people, compute the audiences, and build what reads them, as a day of the loop does."""
         self.set_clock(as_of_on)
         self.resolve(as_of_on)
-        marts = self.run("build", "--select", "tag:person", "--exclude", "sync_contacts__crm+")
+        marts = self.run("build", "--select", "tag:person", "--exclude", "source:audiences+")
         assert marts.success, marts.exception
         self.take_over(as_of_on)
-        return self.run("build", "--select", "sync_contacts__crm+")
+        return self.run("build", "--select", "source:audiences+")
 
     def catalogue(self) -> Catalogue:
         return read_catalogue(DbtManifest.read(self.folder / "target" / "manifest.json"))

@@ -12,7 +12,7 @@ from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 from cdp_platform_tests.end_to_end.conftest import Accounts, Demo, served_again
 
 LAST_DAY = "2017-12-26"
-SYNCS = ["crm_contacts", "lapsed_loyalists_ads", "redemptions_ads", "sales_accounts"]
+SYNCS = ["crm_contacts", "lapsed_loyalists_ads", "products_crm", "redemptions_ads", "sales_accounts"]
 MARKETING = {"rfm_segment", "lifetime_value", "favourite_department", "last_order_on"}
 
 

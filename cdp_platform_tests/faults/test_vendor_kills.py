@@ -20,7 +20,7 @@ from cdp_platform.sandbox import SandboxSettings, serve_sandbox
 from cdp_platform_tests.faults.runner import MOST_RUNS
 from cdp_platform_tests.faults.scenario import TOKEN, TOKEN_ENV
 from cdp_platform_tests.faults.stage import Ended, end_of
-from cdp_platform_tests.faults.test_kills import CASES, JOB_CASES, VENDOR_CASES, Case, in_turn
+from cdp_platform_tests.faults.test_kills import CASES, JOB_CASES, VENDOR_CASES, Case
 from cdp_platform_tests.faults.vendor_checker import check_mirror, jobs_done
 from cdp_platform_tests.faults.vendor_scenario import VENDORS, first_day, second_day, write_people
 
@@ -102,7 +102,8 @@ def cases() -> list[str]:
     return [f"{vendor} {place}" for vendor, places in PLACES.items() for place in places]
 
 
-@pytest.mark.parametrize("name", in_turn(cases()))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", cases())
 def test_a_process_killed_on_the_way_to_a_vendor_leaves_the_model_there_and_nothing_else(
     name: str, calm: Callable[[str], Calm], tmp_path: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_process_killed_on_the_way_to_a_vendor_leaves_the_model_there_and_noth
                 assert jobs_done(stage.url) <= ready.jobs + _AT_ONCE, "more was sent again than had been under way"
 
 
+@pytest.mark.slow
 def test_each_way_has_several_passes_and_every_vendor_of_the_scenario_is_killed(
     calm: Callable[[str], Calm],
 ) -> None:

@@ -1,15 +1,11 @@
 """The account's state: one SQLite file with contacts, property definitions, the log of writes and request counts.
 
-One connection behind one lock: callers from several threads take turns, each in its own transaction.
 A contact that is archived stays in the file and gives its unique values free, as at the vendor.
 """
 
 import json
 import random
-import sqlite3
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +18,7 @@ from cdp_platform.sandbox.hubspot.properties import (
     read_account_setup,
     write_datetime,
 )
+from cdp_platform.sandbox.state_file import StateFile
 
 _SCHEMA = """
 create table if not exists account (key text primary key, value text not null) without rowid;
@@ -83,18 +80,12 @@ class Write:
     """Old and new value of each property that changed; None for no value."""
 
 
-class ContactStore:
+class ContactStore(StateFile):
     """The state of one account; creates and sets up the file when it is new."""
 
     def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
+        super().__init__(path, _SCHEMA)
         self._now = now
-        self._lock = threading.RLock()
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-        self._connection.execute("pragma journal_mode = wal")
-        self._connection.execute("pragma synchronous = normal")
-        self._connection.executescript(_SCHEMA)
         self._connection.create_function("contains_token", 2, contains_token, deterministic=True)
         with self.transaction():
             if self.account_value("portal_id") is None:
@@ -109,31 +100,6 @@ class ContactStore:
     def initial_properties(self) -> list[PropertyDefinition]:
         """Return the properties that a new account has."""
         return read_account_setup()
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._connection.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Hold the state alone; everything inside is written at the end or, on an error, not at all. May be nested."""
-        with self._lock:
-            if self._connection.in_transaction:
-                yield
-                return
-            self._connection.execute("begin immediate")
-            try:
-                yield
-            except BaseException:
-                self._connection.execute("rollback")
-                raise
-            self._connection.execute("commit")
-
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Run one statement and return its rows."""
-        with self._lock:
-            return self._connection.execute(sql, parameters).fetchall()
 
     def timestamp(self) -> str:
         """Return the present time as the vendor writes it."""
@@ -209,15 +175,15 @@ class ContactStore:
         """Store contacts, the unique values they gave free and took, and the log of what changed."""
         at, day = self.timestamp(), self.day
         with self.transaction():
-            self._connection.executemany("delete from unique_values where property = ? and value = ?", freed)
-            self._connection.executemany(
+            self.write_many("delete from unique_values where property = ? and value = ?", freed)
+            self.write_many(
                 f"insert or replace into contacts ({_COLUMNS}) values (?, ?, ?, ?, ?, ?, ?)",
                 [_to_row(contact) for contact in contacts],
             )
-            self._connection.executemany(
+            self.write_many(
                 "insert into unique_values values (?, ?, ?)", [(*key, owner) for key, owner in taken.items()]
             )
-            self._connection.executemany(
+            self.write_many(
                 "insert into writes (at, day, actor, contact_id, cdp_person_id, operation, properties)"
                 " values (?, ?, ?, ?, ?, ?, ?)",
                 [

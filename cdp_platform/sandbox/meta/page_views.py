@@ -1,6 +1,7 @@
 """Meta's page: audiences with their sizes over time, the newest events, and what campaigns did."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from html import escape
@@ -44,8 +45,10 @@ class MetaViews:
         rows = []
         for found in audiences:
             uploads = self._account.uploads(found["id"])
-            line = size_line([upload["size"] for upload in uploads])
-            last = _upload(uploads[-1], texts) if uploads else "–"
+            # What one day did to an audience takes several uploads: some remove, some add.
+            days = {_day(upload): upload["size"] for upload in uploads}
+            line = size_line(list(days.values()))
+            last = _uploaded(uploads, texts) if uploads else "–"
             rows.append([escape(found["name"]), f"{found['size']:,}", line, escape(last)])
         heads = [texts["name"], texts["size"], texts["change"], texts["last"]]
         return panel(texts["audiences"], table(heads, rows, empty=texts["no_audience"], numbers=(1,)))
@@ -57,7 +60,7 @@ class MetaViews:
             custom = json.loads(event["custom_data"])
             value = f"{custom['value']:,.2f} {custom.get('currency', '')}" if "value" in custom else "–"
             repeated = f" · {texts['sent'].format(count=event['sent_count'])}" if event["sent_count"] > 1 else ""
-            known_by = ", ".join(json.loads(event["user_data"]))
+            known_by = ", ".join(texts.get(f"by_{name}", name) for name in json.loads(event["user_data"]))
             told = [f"{at:%Y-%m-%d %H:%M} UTC", event["event_name"], event["event_id"] + repeated, value, known_by]
             rows.append([escape(text) for text in told])
         heads = [texts["at"], texts["event"], texts["id"], texts["value"], texts["known_by"]]
@@ -79,6 +82,17 @@ class MetaViews:
         return panel(texts["insights"], table(heads, rows, empty=texts["no_insight"], numbers=(1, 2, 3)))
 
 
-def _upload(upload: Mapping[str, Any], texts: Mapping[str, str]) -> str:
-    told = f"{upload['day'] or upload['at'][:10]} · {upload['received']:,} {texts[upload['operation']]}"
-    return told + (f" · {texts['invalid'].format(count=upload['invalid'])}" if upload["invalid"] else "")
+def _day(upload: Mapping[str, Any]) -> str:
+    return str(upload["day"] or upload["at"][:10])
+
+
+def _uploaded(uploads: Sequence[Mapping[str, Any]], texts: Mapping[str, str]) -> str:
+    """Say what the last day's uploads did together."""
+    day = _day(uploads[-1])
+    received: Counter[str] = Counter()
+    for upload in uploads:
+        if _day(upload) == day:
+            received.update({upload["operation"]: upload["received"], "invalid": upload["invalid"]})
+    told = [f"{received[name]:,} {texts[name]}" for name in ("add", "remove", "replace") if received[name]]
+    told += [texts["invalid"].format(count=received["invalid"])] if received["invalid"] else []
+    return " · ".join([day, *told])

@@ -1,7 +1,8 @@
 """A shop with people, consents and a fake CRM: model rows in, one run, records out."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.plan import make_plan
 from cdp_platform.syncs.send import send_plan
 from cdp_platform.testing.fakes import FakeAccount, FakeDestination, FakeSession
+from cdp_platform.warehouse.base import Warehouse
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 Person = Mapping[str, Any]
+ON_EVERY_WAREHOUSE = ("test_plan", "test_moves")
+"""Modules whose examples run on PostgreSQL in the fast suite, too."""
 FIELDS = ("cdp_person_id", "email", "email_permission", "segment", "lifetime_value")
 
 
@@ -64,9 +68,10 @@ def spec_of(**changes: Any) -> SyncSpec:
 class Shop:
     """The warehouse's models, the engine and the account at the other end."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, warehouse: Warehouse | None = None) -> None:
+        """By default the warehouse is a DuckDB file under `root`."""
         self.home = Home(root=root)
-        self.warehouse = DuckDbWarehouse(self.home.warehouse, wait_seconds=5)
+        self.warehouse: Warehouse = warehouse or DuckDbWarehouse(self.home.warehouse, wait_seconds=5)
         self.account = FakeAccount(
             fields=[DestinationField(name=n, kind=FieldKind.TEXT, is_unique=n == "cdp_person_id") for n in FIELDS]
         )
@@ -161,6 +166,28 @@ def person_of(number: int = 1, **changes: Any) -> dict[str, Any]:
     return person | changes
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every example of the engine runs on each warehouse; on PostgreSQL most of them only in the slow suite."""
+    if "empty_warehouse" in metafunc.fixturenames:
+        is_chosen = metafunc.module.__name__.rsplit(".", 1)[-1] in ON_EVERY_WAREHOUSE
+        postgres = pytest.param("postgres", marks=[] if is_chosen else [pytest.mark.slow])
+        is_portable = metafunc.definition.get_closest_marker("duckdb_only") is None
+        metafunc.parametrize("empty_warehouse", ["duckdb", postgres] if is_portable else ["duckdb"], indirect=True)
+
+
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path / "home")
+def empty_warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse | None]:
+    """A warehouse for the shop; None for the DuckDB file in its home."""
+    if request.param == "duckdb":
+        yield None
+        return
+    server = request.getfixturevalue("postgres")
+    from cdp_platform.warehouse.postgres import PostgresWarehouse
+
+    with closing(PostgresWarehouse(server.emptied(), wait_seconds=5)) as warehouse:
+        yield warehouse
+
+
+@pytest.fixture
+def shop(tmp_path: Path, empty_warehouse: Warehouse | None) -> Shop:
+    return Shop(tmp_path / "home", empty_warehouse)

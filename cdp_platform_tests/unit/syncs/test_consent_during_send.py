@@ -124,6 +124,7 @@ def test_a_row_that_may_have_arrived_is_not_sent_again_once_withdrawn_and_the_ne
     assert shop.records("email_permission")["p-001"] == "withdrawn"
 
 
+@pytest.mark.duckdb_only
 def test_a_warehouse_that_answers_late_makes_the_send_pause_and_go_on(shop: Shop) -> None:
     shop.people([person_of(1)])
     plan = shop.plan()
@@ -133,6 +134,7 @@ def test_a_warehouse_that_answers_late_makes_the_send_pause_and_go_on(shop: Shop
     assert sent.sleeps == [1.0, 2.0]
 
 
+@pytest.mark.duckdb_only
 def test_a_warehouse_that_does_not_answer_ends_the_run_as_deferred_with_its_rows_pending(shop: Shop) -> None:
     shop.people([person_of(number) for number in range(30)])
     plan = shop.plan()
@@ -171,6 +173,7 @@ def test_a_table_that_is_emptied_in_the_middle_ends_the_run(shop: Shop, table: s
     assert run == {"status": "deferred", "delivered": 10, "pending": 20}
 
 
+@pytest.mark.duckdb_only
 def test_within_a_minute_one_read_is_enough(shop: Shop) -> None:
     shop.people([person_of(number) for number in range(30)])
     plan = shop.plan()

@@ -24,6 +24,8 @@ from cdp_platform.syncs.reset import adopt, reset, resync
 from cdp_platform.testing.fakes import FakeAccount, FakeDestination
 from cdp_platform_tests.unit.syncs.conftest import Shop, person_of, spec_of
 
+pytestmark = pytest.mark.duckdb_only
+
 
 def copy_of(path: Path) -> Path:
     """Keep a copy of a database that nobody has open."""

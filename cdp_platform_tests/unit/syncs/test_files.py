@@ -159,6 +159,7 @@ def test_a_journal_that_could_not_write_once_works_again_with_the_same_connectio
 # the warehouse
 
 
+@pytest.mark.duckdb_only
 def test_a_read_only_warehouse_is_one_clear_error(shop: Shop) -> None:
     plan = half_sent(shop)
     with read_only(shop.home.warehouse), pytest.raises(WarehouseError, match=r"warehouse\.duckdb.*permissions"):
@@ -167,6 +168,7 @@ def test_a_read_only_warehouse_is_one_clear_error(shop: Shop) -> None:
     assert shop.run().counts.planned == 0
 
 
+@pytest.mark.duckdb_only
 def test_a_warehouse_folder_that_cannot_be_written_is_one_clear_error(shop: Shop) -> None:
     half_sent(shop)
     lock = Path(f"{shop.home.warehouse}.lock")
@@ -176,6 +178,7 @@ def test_a_warehouse_folder_that_cannot_be_written_is_one_clear_error(shop: Shop
 
 
 @pytest.mark.parametrize("at", [0, 100, 4096, 8192, 12_400])
+@pytest.mark.duckdb_only
 def test_a_damaged_warehouse_is_noticed_before_anything_is_sent(shop: Shop, at: int) -> None:
     shop.people([person_of(number) for number in range(30)])
     shop.run()

@@ -1,5 +1,7 @@
 """The platform's own tables: made at the first use, and brought along from an earlier form."""
 
+import pytest
+
 from cdp_platform.domain.outcomes import Counts
 from cdp_platform_tests.unit.syncs.conftest import Shop, person_of
 
@@ -10,6 +12,7 @@ WIDE_LOG = """create table cdp.sync_log as select * from (
     from cdp.delivered_rows as rows join cdp.settles as settles using (ledger_id, version))"""
 
 
+@pytest.mark.duckdb_only
 def test_a_wide_sync_log_of_an_earlier_version_is_taken_over_whole(shop: Shop) -> None:
     shop.people([person_of(1), person_of(2)])
     shop.run()

@@ -86,6 +86,7 @@ def people(shop: Shop, segment: str) -> None:
 
 
 @in_steps
+@pytest.mark.duckdb_only
 def test_a_connection_lost_at_any_word_of_a_run_loses_nothing_and_looks_like_no_empty_model(
     shop: Shop, step: int
 ) -> None:
@@ -111,6 +112,7 @@ def test_a_connection_lost_at_any_word_of_a_run_loses_nothing_and_looks_like_no_
 
 
 @in_steps
+@pytest.mark.duckdb_only
 def test_rows_that_change_while_they_are_read_are_seen_as_of_one_moment(shop: Shop, step: int) -> None:
     people(shop, "first")
     shop.run()
@@ -187,6 +189,7 @@ def numbered(shop: Shop, key_type: str, segment: str = "loyal", count: int = 3) 
 
 
 @pytest.mark.parametrize("mode", [Mode.UPSERT, Mode.MIRROR])
+@pytest.mark.duckdb_only
 def test_keys_that_become_text_stay_the_same_keys(shop: Shop, mode: Mode) -> None:
     removal = Removal.DELETE if mode is Mode.MIRROR else Removal.KEEP
     shop.spec = spec_of(mode=mode, removal=removal)
@@ -221,6 +224,7 @@ def test_keys_of_a_wider_whole_number_are_the_same_keys(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("new_type", ["integer", "uuid", "date"])
+@pytest.mark.duckdb_only
 def test_text_keys_that_become_something_else_are_an_error_that_says_what_to_do(shop: Shop, new_type: str) -> None:
     numbered(shop, "varchar")
     shop.run()

@@ -1,0 +1,73 @@
+"""One setting chooses the warehouse."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from cdp_platform.connectors.credentials import cdp_home
+from cdp_platform.domain.home import Home
+from cdp_platform.errors import ConfigError
+from cdp_platform.warehouse.choice import open_warehouse, require_embedded
+from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+
+
+@pytest.fixture(autouse=True)
+def no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("CDP_HOME", "CDP_PROJECT", "CDP_WAREHOUSE", "CDP_POSTGRES"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def write_project(folder: Path, warehouse: str) -> None:
+    (folder / "defs").mkdir()
+    (folder / "cdp.yaml").write_text(f"defs: defs\nwarehouse: {warehouse}\n", encoding="utf-8")
+
+
+def test_the_default_is_the_embedded_one() -> None:
+    assert isinstance(open_warehouse(cdp_home()), DuckDbWarehouse)
+
+
+def test_the_environment_chooses_and_goes_before_the_projects_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_project(tmp_path, "postgres")
+    assert cdp_home().warehouse_kind == "postgres"
+    monkeypatch.setenv("CDP_WAREHOUSE", "duckdb")
+    assert cdp_home().warehouse_kind == "duckdb"
+
+
+def test_a_path_in_the_projects_file_is_a_duckdb_file(tmp_path: Path) -> None:
+    write_project(tmp_path, "dbt/dev.duckdb")
+    home = cdp_home()
+    assert (home.warehouse_kind, home.warehouse) == ("duckdb", tmp_path / "dbt" / "dev.duckdb")
+
+
+def test_an_unknown_engine_is_refused_with_the_nearest_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_WAREHOUSE", "postgresql")
+    with pytest.raises(ConfigError, match=r"'postgresql'.*postgres"):
+        open_warehouse(cdp_home())
+
+
+def test_a_server_without_an_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_WAREHOUSE", "postgres")
+    with pytest.raises(ConfigError, match="CDP_POSTGRES"):
+        open_warehouse(cdp_home())
+
+
+def test_a_server_without_its_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cdp_platform.warehouse.postgres", None)
+    home = Home(root=Path("nowhere"), warehouse_kind="postgres", warehouse_address="postgresql://x")
+    with pytest.raises(ConfigError, match=r"cdp-platform\[postgres\]"):
+        open_warehouse(home)
+
+
+def test_an_address_with_a_password_is_not_printed_with_the_home() -> None:
+    home = Home(root=Path("nowhere"), warehouse_kind="postgres", warehouse_address="postgresql://u:canary@h/d")
+    assert "canary" not in repr(home)
+
+
+def test_what_runs_on_the_embedded_one_alone_says_its_name() -> None:
+    with pytest.raises(ConfigError, match="identity does not run on postgres yet"):
+        require_embedded(Home(root=Path("nowhere"), warehouse_kind="postgres"), "identity")
+    require_embedded(Home(root=Path("nowhere")), "identity")
