@@ -231,9 +231,8 @@ def _plan(
         has_forgotten=is_forgetful,
         held_fields=policies.held,
     )
-    is_membership = engine.destination.capabilities(spec.object).is_membership
-    rows = planned_rows(dialect, policies.source, ledger, fields, operations, is_membership=is_membership)
-    return plan, rows
+    kind = kind_of(engine, spec)
+    return plan, planned_rows(dialect, policies.source, ledger, fields, operations, kind=kind)
 
 
 def _judge_model(

@@ -7,6 +7,8 @@ import pytest
 
 pytest.importorskip("adbc_driver_postgresql", reason="the extra `postgres` is not installed")
 
+from cdp_platform.domain.syncs import FieldType
+from cdp_platform.errors import WarehouseError
 from cdp_platform.testing.warehouse_contract import WarehouseCase, WarehouseContract
 from cdp_platform.testing.warehouse_values import WarehouseValuesContract
 from cdp_platform.warehouse.postgres import PostgresWarehouse
@@ -29,3 +31,51 @@ class TestPostgres(WarehouseContract):
 
 class TestValuesOfPostgres(WarehouseValuesContract):
     pass
+
+
+def test_a_database_of_other_texts_than_utf_8_is_refused_with_the_way_out(postgres: PostgresServer) -> None:
+    address = postgres.new_database("template template0 encoding 'SQL_ASCII' locale 'C'")
+    with pytest.raises(WarehouseError, match="create database"), PostgresWarehouse(address).session("test"):
+        pytest.fail("the session must not open")
+
+
+def test_a_server_that_is_not_there_is_told_without_its_address() -> None:
+    address = "postgresql://cdp:canary@127.0.0.1:1/shop"
+    with pytest.raises(WarehouseError, match="CDP_POSTGRES") as failure, PostgresWarehouse(address).session("test"):
+        pytest.fail("the session must not open")
+    assert "canary" not in str(failure.value)
+
+
+def test_a_connection_that_was_cut_while_it_waited_is_not_used_again(
+    case: WarehouseCase, postgres: PostgresServer
+) -> None:
+    for _ in range(2):
+        with case.warehouse.session("test") as session:
+            assert session.rows("select 1 as one") == [{"one": 1}]
+        postgres.end_connections()
+
+
+def test_a_number_without_digits_is_read_where_it_is_whole_and_refused_where_it_is_none(case: WarehouseCase) -> None:
+    with case.warehouse.session("test") as session:
+        assert session.rows("select sum(n) as total from range(4) as numbers (n)") == [{"total": 6}]
+        assert [batch.to_pylist() for batch in session.batches("select sum(n) as total from range(4) as numbers (n)")]
+        with pytest.raises(WarehouseError, match="total"):
+            list(session.batches("select number_of('0.5') as total"))
+
+
+def test_who_works_in_the_database_can_be_seen_there(case: WarehouseCase) -> None:
+    with case.warehouse.session("plan crm_contacts") as session:
+        [row] = session.rows("select application_name as name from pg_stat_activity where pid = pg_backend_pid()")
+    assert str(row["name"]).endswith(": plan crm_contacts")
+
+
+def test_nan_is_a_misfit_of_a_decimal(case: WarehouseCase) -> None:
+    dialect = case.warehouse.dialect
+    misfit = dialect.misfit("value", "DECIMAL(12,2)", FieldType.parse("decimal(12,2)"))
+    with case.warehouse.session("test") as session:
+        session.execute("create table given (value decimal(12,2))")
+        session.execute("insert into given values ('NaN'), (1)")
+        assert [row["odd"] for row in session.rows(f"select {misfit} as odd from given order by value")] == [
+            False,
+            True,
+        ]
