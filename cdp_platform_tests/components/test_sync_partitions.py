@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 import pytest
 import requests
+import yaml
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from cdp_platform.components.days import Days
@@ -124,7 +125,9 @@ def failure_of(result: dg.ExecuteInProcessResult) -> str:
 def test_jobs_over_whole_groups_leave_partitions_of_a_sync_alone(home: Path, tmp_path: Path) -> None:
     loop = (Path(__file__).parents[2] / "cdp_platform" / "defs" / "loop" / "defs.yaml").read_text(encoding="utf-8")
     (tmp_path / "defs" / "loop").mkdir(parents=True)
-    (tmp_path / "defs" / "loop" / "defs.yaml").write_text(loop, encoding="utf-8")
+    content = yaml.safe_load(loop)
+    content["attributes"] |= {"events": [], "tables": []}
+    (tmp_path / "defs" / "loop" / "defs.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
     split = {"column": "rfm_segment", "values": ["loyal"]}
     defs = definitions(tmp_path / "defs", split=split, **EVERYBODY)
     for name in ("refresh", "plan_again", "loop_day"):
