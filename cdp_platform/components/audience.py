@@ -124,6 +124,7 @@ class AudienceComponent(dg.Component, dg.Model, dg.Resolvable):
             description=f"{definition.label('en')}: members as of the clock, who entered and left, and why so many.",
             owners=[self.owner],
             kinds={"yaml", "duckdb"},
+            code_version=definition.version,
             check_specs=_check_specs(key, definition),
             metadata={"definition_version": definition.version, "dagster/table_name": f"audiences.{definition.name}"}
             | audience_columns(definition, catalogue),

@@ -10,6 +10,7 @@ A column is offered where it says its `data_type`; its `meta` may hold a `label`
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -51,6 +52,7 @@ class _Meta(BaseModel):
     personal: bool = True
 
 
+@lru_cache(maxsize=2)
 def read_catalogue(manifest: DbtManifest) -> Catalogue:
     """Read the catalogue; raises ConfigError, naming the model's file, where it says what cannot be.
 

@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from cdp_platform.components.definition_file import DefinitionFile
+from cdp_platform.components.one_look import once
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.domain.permission import ConsentPolicy, ConsentRule
 from cdp_platform.errors import ConfigError
@@ -40,6 +41,10 @@ class ConsentPolicyComponent(dg.Component, dg.Model, dg.Resolvable):
 
 def read_policy(folder: Path) -> ConsentPolicy:
     """Read the policy that a `defs.yaml` under `folder` declares; raise ConfigError for a wrong or a second one."""
+    return once(("policy", folder), lambda: _read_policy(folder))
+
+
+def _read_policy(folder: Path) -> ConsentPolicy:
     found = [file for path in sorted(folder.rglob("defs.yaml")) if (file := _policy_file(path))]
     if len(found) > 1:
         raise ConfigError(

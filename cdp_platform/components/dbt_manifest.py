@@ -3,10 +3,11 @@
 Made here and not by dagster-dbt, whose import alone takes two seconds of every load of the definitions.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ _GROUPS: Final = {"activation": "audiences"}
 """By layer; every other layer is among the models. So no edge between groups goes back."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DbtManifest:
     """The parsed `manifest.json` of one dbt project."""
 
@@ -29,14 +30,14 @@ class DbtManifest:
 
     @classmethod
     def read(cls, file: Path) -> "DbtManifest":
-        """Read a manifest; raise ConfigError where it is no manifest."""
+        """Read a manifest, once for each time it is written; raise ConfigError where it is no manifest."""
         try:
-            content = json.loads(file.read_text(encoding="utf-8"))
+            told = file.stat()
+            return _read(file, (told.st_mtime_ns, told.st_size, told.st_ino))
         except (OSError, ValueError) as error:
             raise ConfigError(
                 f"dbt's manifest {file} cannot be read ({type(error).__name__}).", remedy="Delete it: it is made again."
             ) from error
-        return cls(content)
 
     @cached_property
     def models(self) -> dict[str, Node]:
@@ -108,6 +109,7 @@ class DbtManifest:
             deps=dict.fromkeys(self.asset_key(parent) for parent in _parents(node) if self._is_asset(parent)),
             description=node.get("description") or None,
             group_name=_GROUPS.get(node["schema"], "models"),
+            code_version=self.code_version(unique_id),
             kinds={"dbt", self.content["metadata"].get("adapter_type") or "sql"},
             tags={f"dbt/{tag}": "" for tag in node.get("tags", [])},
             metadata={
@@ -118,6 +120,18 @@ class DbtManifest:
             skippable=True,
             **overrides,
         )
+
+    def code_version(self, unique_id: str) -> str:
+        """Name what a model's SQL says: its file, its configuration and the project's own macros that it calls."""
+        node = self.models[unique_id]
+        package, macros = node.get("package_name"), self.content.get("macros", {})
+        called = [macros[name] for name in node.get("depends_on", {}).get("macros", []) if name in macros]
+        parts = [
+            (node.get("checksum") or {}).get("checksum"),
+            str(node["config"].get("materialized")),
+            *sorted(macro["macro_sql"] for macro in called if macro["package_name"] == package),
+        ]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def check_specs(self, unique_ids: Iterable[str]) -> dict[str, dg.AssetCheckSpec]:
         """Describe the tests of these models, by the test's unique id."""
@@ -136,6 +150,11 @@ class DbtManifest:
 
     def _is_asset(self, unique_id: str) -> bool:
         return unique_id in self.models or unique_id in self.content["sources"]
+
+
+@lru_cache(maxsize=2)
+def _read(file: Path, written: tuple[int, int, int]) -> DbtManifest:
+    return DbtManifest(json.loads(file.read_text(encoding="utf-8")))
 
 
 def _declared_key(source: Node) -> list[str] | None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from cdp_platform.components.column_lineage import LINEAGE_FILE, ColumnLineage
 from cdp_platform.components.dbt_manifest import DbtManifest
+from cdp_platform.components.one_look import once
 from cdp_platform.components.processes import end_with_parent
 from cdp_platform.components.resources import child_environment
 from cdp_platform.domain.home import Home
@@ -55,6 +56,9 @@ class DbtProject:
 
         Raises ConfigError where the folder holds no project or dbt cannot parse it.
         """
+        return once(("manifest", self), self._manifest)
+
+    def _manifest(self) -> DbtManifest:
         if not (self.folder / "dbt_project.yml").is_file():
             raise ConfigError(f"there is no dbt project in {self.folder}.", field="project")
         file = self.home.dbt_target / "manifest.json"

@@ -54,14 +54,19 @@ class DefinitionFile(YamlFile):
         return found
 
     def validated(self, component_class: type[Any]) -> BaseModel:
-        """Check `attributes` against the component; raise ConfigError for the first thing that is wrong."""
+        """Check `attributes` against the component; raise ConfigError for the first thing that is wrong.
+
+        Returns the component itself where it is one of ours and no template stands in it, else its model.
+        """
         model: type[BaseModel] = component_class.model()
         attributes = self.content.get("attributes") or {}
         try:
             found = model.model_validate(attributes)
             if "{{" not in str(attributes):
                 # What Dagster validates is wider, so that templates pass; the component itself knows the values.
-                component_class.model_validate(attributes)
+                component: BaseModel = component_class.model_validate(attributes)
+                if component_class.__module__.startswith(_PREFIX):
+                    return component
             return found
         except ValidationError as error:
             raise self.explained(error, model, within=("attributes",)) from error

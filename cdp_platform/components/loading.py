@@ -22,6 +22,7 @@ from cdp_platform.components.automation import AutomationComponent, RunRule, ref
 from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.definition_file import DefinitionFile
 from cdp_platform.components.environment import current_environment, executor_of
+from cdp_platform.components.one_look import one_look
 from cdp_platform.components.resources import PLATFORM
 from cdp_platform.components.sync import SyncComponent
 from cdp_platform.components.traits import TraitsComponent, extended
@@ -33,13 +34,17 @@ from cdp_platform.errors import ConfigError
 _DAGSTERS_OWN: Final = re.compile(r"^type:\s*[\"']?dagster", re.MULTILINE)
 
 
+@one_look()
 def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
     """Load every `defs.yaml` under `folder` into one set of definitions.
 
     Paths in the files are relative to `project_root`. Raises ConfigError for the first file that cannot work.
     """
-    # Both are meant: ranges are loaded in one run, and a backfill of `loop_day` goes day by day.
+    # All are meant: ranges are loaded in one run, a backfill of `loop_day` goes day by day, rules have conditions.
     warnings.filterwarnings("ignore", message="Parameter `backfill_policy`", category=dg.BetaWarning)
+    warnings.filterwarnings(
+        "ignore", message="Parameter `(use_user_code_server|default_condition)`", category=dg.BetaWarning
+    )
     warnings.filterwarnings("ignore", message="Asset job .* materializes assets with varying BackfillPolicies")
     files = [DefinitionFile.read(path) for path in sorted(folder.rglob("defs.yaml"))]
     policy = read_policy(folder)
@@ -56,6 +61,7 @@ def load_definitions(folder: Path, project_root: Path) -> dg.Definitions:
     return dg.Definitions.merge(*(definitions for _, definitions in built), shared)
 
 
+@one_look()
 def load_syncs(folder: Path, project_root: Path) -> dict[str, SyncSpec]:
     """Load the spec of every sync that a `defs.yaml` under `folder` declares, by name.
 
@@ -68,6 +74,7 @@ def load_syncs(folder: Path, project_root: Path) -> dict[str, SyncSpec]:
     return {spec.name: spec for spec in specs}
 
 
+@one_look()
 def load_audiences(folder: Path, project_root: Path) -> dict[str, tuple[Definition, Catalogue]]:
     """Load every audience that a `defs.yaml` under `folder` declares, by name, with the catalogue of its names.
 
@@ -90,6 +97,8 @@ def _is_of_dagster(path: Path) -> bool:
 def _component(file: DefinitionFile, project_root: Path) -> dg.Component:
     component_class = file.component_class()
     attributes = file.validated(component_class)
+    if isinstance(attributes, dg.Component):
+        return attributes
     try:
         component: dg.Component = component_class.resolve_from_model(
             _context(file, project_root).resolution_context, attributes

@@ -17,6 +17,7 @@ from cdp_platform.components.column_metadata import model_columns
 from cdp_platform.components.days import Days, days_of
 from cdp_platform.components.dbt_manifest import DbtManifest, Node
 from cdp_platform.components.dbt_project import DbtProject, DbtResult
+from cdp_platform.components.exposures import exposure_specs
 from cdp_platform.components.resources import PLATFORM, Platform
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
@@ -53,7 +54,8 @@ class ModelsComponent(dg.Component, dg.Model, dg.Resolvable):
             is_after = bool(manifest.audiences_above(key))
             groups["activation" if is_after else "people" if _PEOPLE_TAG in node["tags"] else "facts"].append(key)
         ops = [self._op(name, keys, manifest, lineage, folder) for name, keys in groups.items()]
-        return dg.Definitions(assets=[op for op in ops if op is not None], resources={"platform": PLATFORM})
+        made = [op for op in ops if op is not None]
+        return dg.Definitions(assets=[*made, *exposure_specs(manifest, self.owner)], resources={"platform": PLATFORM})
 
     def _op(
         self, name: str, unique_ids: list[str], manifest: DbtManifest, lineage: ColumnLineage, folder: Path

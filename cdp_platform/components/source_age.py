@@ -59,8 +59,8 @@ def source_age(
 
     None where a source was never loaded before, or where none is named and no day is replayed.
     """
-    if plan.partition and clock:
-        until, present = _end_of(date.fromisoformat(plan.partition), zone), _end_of(clock, zone)
+    if clock and (day := _day_of(plan)):
+        until, present = _end_of(day, zone), _end_of(clock, zone)
     else:
         known = [load for load in loads if load is not None]
         if not known or len(known) < len(loads):
@@ -74,6 +74,14 @@ def newest_load(instance: dg.DagsterInstance, source: dg.AssetKey, before: datet
     records = dg.AssetRecordsFilter(asset_key=source, before_timestamp=before.timestamp())
     found = instance.fetch_materializations(records, limit=_MOST_LOADS).records
     return datetime.fromtimestamp(max(record.timestamp for record in found), UTC) if found else None
+
+
+def _day_of(plan: Plan) -> date | None:
+    """The day that a plan is as of, or is of; None where it is of another part, as a market."""
+    try:
+        return date.fromisoformat((plan.partition or "")[:10])
+    except ValueError:
+        return None
 
 
 def _end_of(day: date, zone: ZoneInfo) -> datetime:

@@ -12,7 +12,7 @@ import dagster as dg
 from pydantic import Field
 
 from cdp_platform.components.days import Days
-from cdp_platform.domain.partitions import Partition, Partitioning
+from cdp_platform.domain.partitions import SEPARATOR, Partition, Partitioning
 from cdp_platform.domain.permission import ObjectKind
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import FirstRun, Mode, SyncSpec
@@ -137,16 +137,16 @@ def partition_of(context: dg.AssetExecutionContext, cut: Partitioning | None) ->
     """
     if cut is None:
         return None
-    if not context.has_partition_key or len(context.partition_keys) != 1:
+    is_of_some = context.has_partition_key or context.has_partition_key_range
+    # A backfill asks for one partition as a range from it to itself.
+    keys = context.partition_keys if is_of_some else []
+    if len(keys) != 1:
         raise CdpError(
             "each partition of a sync is planned and sent by a run of its own.",
             remedy="Launch the range as a backfill, which makes a run for each partition.",
         )
-    key = context.partition_key
-    if isinstance(key, dg.MultiPartitionKey):
-        found = key.keys_by_dimension
-        return Partition(day=date.fromisoformat(found[DAY]), value=found[VALUE])
-    return Partition(day=date.fromisoformat(key)) if cut.day_column else Partition(value=key)
+    day, _, value = keys[0].partition(SEPARATOR) if cut.day_column else ("", "", keys[0])
+    return Partition(day=date.fromisoformat(day) if day else None, value=value or None)
 
 
 def require_partition(made: Plan, partition: Partition | None) -> None:

@@ -1,5 +1,6 @@
 """Computed traits as the asset `traits/<name>`: one row per person as of the clock, defined by YAML alone."""
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,6 +67,7 @@ class TraitsComponent(dg.Component, dg.Model, dg.Resolvable):
             description=f"Computed traits, one row per person as of the clock: {labels}.",
             owners=[self.owner],
             kinds={"yaml", "duckdb"},
+            code_version=hashlib.sha256(repr(found.traits).encode()).hexdigest()[:16],
             metadata={"dagster/table_name": f"traits.{found.name}"} | trait_columns(named, catalogue),
             op_tags={"room": "audiences"},
         )

@@ -1,6 +1,9 @@
 """Destinations by name, from entry points: one from another package is equal to ours."""
 
+import sys
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
 
@@ -14,7 +17,7 @@ _METHODS: Final = ("capabilities", "account_id", "describe", "encode", "read")
 
 def destination_names() -> tuple[str, ...]:
     """List the names that `find_destination` knows, in order."""
-    return tuple(sorted({entry.name for entry in entry_points(group=GROUP)}))
+    return tuple(sorted({entry.name for entry in _entries()}))
 
 
 def find_destination(name: str) -> Destination:
@@ -23,7 +26,7 @@ def find_destination(name: str) -> Destination:
     Raises ConfigError for an unknown name, naming the nearest valid one, for a name that two packages claim, and for an
     entry point that cannot be loaded or is no destination.
     """
-    found = {entry.value: entry for entry in entry_points(group=GROUP) if entry.name == name}
+    found = {entry.value: entry for entry in _entries() if entry.name == name}
     if not found:
         raise ConfigError(f"There is no destination {name!r}.", remedy=_advice(name), field="destination.name")
     if len(found) > 1:
@@ -50,6 +53,16 @@ def destination_of(connection: Connection) -> Destination:
             field="destination.options",
         )
     return destination
+
+
+def _entries() -> tuple[EntryPoint, ...]:
+    return _searched(entry_points, tuple(sys.path))
+
+
+@lru_cache(maxsize=4)
+def _searched(search: Callable[..., Iterable[EntryPoint]], path: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """Search the installed packages once for each `path`: each search reads the metadata of all of them."""
+    return tuple(search(group=GROUP))
 
 
 def _load(entry: EntryPoint) -> Destination:

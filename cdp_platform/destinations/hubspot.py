@@ -33,7 +33,7 @@ from cdp_platform.connectors.protocol import (
 )
 from cdp_platform.destinations import hubspot_links as links
 from cdp_platform.destinations.hubspot_errors import broken, context_of, objects_of, read_errors
-from cdp_platform.destinations.hubspot_objects import AccountOptions, capabilities_of, list_of, pair_of
+from cdp_platform.destinations.hubspot_objects import WINDOW_SECONDS, AccountOptions, capabilities_of, list_of, pair_of
 from cdp_platform.domain.outcomes import Operation, Outcome, RowOutcome
 from cdp_platform.domain.syncs import FieldKind, Mode, Removal
 from cdp_platform.errors import ConfigError
@@ -45,7 +45,7 @@ _RECORDS: Final = Capabilities(
     writes_changed_fields_only=True,
     changes_match_value=True,
     # Usage guidelines: 190 requests per 10 seconds, which is this pace with this burst.
-    requests_per_second=19.0,
+    requests_per_second=190 / WINDOW_SECONDS,
     burst_requests=190,
     requests_at_once=8,
 )

@@ -73,10 +73,8 @@ class Sections:
     def skipped(self) -> Markup:
         """Who was left out, why, and who can mend it."""
         syncs = self.report.syncs
-        reasons = None
-        if syncs is not None:
-            reasons = [(reason, count) for sync in syncs for reason, count in sync.skipped_reasons.items()]
-        return self._section("skipped.heading", reasons, lambda pair: _reason(skipped_text(*pair, self.language)))
+        told = None if syncs is None else [sync for sync in syncs if sync.skipped_reasons]
+        return self._section("skipped.heading", told, self._left_out)
 
     def rejected(self) -> Markup:
         """What the destination refused and still stands; older days say how many at that time, on their card."""
@@ -140,6 +138,14 @@ class Sections:
         rest = [words(self.say("more", count=count - len(items)))] if count > len(items) else []
         return element("ul", *(element("li", item) for item in [*items, *rest])) if count else words("")
 
+    def _named(self, sync: SyncDay) -> Markup:
+        destination = name_of(sync.destination, self.language)
+        return element("h3", words(self.say("changes.by_operation", destination=destination, object=sync.sync)))
+
+    def _left_out(self, sync: SyncDay) -> Markup:
+        reasons = (_reason(skipped_text(*pair, self.language)) for pair in sync.skipped_reasons.items())
+        return joined([self._named(sync), *reasons])
+
     def _sync(self, sync: SyncDay) -> Markup:
         tags = joined(
             element(
@@ -154,16 +160,7 @@ class Sections:
         }
         return joined(
             [
-                element(
-                    "h3",
-                    words(
-                        self.say(
-                            "changes.by_operation",
-                            destination=name_of(sync.destination, self.language),
-                            object=sync.sync,
-                        )
-                    ),
-                ),
+                self._named(sync),
                 element("p", tags) if tags else words(""),
                 element("p", words(self.say("changes.books", **books)), kind="quiet"),
                 self._field_changes(sync),

@@ -142,13 +142,14 @@ def planned_rows(
     fields: Fields,
     operations: Mapping[str, int],
     *,
-    is_membership: bool = False,
+    kind: ObjectKind,
 ) -> str:
     """SQL of the rows to be sent, in their order, with the columns of a plan's file.
 
     `operations` are those that occur: rows of one kind need not be sorted. Of a membership what was last delivered is
     told also where the content is not known: it may still point at the person, and has to be taken back.
     """
+    is_membership = kind is ObjectKind.MEMBERSHIP
     previous = "sent.payload" if is_membership else "case when known is not null then sent.payload end"
     gone = dialect.json_object(dict.fromkeys(cleared_fields(spec), "null"))
     names = _literal_list(cleared_fields(spec))

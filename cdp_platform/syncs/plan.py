@@ -196,10 +196,7 @@ def _plan(
     only = register_keys(session, scope.keys) if scope.keys else keys_of(session, dialect, spec, ledger, part)
     is_forgetful = _diff(engine, session, spec, ledger, only)
     model_rows, said = row_count(session, dialect.relation(read.relation)), count_statements(session, dialect, spec)
-    before = rows_before(session, ledger, part)
-    seen = replace(ledger, model_rows=before)
-    verdicts = guards.judge_model(session, spec, seen, model_rows, is_partial=scope.is_partial)
-    verdicts = [*judged(session, dialect, spec, fields, verdicts, part, before), *policies.verdicts]
+    verdicts = [*_judge_model(session, dialect, spec, ledger, scope, fields, model_rows), *policies.verdicts]
     verdicts += [*_judge_surroundings(engine, session, spec, ledger, said), *judge_audiences(session, spec)]
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         policies, fields = replace(policies, source=spec), _desired(session, dialect, spec)
@@ -234,9 +231,24 @@ def _plan(
         has_forgotten=is_forgetful,
         held_fields=policies.held,
     )
-    is_membership = engine.destination.capabilities(spec.object).is_membership
-    rows = planned_rows(dialect, policies.source, ledger, fields, operations, is_membership=is_membership)
-    return plan, rows
+    kind = kind_of(engine, spec)
+    return plan, planned_rows(dialect, policies.source, ledger, fields, operations, kind=kind)
+
+
+def _judge_model(
+    session: Session,
+    dialect: Dialect,
+    spec: SyncSpec,
+    ledger: Ledger,
+    scope: _Scope,
+    fields: Fields,
+    model_rows: int,
+) -> list[Verdict]:
+    """Judge keys, and the rows against those of the last run over the same partition."""
+    before = rows_before(session, ledger, scope.partition)
+    seen = replace(ledger, model_rows=before)
+    verdicts = guards.judge_model(session, spec, seen, model_rows, is_partial=scope.is_partial)
+    return judged(session, dialect, spec, fields, verdicts, scope.partition, before)
 
 
 def _diff(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, only: str) -> bool:

@@ -151,12 +151,10 @@ def test_a_rule_that_cannot_work_is_named_with_what_comes_nearest(attributes: di
 
 
 def test_rules_of_two_environments_may_run_one_sync() -> None:
-    refuse_double(
-        [
-            ("a", RunRule(syncs=["crm"], environments=["embedded"])),
-            ("b", RunRule(syncs=["crm"], environments=["local"])),
-        ]
-    )
+    here, there = (RunRule(syncs=["crm"], environments=[name]) for name in ("embedded", "local"))
+    component(run={"a": here, "b": there})._check(["crm"])
+    with pytest.raises(ConfigError):
+        refuse_double([("a", here), ("b", there), ("c", here)])
 
 
 # watches

@@ -16,12 +16,13 @@ from cdp_platform.components.sync_partitions import (
     SyncSplit,
     check_partitions,
     days_tag,
+    partition_of,
     partitioning_of,
     partitions_of,
     split_in_view,
 )
 from cdp_platform.connectors.credentials import cdp_home
-from cdp_platform.domain.partitions import Partitioning
+from cdp_platform.domain.partitions import Partition, Partitioning
 from cdp_platform.domain.permission import ObjectKind
 from cdp_platform.domain.syncs import FirstRun, MemberView, Mode, Removal
 from cdp_platform.errors import CdpError, ConfigError
@@ -186,13 +187,39 @@ def test_equal_days_have_one_tag() -> None:
     assert days_tag(first) == days_tag(second) == "2017-01-01_today_America.New_York"
 
 
-def test_a_range_in_one_run_is_told_to_be_a_backfill(tmp_path: Path) -> None:
-    from cdp_platform.components.sync_partitions import partition_of
+def found_in(partitions: Any, cut: Partitioning, **how: Any) -> list[Partition | None]:
+    """The partitions that runs of an asset take themselves to be of."""
+    found = []
 
-    @dg.asset(partitions_def=dg.DailyPartitionsDefinition("2017-12-01"))
-    def cut(context: dg.AssetExecutionContext) -> None:
-        partition_of(context, Partitioning(day_column="x"))
+    @dg.asset(partitions_def=partitions)
+    def cut_asset(context: dg.AssetExecutionContext) -> None:
+        found.append(partition_of(context, cut))
 
-    range_tags = {"dagster/asset_partition_range_start": KEYS[0], "dagster/asset_partition_range_end": KEYS[1]}
+    dg.materialize([cut_asset], **how)
+    return found
+
+
+BOTH = Partitioning(day_column="x", split_column="market", split_values=("tw",))
+
+
+def test_a_run_knows_its_partition_also_where_a_backfill_asks_for_it_as_a_range() -> None:
+    days = dg.DailyPartitionsDefinition("2017-12-01", end_date="2017-12-04")
+    markets = dg.StaticPartitionsDefinition(["tw", "jp"])
+    both = dg.MultiPartitionsDefinition({"day": days, "split": markets})
+    first = date(2017, 12, 1)
+    assert found_in(days, Partitioning(day_column="x"), partition_key=KEYS[0]) == [Partition(day=first)]
+    assert found_in(days, Partitioning(day_column="x"), tags=range_of(KEYS[0], KEYS[0])) == [Partition(day=first)]
+    assert found_in(markets, Partitioning(split_column="market"), tags=range_of("tw", "tw")) == [Partition(value="tw")]
+    key = dg.MultiPartitionKey({"day": KEYS[0], "split": "tw"})
+    assert found_in(both, BOTH, partition_key=key) == [Partition(day=first, value="tw")]
+    assert found_in(both, BOTH, tags=range_of(key, key)) == [Partition(day=first, value="tw")]
+
+
+def test_a_range_in_one_run_is_told_to_be_a_backfill() -> None:
+    days = dg.DailyPartitionsDefinition("2017-12-01", end_date="2017-12-04")
     with pytest.raises(CdpError, match="Launch the range as a backfill"):
-        dg.materialize([cut], tags=range_tags)
+        found_in(days, Partitioning(day_column="x"), tags=range_of(KEYS[0], KEYS[1]))
+
+
+def range_of(first: str, last: str) -> dict[str, str]:
+    return {"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last}

@@ -88,6 +88,38 @@ def test_each_redemption_of_the_last_seven_days_is_told_to_the_ads_once(
     assert str(told["first_at"]) >= "2017-12-20"
 
 
+def test_the_crm_knows_the_items_of_the_inventory_with_the_stock_of_the_last_day(
+    shared_demo: Demo, warehouse: DuckDbWarehouse, accounts: Accounts
+) -> None:
+    goods = json.loads((shared_demo.home / "cdp" / "sandbox" / "goods.json").read_text(encoding="utf-8"))
+    stock: dict[str, float] = {}
+    created: set[str] = set()
+    for write in accounts.asked("/sandbox/writes", object="products", limit="10000")["results"]:
+        # Each property is told with its old and its new value.
+        told = {name: new for name, (_, new) in write["properties"].items()}
+        created |= {told["cdp_product_id"]} if write["operation"] == "create" else set()
+        stock |= {write["contact_id"]: float(told["stock"])} if "stock" in told else {}
+    assert created == delivered_by(warehouse, "products_crm") == {item["sku"] for item in goods["items"]}
+    assert sorted(stock.values()) == sorted(float(item["stock"][LAST_DAY]) for item in goods["items"])
+    days = rows(warehouse, "select distinct cast(stock_on as varchar) as day from marts.product_performance order by 1")
+    assert [row["day"] for row in days] == ["2017-12-24", "2017-12-25", LAST_DAY]
+
+
+def test_the_campaign_knows_who_was_sent_on_the_day_before_and_is_no_effect(warehouse: DuckDbWarehouse) -> None:
+    [sent] = rows(
+        warehouse,
+        "select count(distinct primary_key) as people from cdp.deliveries where sync = 'lapsed_loyalists_ads'"
+        " and operation in ('create', 'update') and delivered_on < (select as_of_on from cdp.loop_clock)",
+    )
+    [told] = rows(
+        warehouse,
+        "select sent_people as people, bought_people, is_causal from activation.ad_campaign_results"
+        " where sync = 'lapsed_loyalists_ads'",
+    )
+    assert told["people"] == sent["people"] > 0
+    assert told["bought_people"] <= told["people"] and not told["is_causal"]
+
+
 def test_every_day_was_ingested_described_and_read_back(warehouse: DuckDbWarehouse) -> None:
     days = rows(warehouse, "select distinct cast(feedback_day as varchar) as day from raw_hubspot.contacts order by 1")
     assert [row["day"] for row in days] == ["2017-12-25", LAST_DAY]

@@ -7,6 +7,7 @@ import dagster as dg
 KEYS_FILE = Path(__file__).parent / "all_asset_keys.txt"
 TRANSACTIONS = dg.AssetKey(["raw", "retail", "transactions"])
 FEEDBACK = dg.AssetKey(["feedback", "hubspot", "contacts"])
+DASHBOARD = dg.AssetKey(["exposures", "weekly_customer_review"])
 HISTORY = dg.AssetKey(["feedback", "hubspot", "contacts_history"])
 DELIVERIES = dg.AssetKey(["feedback", "loop", "deliveries_history"])
 
@@ -31,9 +32,24 @@ def test_the_models_read_the_history_of_the_feedback_and_never_the_feedback(defi
     assert dg.AssetKey(["staging", "stg_hubspot__contacts"]) in graph.get(HISTORY).child_keys
 
 
-def test_only_the_history_of_the_feedback_is_made_outside_of_the_graph(definitions: dg.Definitions) -> None:
+def test_only_the_history_of_the_feedback_and_what_reads_the_marts_are_made_outside_of_the_graph(
+    definitions: dg.Definitions,
+) -> None:
     graph = graph_of(definitions)
-    assert {key for key in keys_of(definitions) if not graph.get(key).is_materializable} == {HISTORY, DELIVERIES}
+    outside = {key for key in keys_of(definitions) if not graph.get(key).is_materializable}
+    assert outside == {HISTORY, DELIVERIES, DASHBOARD}
+
+
+def test_a_dashboard_stands_below_the_marts_that_it_reads_with_its_address_and_owner(
+    definitions: dg.Definitions,
+) -> None:
+    node = graph_of(definitions).get(DASHBOARD)
+    assert {key.to_user_string() for key in node.parent_keys} == {
+        "marts/profiles", "marts/traits_rfm", "marts/campaign_results",
+    }  # fmt: skip
+    assert node.owners == ["marketing@example.com"]
+    assert node.metadata["url"].value.startswith("https://lookerstudio.google.com/")
+    assert {"dashboard", "dbt"} <= node.kinds
 
 
 def test_the_model_of_every_sync_is_produced_and_is_a_table_or_an_audience(definitions: dg.Definitions) -> None:

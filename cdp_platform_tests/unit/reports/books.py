@@ -72,7 +72,8 @@ class Books:
         operations, reasons = counts.pop("operations", {}), counts.pop("reasons", {})
         names = ("planned", "delivered", "rejected", "unknown", "skipped", "pending", "unchanged", "model_rows")
         books = [counts.get(name, 0) for name in names]
-        key = ["run", "crm_contacts", "hubspot", "ledger", day, "digest"]
+        sync, destination = counts.pop("sync", "crm_contacts"), counts.pop("destination", "hubspot")
+        key = ["run", sync, destination, "ledger", day, "digest"]
         texts = [json.dumps(operations), json.dumps(reasons), "complete", started_at, started_at]
         self._insert("cdp.sync_runs", [*key, *books, *texts])
 

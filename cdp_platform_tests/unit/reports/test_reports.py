@@ -184,6 +184,17 @@ def test_who_was_left_out_is_told_with_who_can_mend_it(books: Books) -> None:
     assert "Customer service or the sign-up form can ask" in page
 
 
+def test_who_was_left_out_is_told_by_sync_and_its_changes_in_the_destinations_own_words(books: Books) -> None:
+    ads = {"sync": "lapsed_ads", "destination": "meta_audiences"}
+    books.run(FIRST, planned=3, skipped=3, reasons={"never_asked": 3})
+    books.run(FIRST, planned=2, skipped=2, reasons={"never_asked": 2}, **ads)
+    books.run(FIRST, "2026-11-22 11:00:00+00", planned=0, sync="sales", destination="salesforce")
+    page = written(books, FIRST)
+    left_out = page[page.index("Who was left out") :]
+    assert "3 people were left out" in left_out and "2 people were left out" in left_out
+    assert left_out.count("lapsed_ads") == 1 and "sales" not in left_out
+
+
 def test_rejected_rows_stand_on_the_newest_day_by_reason_and_field(books: Books) -> None:
     books.person("p-1", "Amelia", "Hart")
     books.run(FIRST, planned=2, rejected=2)

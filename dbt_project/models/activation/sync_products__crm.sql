@@ -12,7 +12,6 @@ select
     stock_count,
     units_sold_28d,
     is_slow_seller as sells_badly,
-    open_offer_count,
-    stock_on
+    open_offer_count
 from performance
 where is_newest
