@@ -18,7 +18,7 @@ from cdp_platform.components.column_lineage import LINEAGE_FILE, ColumnLineage
 from cdp_platform.components.dbt_manifest import DbtManifest
 from cdp_platform.components.one_look import once
 from cdp_platform.components.processes import end_with_parent
-from cdp_platform.components.resources import child_environment
+from cdp_platform.components.resources import child_environment, variable
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import CdpError, ConfigError
 
@@ -120,6 +120,8 @@ class DbtProject:
             CDP_WAREHOUSE_PATH=str(self.home.warehouse),
             DBT_SEND_ANONYMOUS_USAGE_STATS="false",
             DBT_LOG_PATH=str(target),
+            # What it logs of each node when debugging costs a fifth of a build.
+            DBT_LOG_LEVEL_FILE=variable("DBT_LOG_LEVEL_FILE") or "info",
         )
         try:
             ended = subprocess.run(
