@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from cdp_platform.components.column_lineage import LINEAGE_FILE, ColumnLineage
 from cdp_platform.components.dbt_manifest import DbtManifest
+from cdp_platform.components.dbt_server import DBT
 from cdp_platform.components.one_look import once
 from cdp_platform.components.processes import end_with_parent
 from cdp_platform.components.resources import child_environment, variable
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import CdpError, ConfigError
 
-_DBT: Final = "dbt.cli.main"
 _PARSING: Final = "cdp_platform.components.dbt_parsing"
 _PARSE_SECONDS: Final = 180
 _BUILD_SECONDS: Final = 1800
@@ -87,16 +87,36 @@ class DbtProject:
         results.unlink(missing_ok=True)
         bounds = ["--event-time-start", days[0], "--event-time-end", days[1]] if days else []
         choice = ["--indirect-selection", "empty", "--exclude-resource-type", "unit_test", "--select", *names]
-        ended = self._run("build", target, [*bounds, *choice], timeout=_BUILD_SECONDS)
+        line = [*self._options("build", target), *bounds, *choice]
+        try:
+            ended = DBT.run(line, self._environment(target), timeout_seconds=_BUILD_SECONDS)
+        except TimeoutError:
+            raise CdpError(f"dbt build did not end within {_BUILD_SECONDS} s and was stopped.") from None
+        sys.stdout.write(ended.output)
         if not results.is_file():
-            raise CdpError(f"dbt ended with exit code {ended.returncode} before it built anything: {_complaint(ended)}")
+            raise CdpError(
+                f"dbt ended with exit code {ended.returncode} before it built anything: {_complaint(ended.output)}"
+            )
         return _read_results(results)
 
     def _parse(self) -> None:
         scratch = self.home.dbt_target / "parse"
-        ended = self._run("parse", scratch, [], timeout=_PARSE_SECONDS, module=_PARSING)
+        try:
+            ended = subprocess.run(
+                [sys.executable, "-W", "ignore", "-m", _PARSING, *self._options("parse", scratch)],
+                env=self._environment(scratch),
+                capture_output=True,
+                text=True,
+                timeout=_PARSE_SECONDS,
+                check=False,
+                preexec_fn=end_with_parent,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CdpError(f"dbt parse did not end within {_PARSE_SECONDS} s and was stopped.") from error
+        sys.stdout.write(ended.stdout)
         if ended.returncode != 0:
-            raise ConfigError(f"dbt cannot parse the project: {_complaint(ended)}", place=str(self.folder))
+            told = _complaint(ended.stdout + ended.stderr)
+            raise ConfigError(f"dbt cannot parse the project: {told}", place=str(self.folder))
         # A rename, so that whoever reads the manifest meanwhile sees the old one or the new one.
         for name in (LINEAGE_FILE, "manifest.json"):
             (scratch / name).replace(self.home.dbt_target / name)
@@ -107,36 +127,23 @@ class DbtProject:
             target.mkdir(parents=True, exist_ok=True)
             shutil.copy(parsed, target / parsed.name)
 
-    def _run(
-        self, command: str, target: Path, arguments: Sequence[str], *, timeout: int, module: str = _DBT
-    ) -> "subprocess.CompletedProcess[str]":
+    def _options(self, command: str, target: Path) -> list[str]:
         options = {"--project-dir": self.folder, "--target-path": target}
         if (self.folder / "profiles.yml").is_file():
             options["--profiles-dir"] = self.folder
-        line = [sys.executable, "-W", "ignore", "-m", module, "--no-use-colors", "--no-version-check", command]
+        line = ["--no-use-colors", "--no-version-check", command]
         for option, value in options.items():
             line += [option, str(value)]
-        environment = child_environment(
+        return line
+
+    def _environment(self, target: Path) -> dict[str, str]:
+        return child_environment(
             CDP_WAREHOUSE_PATH=str(self.home.warehouse),
             DBT_SEND_ANONYMOUS_USAGE_STATS="false",
             DBT_LOG_PATH=str(target),
             # What it logs of each node when debugging costs a fifth of a build.
             DBT_LOG_LEVEL_FILE=variable("DBT_LOG_LEVEL_FILE") or "info",
         )
-        try:
-            ended = subprocess.run(
-                [*line, *arguments],
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-                check=False,
-                preexec_fn=end_with_parent,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise CdpError(f"dbt {command} did not end within {timeout} s and was stopped.") from error
-        sys.stdout.write(ended.stdout)
-        return ended
 
     def _is_stale(self, manifest: Path) -> bool:
         if not manifest.is_file() or not (self.home.dbt_target / LINEAGE_FILE).is_file():
@@ -170,8 +177,8 @@ def _read_results(file: Path) -> dict[str, DbtResult]:
     }
 
 
-def _complaint(ended: "subprocess.CompletedProcess[str]") -> str:
-    told = [_CLOCK_TIME.sub("", line) for line in (ended.stdout + ended.stderr).splitlines()]
+def _complaint(output: str) -> str:
+    told = [_CLOCK_TIME.sub("", line) for line in output.splitlines()]
     lines = [line for line in told if line.strip() and "Encountered an error" not in line]
     start = next(
         (place for place, line in enumerate(lines) if "Error" in line or "error" in line), max(len(lines) - 5, 0)
