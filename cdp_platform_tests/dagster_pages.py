@@ -37,6 +37,7 @@ class DagsterPages:
         query = f"?{urlencode({'expanded': expanded})}" if expanded else ""
         self._page.goto(f"{self._address}/asset-groups{query}", wait_until="domcontentloaded")
         self._page.locator("svg foreignObject").filter(has_text=waits_for).first.wait_for(timeout=_SECONDS)
+        self._page.get_by_text("fetching statuses").first.wait_for(state="detached", timeout=_SECONDS)
         before = None
         while (now := self._page.evaluate(_NODES)) != before:
             before = now

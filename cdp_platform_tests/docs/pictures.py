@@ -25,7 +25,7 @@ def take_pictures(ui: str, sandbox: str, reports: Path, into: Path) -> list[Path
     """Write one PNG for each picture; return their paths."""
     pictures: dict[str, tuple[tuple[int, int], Callable[[Page], bytes]]] = {
         "graph.png": ((2200, 900), lambda page: _graph(DagsterPages(page, ui), "feedback")),
-        "graph-open.png": ((3000, 2000), lambda page: _graph(DagsterPages(page, ui), "crm_contacts", _ALL_BUT_MODELS)),
+        "graph-open.png": ((3000, 2900), lambda page: _graph(DagsterPages(page, ui), "crm_contacts", _ALL_BUT_MODELS)),
         "plan.png": ((1500, 1038), lambda page: _asset(DagsterPages(page, ui), "plans/crm_contacts")),
         "plan-preview.png": ((2300, 1400), lambda page: _preview(DagsterPages(page, ui))),
         "backfill.png": ((1500, 1100), lambda page: _backfill(DagsterPages(page, ui), "raw/retail/transactions")),
