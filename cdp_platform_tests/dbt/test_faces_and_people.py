@@ -21,6 +21,7 @@ def test_who_said_yes_at_the_first_purchase_is_known_to_the_faces(warehouse: War
         "select people.customer_number from intermediate.int_consent_events__unioned as events"
         " join staging.stg_retail__people as people on people.email = events.identifier"
         " where events.event_source = 'first_purchase' and events.status = 'granted'"
+        " and events.purpose = 'email_marketing'"
     )
     assert yes
     assert all(bucket(number, "email_marketing", 100) < 82 for (number,) in yes)

@@ -109,7 +109,8 @@ def test_only_modes_that_work_are_declared_and_the_pace_is_the_vendors() -> None
     told = HubSpot().capabilities("contacts")
     assert told.modes == {Mode.UPSERT, Mode.MIRROR}
     assert told.removals == {Removal.KEEP, Removal.ARCHIVE, Removal.CLEAR}
-    assert told.burst_requests / told.requests_per_second == pytest.approx(10.0)
+    # A little more than the vendor's ten seconds, which counts by arrival.
+    assert told.burst_requests / told.requests_per_second == pytest.approx(10.1)
     assert told.writes_changed_fields_only
 
 

@@ -55,8 +55,8 @@ def test_a_mistake_is_told_with_its_line_and_the_nearest_word(
 def test_a_file_that_is_not_there_or_no_yaml_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yaml cannot be read"):
         read_rules(tmp_path / "nowhere.yaml")
-    with pytest.raises(ConfigError, match=r"rules\.yaml:1: this is not YAML"):
-        rules_of(tmp_path, "records: [")
+    with pytest.raises(ConfigError, match=r"rules\.yaml:2: this is not YAML"):
+        rules_of(tmp_path, "records: a\nrules: [}")
 
 
 def test_too_many_combinations_are_refused(tmp_path: Path) -> None:
