@@ -21,9 +21,9 @@ _ARGUMENTS: Final = [
 
 
 @contextmanager
-def browser_page(*, width: int = 1280, height: int = 800) -> Iterator[Page]:
-    """A page of a browser of its own; sizes in CSS pixels."""
+def browser_page(*, width: int = 1280, height: int = 800, scale: float = 1.0) -> Iterator[Page]:
+    """A page of a browser of its own; sizes in CSS pixels, of which a picture has `scale` as many."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=_ARGUMENTS)
-        yield browser.new_page(viewport={"width": width, "height": height})
+        yield browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=scale)
         browser.close()

@@ -17,6 +17,7 @@ from cdp_platform_tests.dagster_pages import DagsterPages
 
 IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 _ALL_BUT_MODELS: Final = ("sources", "audiences", "plans", "destinations", "feedback")
+_WIDEST: Final = 1_900
 _SETTLE: Final = 2_500
 """Milliseconds for what a page still draws by itself."""
 
@@ -39,7 +40,8 @@ def take_pictures(ui: str, sandbox: str, reports: Path, into: Path) -> list[Path
     }
     written = []
     for name, ((width, height), take) in pictures.items():
-        with browser_page(width=width, height=height) as page:
+        # A picture of the whole graph would be larger than what it tells.
+        with browser_page(width=width, height=height, scale=min(1.0, _WIDEST / width)) as page:
             (into / name).write_bytes(take(page))
         written.append(into / name)
     return written
