@@ -10,7 +10,7 @@ import dagster as dg
 
 from cdp_platform.components.dbt_manifest import DbtManifest, Node
 
-GROUP = "destinations"
+GROUP = "dashboards"
 
 
 def exposure_specs(manifest: DbtManifest, owner: str) -> Iterator[dg.AssetSpec]:

@@ -17,7 +17,7 @@ from cdp_platform_tests.dagster_pages import DagsterPages
 
 IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 _ALL_BUT_MODELS: Final = ("sources", "audiences", "plans", "destinations", "feedback")
-_WIDEST: Final = 1_900
+_WIDEST: Final = 1_700
 _SETTLE: Final = 2_500
 """Milliseconds for what a page still draws by itself."""
 

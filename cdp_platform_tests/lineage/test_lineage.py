@@ -72,10 +72,10 @@ def test_every_sync_sends_exactly_what_its_plan_says(definitions: dg.Definitions
         assert graph.get(destination).parent_keys == {plan}
 
 
-def test_groups_are_the_words_of_the_flow(definitions: dg.Definitions) -> None:
+def test_groups_are_the_words_of_the_flow_and_who_reads_beside_it(definitions: dg.Definitions) -> None:
     graph = graph_of(definitions)
     groups = {graph.get(key).group_name for key in keys_of(definitions)}
-    assert groups == {"sources", "models", "audiences", "plans", "destinations", "feedback"}
+    assert groups == {"sources", "models", "audiences", "plans", "destinations", "feedback", "dashboards"}
 
 
 def test_every_asset_says_what_it_is_and_who_answers_for_it(definitions: dg.Definitions) -> None:
