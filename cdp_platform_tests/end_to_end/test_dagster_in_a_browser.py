@@ -49,7 +49,7 @@ def pages(page: Page, ui: str) -> DagsterPages:
 
 def test_the_graph_leads_from_the_sources_to_the_feedback(pages: DagsterPages) -> None:
     page = pages.graph("feedback")
-    drawn = page.locator("svg foreignObject").all_inner_texts()
+    drawn = page.locator("svg foreignObject").all_text_contents()
     for group in ("sources", "models", "audiences", "plans", "destinations", "feedback"):
         assert any(group in text for text in drawn), group
 
