@@ -52,16 +52,21 @@ def read_day_rows(warehouse: Warehouse, days: Sequence[date]) -> list[DayRow]:
         return [_read(session, day) for day in days]
 
 
-def day_table(rows: Sequence[DayRow]) -> Table:
-    """Lay the days out for a terminal."""
-    table = Table(
-        title="The replayed days",
+def narrow_table(title: str) -> Table:
+    """An empty table of the demo, which fits into 120 characters."""
+    return Table(
+        title=title,
         header_style="bold",
         box=box.SIMPLE_HEAD,
         title_justify="left",
         padding=0,
         collapse_padding=True,
     )
+
+
+def day_table(rows: Sequence[DayRow]) -> Table:
+    """Lay the days out for a terminal."""
+    table = narrow_table("The replayed days")
     table.add_column("day", no_wrap=True)
     for _, title in _COLUMNS:
         table.add_column(title, justify="right", no_wrap=True)

@@ -5,9 +5,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rich import box
 from rich.table import Table
 
+from cdp_platform.cli.day_table import narrow_table
 from cdp_platform.domain.outcomes import Operation
 from cdp_platform.texts.catalogue import name_of, operation_text, text
 from cdp_platform.warehouse.base import Session, Warehouse
@@ -37,14 +37,7 @@ def read_sync_rows(warehouse: Warehouse, syncs: Sequence[str]) -> list[SyncRow]:
 
 def sync_table(rows: Sequence[SyncRow]) -> Table:
     """Lay the syncs out for a terminal, a line of words for each."""
-    table = Table(
-        title="What each sync did",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-        title_justify="left",
-        padding=0,
-        collapse_padding=True,
-    )
+    table = narrow_table("What each sync did")
     table.add_column("sync", no_wrap=True)
     table.add_column("to", no_wrap=True)
     table.add_column("what was sent, and who was left out at the end")

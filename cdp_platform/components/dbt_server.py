@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -145,6 +146,8 @@ def _command(request: Mapping[str, Any]) -> None:
         cli()
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(bool(ended.code))
+    except BaseException:  # noqa: BLE001 - what ends a fork is to be read by whoever asked for the command
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

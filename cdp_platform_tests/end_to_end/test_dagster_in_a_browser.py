@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Error, Page
 
 from cdp_platform_tests.browser import CHROMIUM, browser_page
 from cdp_platform_tests.dagster_pages import DagsterPages
@@ -40,7 +40,7 @@ def pages(page: Page, ui: str) -> DagsterPages:
         try:
             page.goto(ui, wait_until="domcontentloaded")
             break
-        except Exception as error:
+        except Error as error:
             if "ERR_CONNECTION_REFUSED" not in str(error):
                 raise
             page.wait_for_timeout(1_000)
