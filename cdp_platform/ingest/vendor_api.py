@@ -6,7 +6,7 @@ and the reading of errors with the syncs that write there. A table is read whole
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
@@ -41,7 +41,7 @@ class ApiTable:
     name: str
     schema: pa.Schema
     fields: Mapping[str, str]
-    """Column → the record's key; every column of the schema."""
+    """Column → the record's key; a column that is not named is null."""
     request: Callable[[Options, date, date], Request]
     """Makes the first request for the rows from a day to a day, both inclusive."""
     read_page: Callable[[Answer], Page]
@@ -52,6 +52,10 @@ class ApiTable:
     """Whether the vendor tells only what is now: the column of days is then filled with the last day asked for."""
     reload_days: int = 0
     """How many days before the asked ones are read again, because the vendor still restates them."""
+    tells_all: bool = False
+    """Whether the vendor cannot be asked for days: rows of other days than the asked ones are passed over."""
+    also: Sequence["ApiTable"] = ()
+    """Other listings of the vendor whose rows go into the same table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +94,13 @@ def read_table(
     `spread` gives 0 to 1, the share of each backoff that is waited. Raises RateLimited or TemporarilyDown once a page
     failed six times; ContractBroken for a page that cannot be read, a value of another type, or pages without an end.
     """
-    rows = []
-    for answer, records in _pages(session, table, options, days, sleep, spread):
-        told = {table.fields[str(table.day_column)]: days[1].isoformat()} if table.is_snapshot else {}
-        rows += [_row(table, {**record, **told}, answer) for record in records]
+    rows: list[dict[str, Any]] = []
+    for listing in (table, *table.also):
+        for answer, records in _pages(session, listing, options, days, sleep, spread):
+            told = {table.fields[str(table.day_column)]: days[1].isoformat()} if table.is_snapshot else {}
+            rows += [_row(listing, {**record, **told}, answer) for record in records]
+    if table.tells_all:
+        rows = [row for row in rows if days[0] <= row[str(table.day_column)] <= days[1]]
     return pa.Table.from_pylist(rows, schema=table.schema)
 
 
@@ -137,7 +144,7 @@ def _row(table: ApiTable, record: Mapping[str, Json], answer: Answer) -> dict[st
     row = {}
     for column in table.schema:
         try:
-            row[column.name] = _value(record.get(table.fields[column.name]), column.type)
+            row[column.name] = _value(record.get(table.fields.get(column.name, "")), column.type)
         except (TypeError, ValueError, InvalidOperation):
             # The value itself may be a person's.
             raise _broken(answer, f"has a value for {column.name} that is no {column.type}") from None

@@ -28,6 +28,7 @@ ASSET_KEYS = {
     "identity.identity_clusters": ["identity", "identity_clusters"],
     "identity.identity_person_ids": ["identity", "identity_person_ids"],
     "raw_hubspot.contacts": ["feedback", "hubspot", "contacts_history"],
+    "raw_hubspot.records": ["raw", "hubspot", "records"],
     "raw_web.events": ["raw", "web", "events"],
     "audiences.audience_assignments": ["audiences", "lapsed_loyalists"],
     "cdp.deliveries": ["feedback", "loop", "deliveries_history"],

@@ -105,6 +105,31 @@ def test_the_crm_knows_the_items_of_the_inventory_with_the_stock_of_the_last_day
     assert [row["day"] for row in days] == ["2017-12-24", "2017-12-25", LAST_DAY]
 
 
+def test_the_products_know_the_deals_and_campaigns_that_the_crm_has_on_the_last_day(
+    warehouse: DuckDbWarehouse, accounts: Accounts
+) -> None:
+    found = accounts.asked("/marketing/v3/campaigns", limit="100", properties="hs_utm,hs_start_date,hs_end_date")
+    told = [each["properties"] for each in found["results"]]
+    running = [one["hs_utm"] for one in told if one["hs_start_date"] <= LAST_DAY <= one["hs_end_date"]]
+    deals = accounts.asked("/crm/v3/objects/deals", limit="100")["results"]
+    still_open = [deal for deal in deals if deal["properties"]["dealstage"] not in ("closedwon", "closedlost")]
+    codes = ", ".join(f"'{code}'" for code in running)
+    [promoted] = rows(
+        warehouse,
+        f"""select count(distinct concat(campaign_id, ' ', product_id)) as times from raw_retail.coupons
+        where concat('campaign_', campaign_id) in ({codes}) and cast(product_id as varchar) in (
+            select product_id from marts.product_performance)""",
+    )
+    [known] = rows(
+        warehouse,
+        f"""select sum(open_deal_count) as deals, sum(open_deal_value)::double as value,
+            sum(running_campaign_count) as times from marts.product_performance where stock_on = '{LAST_DAY}'""",
+    )
+    assert known["times"] == promoted["times"] > 0
+    assert known["deals"] == len(still_open) > 10
+    assert known["value"] == pytest.approx(sum(float(deal["properties"]["amount"]) for deal in still_open))
+
+
 def test_the_campaign_knows_who_was_sent_on_the_day_before_and_is_no_effect(warehouse: DuckDbWarehouse) -> None:
     [sent] = rows(
         warehouse,
