@@ -34,6 +34,7 @@ ASSET_KEYS = {
     "cdp.deliveries": ["feedback", "loop", "deliveries_history"],
     "raw_meta.insights": ["raw", "meta", "insights"],
     "raw_zoho.items": ["raw", "zoho", "items"],
+    "raw_salesforce.accounts": ["raw", "salesforce", "accounts"],
     "raw_salesforce.opportunities": ["raw", "salesforce", "opportunities"],
     "raw_salesforce.opportunity_lines": ["raw", "salesforce", "opportunity_lines"],
     "raw_loyalty.cards": ["raw", "loyalty", "cards"],

@@ -70,6 +70,22 @@ def test_sales_has_an_account_for_each_household_of_high_value_and_nothing_else_
     assert theirs and not [found for found in theirs if found["Tier__c"]]
 
 
+def test_the_accounts_of_a_day_are_known_again_by_our_id_on_the_next_and_keep_their_names(
+    warehouse: DuckDbWarehouse, accounts: Accounts
+) -> None:
+    sent = rows(
+        warehouse,
+        "select primary_key, json_extract_string(payload, '$.Name') as name from cdp.sync_log"
+        " where sync = 'sales_accounts' and operation = 'create' and \"partition\" < '2017-12-26'",
+    )
+    known = rows(
+        warehouse, "select distinct external_id, name from raw_salesforce.accounts where external_id is not null"
+    )
+    assert {(row["external_id"], row["name"]) for row in known} == {(row["primary_key"], row["name"]) for row in sent}
+    now = {found["CDP_Id__c"]: found["Name"] for found in accounts.sales_accounts()}
+    assert sent and all(now[row["primary_key"]] == row["name"] for row in sent)
+
+
 def test_the_ads_audience_is_the_audience_as_far_as_people_said_yes_to_ads(
     warehouse: DuckDbWarehouse, accounts: Accounts
 ) -> None:
