@@ -20,6 +20,9 @@ class Home:
     warehouse_address: str | None = field(default=None, repr=False)
     """Where a server's warehouse is, as its driver reads it; may hold a password."""
 
+    journal_address: str | None = field(default=None, repr=False)
+    """The PostgreSQL database in which hosts share journal, paces and tokens; None: they lie in files under `root`."""
+
     @property
     def has_warehouse(self) -> bool:
         """Whether there is a warehouse to be asked: a server's is taken to be there."""
