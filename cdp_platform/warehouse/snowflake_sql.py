@@ -59,7 +59,9 @@ class Statement:
     @property
     def target(self) -> exp.Table | None:
         """The relation that is made, changed or dropped."""
-        named = self._tree.this if not isinstance(self._tree, exp.Query) else None
+        if isinstance(self._tree, exp.Query):
+            return None
+        named = (self._tree.args.get("tables") or [self._tree.this])[0]
         return named.find(exp.Table) if isinstance(named, exp.Expr) else None
 
     @property
@@ -185,7 +187,8 @@ def _timestamp(text: str) -> exp.Expr:
 
 
 def _is_infinity(node: exp.Cast) -> bool:
-    return isinstance(node.this, exp.Literal) and str(node.this.this).lower() == "infinity"
+    is_time = node.to.this in exp.DataType.TEMPORAL_TYPES
+    return is_time and isinstance(node.this, exp.Literal) and str(node.this.this).lower() == "infinity"
 
 
 def _range(table: exp.Table) -> exp.Expr:
