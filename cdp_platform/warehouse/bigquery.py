@@ -1,14 +1,15 @@
 """A project of Google Cloud's with BigQuery as the warehouse; needs the extra `bigquery`, imported only when chosen.
 
 Statements come in DuckDB's SQL and are translated; each is a job. Rows come page by page, in Arrow, and go in by load
-jobs of Parquet files. What a transaction is here stands in `bigquery_block`, what a lock is in `bigquery_lock`, and
-where temporary tables lie in `bigquery_names`. No vendor's account was used for any of it: it ran on an emulator.
+jobs of Parquet files. What a transaction is here stands in `bigquery_block`, where temporary tables lie in
+`bigquery_names`. Sessions work beside each other, without a lock: two runs of one sync are kept apart by the journal's
+lease, and a transaction that meets another's writes is taken back by BigQuery and tried again. No account of the
+vendor's was used for any of it: it ran on an emulator.
 """
 
 import itertools
 import secrets
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -31,12 +32,10 @@ from cdp_platform.warehouse.bigquery_connecting import BigQueryProject, connecte
 from cdp_platform.warehouse.bigquery_dialect import BigQueryDialect, type_name
 from cdp_platform.warehouse.bigquery_errors import Failures, translated
 from cdp_platform.warehouse.bigquery_jobs import Jobs, plain_rows
-from cdp_platform.warehouse.bigquery_lock import held
 from cdp_platform.warehouse.bigquery_names import TEMPORARY, Names, Resolved
 from cdp_platform.warehouse.bigquery_sql import said, written
 from cdp_platform.warehouse.literals import quoted
 
-_LOCK_TABLE = "cdp_lock"
 _THREADS = 8
 _BATCH_ROWS = 20_480
 
@@ -198,79 +197,43 @@ class BigQuerySession:
 
 
 class BigQueryWarehouse:
-    """A project. `wait_seconds` bounds the wait for another session, `lock_seconds` how long a killed one is waited
-    for, `retry_seconds` how long a failing request is repeated; `clock` and `sleep` are for tests.
-    """
+    """A project. `retry_seconds` bounds how long a failing request is repeated."""
 
-    def __init__(
-        self,
-        place: BigQueryProject,
-        *,
-        wait_seconds: float = 180.0,
-        lock_seconds: float = 120.0,
-        retry_seconds: float = 120.0,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, place: BigQueryProject, *, retry_seconds: float = 120.0) -> None:
         self.dialect = BigQueryDialect()
         self._place = place
-        self._wait_seconds = wait_seconds
-        self._lock_seconds = lock_seconds
         self._retry = DEFAULT_RETRY.with_timeout(retry_seconds)
-        self._clock = clock
-        self._sleep = sleep
         self._client: bigquery.Client | None = None
         self._made: set[str] = set()
 
     @contextmanager
     def session(self, purpose: str) -> Iterator[BigQuerySession]:
-        with self.exclusive(purpose):
-            client, place = self._opened(), self._place
-            names = Names(
-                project=place.project,
-                dataset=place.dataset,
-                temporary_dataset=place.temporary_dataset,
-                prefix=f"s{secrets.token_hex(6)}",
-            )
-            jobs = Jobs(client, purpose, self._retry, place.maximum_bytes_billed)
-            try:
-                yield BigQuerySession(jobs, names, self._made)
-            except BaseException:
-                self._made.clear()
-                raise
-            finally:
-                _drop(client, names.made, self._retry)
+        client, place = self._opened(purpose), self._place
+        names = Names(
+            project=place.project,
+            dataset=place.dataset,
+            temporary_dataset=place.temporary_dataset,
+            prefix=f"s{secrets.token_hex(6)}",
+        )
+        jobs = Jobs(client, purpose, self._retry, place.maximum_bytes_billed)
+        try:
+            yield BigQuerySession(jobs, names, self._made)
+        except BaseException:
+            # What was there may be what is missing.
+            self._made.clear()
+            raise
+        finally:
+            _drop(client, names.made, self._retry)
 
     @contextmanager
     def exclusive(self, purpose: str) -> Iterator[None]:
-        place = self._place
-        with held(
-            self._opened(purpose),
-            f"{place.project}.{place.temporary_dataset}.{_LOCK_TABLE}",
-            purpose,
-            wait_seconds=self._wait_seconds,
-            lock_seconds=self._lock_seconds,
-            retry=self._retry,
-            clock=self._clock,
-            sleep=self._sleep,
-        ):
-            yield
+        """Nothing is to be kept out: a tool's statements stand beside ours."""
+        yield
 
     def shred(self) -> None:
-        """Drop what killed sessions have left of temporary tables.
-
-        Deleted rows are BigQuery's business from then on: it keeps them for the dataset's time travel (seven days, two
-        at the least) and seven days more, and then they are gone.
+        """Nothing is left to do: BigQuery keeps deleted rows for the dataset's time travel (seven days, two at the
+        least) and seven days more, and then they are gone. Copies in temporary tables live for a day at the most.
         """
-        purpose = "dropping temporary tables"
-        with self.exclusive(purpose), translated(purpose):
-            client, dataset = self._opened(), f"{self._place.project}.{self._place.temporary_dataset}"
-            left = [
-                table.table_id
-                for table in client.list_tables(dataset, retry=self._retry)
-                if table.table_id != _LOCK_TABLE
-            ]
-            _drop(client, [f"{dataset}.{name}" for name in left], self._retry)
 
     def close(self) -> None:
         """Close the client's connections; another is made when there is a next session."""
@@ -278,7 +241,7 @@ class BigQueryWarehouse:
             self._client.close()
             self._client = None
 
-    def _opened(self, purpose: str = "") -> bigquery.Client:
+    def _opened(self, purpose: str) -> bigquery.Client:
         if self._client is None:
             with translated(purpose):
                 self._client = connected(self._place, self._retry)

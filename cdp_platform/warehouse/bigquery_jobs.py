@@ -5,15 +5,16 @@ the plain interface. The storage interface would be quicker, and wants a grant a
 changed are ever read.
 """
 
+import random
 import re
+import time
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
 import pyarrow as pa
-from google.api_core.exceptions import GoogleAPICallError
 from google.api_core.retry import Retry
 from google.cloud import bigquery
 from google.cloud.bigquery.table import RowIterator
@@ -23,7 +24,7 @@ from cdp_platform.warehouse.bigquery_errors import Failures, explained, translat
 
 _PAGE_ROWS = 20_480
 _LABEL_LENGTH = 63
-_ATTEMPTS = 3
+_ATTEMPTS = 5
 _PREFIX = "cdp"
 # A transaction that met another's writes has been taken back whole, and may be tried again.
 _CONFLICT = re.compile(r"aborted due to concurrent|Could not serialize|jobBackendError|jobInternalError")
@@ -38,21 +39,19 @@ class Jobs:
     retry: Retry
     """How long a request is repeated where the connection or the service fails."""
     maximum_bytes: int | None = None
+    sleep: Callable[[float], None] = time.sleep
     done: list[bigquery.QueryJob] = field(default_factory=list)
 
     def run(self, sql: str) -> RowIterator:
         """Run a statement or script, and wait for it. Raises WarehouseError."""
-        for _ in range(_ATTEMPTS - 1):
+        for attempt in range(1, _ATTEMPTS + 1):
+            name = f"{_PREFIX}-{uuid.uuid4()}"
             try:
-                return self._run(sql, _new_name())
-            except GoogleAPICallError as error:
-                if not _CONFLICT.search(str(error)):
-                    raise explained(error, self.purpose, self._last()) from error
+                return self._run(sql, name)
             except Failures as error:
-                raise explained(error, self.purpose) from error
-        name = _new_name()
-        with translated(self.purpose, name):
-            return self._run(sql, name)
+                if attempt == _ATTEMPTS or not _CONFLICT.search(str(error)):
+                    raise explained(error, self.purpose, name) from error
+            self.sleep(random.uniform(0, 2**attempt))
 
     def scanned_bytes(self, sql: str) -> int:
         """Ask how many bytes a statement would read, without running it, for nothing. Raises WarehouseError."""
@@ -80,7 +79,9 @@ class Jobs:
                     labels=labels_of(self.purpose),
                 )
                 config.parquet_options = parquet
-                job = self.client.load_table_from_file(file, table, rewind=True, job_id=_new_name(), job_config=config)
+                job = self.client.load_table_from_file(
+                    file, table, rewind=True, job_id=f"{_PREFIX}-{uuid.uuid4()}", job_config=config
+                )
                 job.result(retry=self.retry)
 
     def cost(self) -> Cost:
@@ -113,7 +114,3 @@ def labels_of(purpose: str) -> dict[str, str]:
 def plain_rows(rows: RowIterator) -> list[dict[str, Any]]:
     """The rows of a small answer."""
     return [dict(row.items()) for row in rows]
-
-
-def _new_name() -> str:
-    return f"{_PREFIX}-{uuid.uuid4()}"

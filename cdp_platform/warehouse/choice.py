@@ -6,12 +6,20 @@ from urllib.parse import quote
 from cdp_platform.domain.home import Home, Secrets
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
-from cdp_platform.warehouse.accounts import TYPES, Account, PostgresAccount, account_names, read_account
+from cdp_platform.warehouse.accounts import (
+    TYPES,
+    Account,
+    PostgresAccount,
+    SnowflakeAccount,
+    account_names,
+    read_account,
+)
 from cdp_platform.warehouse.base import Warehouse
 
 DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
 KINDS: Final = (DUCKDB, POSTGRES)
+_SNOWFLAKES: Final[dict[SnowflakeAccount, Warehouse]] = {}
 
 
 def open_warehouse(home: Home) -> Warehouse:
@@ -52,6 +60,8 @@ def _of_account(home: Home, account: Account) -> Warehouse:
         case PostgresAccount():
             password = _secrets(home).text(account.password_env) if account.password_env else None
             return _postgres(_with_password(account.address, password))
+        case SnowflakeAccount():
+            return _snowflake(account, _secrets(home))
         case _:
             raise _unknown(home)
 
@@ -77,6 +87,18 @@ def _unknown(home: Home) -> ConfigError:
         )
     known = {*KINDS, *account_names(home.warehouse_accounts)}
     return ConfigError(f"there is no warehouse {name!r}.", remedy=nearest_of(name, known))
+
+
+def _snowflake(account: SnowflakeAccount, secrets: Secrets) -> Warehouse:
+    try:
+        from cdp_platform.warehouse.snowflake import SnowflakeWarehouse
+    except ImportError as error:
+        raise ConfigError(
+            "the warehouse is Snowflake, and its connector is not installed.",
+            remedy='Install the extra: pip install "cdp-platform[snowflake]".',
+        ) from error
+    # One for each account and process: its connections wait there for the next session.
+    return _SNOWFLAKES.setdefault(account, SnowflakeWarehouse(account, secrets))
 
 
 def _postgres(address: str | None) -> Warehouse:

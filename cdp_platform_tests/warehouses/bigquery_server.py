@@ -1,63 +1,63 @@
-"""The emulator of BigQuery as a process of a test run's own, in an environment of its own: `make emulators`."""
+"""The emulator of BigQuery as a process of a test run's own; `crucible_server` is what it runs."""
 
 import os
 import socket
 import subprocess
 import time
-import urllib.request
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 from cdp_platform.warehouse.bigquery import BigQueryProject
+from cdp_platform_tests.warehouses.emulators import python_of
 
 _START_SECONDS = 60.0
 
 
-def interpreter() -> Path | None:
-    """The interpreter with the emulator; None where it was not installed."""
-    root = os.environ.get("CDP_EMULATORS") or Path(__file__).parents[2] / ".emulators"
-    found = Path(root) / "crucible" / "bin" / "python"
-    return found if found.exists() else None
-
-
 @dataclass(frozen=True, kw_only=True)
-class BigQueryServer:
+class Crucible:
     """A running emulator. Projects cost nothing: every test takes one of its own."""
 
-    address: str
+    port: int
+    numbers: Iterator[int] = field(default_factory=count)
 
     def new_project(self) -> BigQueryProject:
-        return BigQueryProject(project=f"shop-{uuid.uuid4().hex[:8]}", location="EU", api_endpoint=self.address)
+        """A project without a dataset."""
+        return BigQueryProject(
+            project=f"shop-{next(self.numbers)}", location="EU", api_endpoint=f"http://127.0.0.1:{self.port}"
+        )
 
 
 @contextmanager
-def running_server() -> Iterator[BigQueryServer]:
+def running_crucible() -> Iterator[Crucible]:
     """Start the emulator and stop it at the end. Raises LookupError where it is not installed."""
-    python = interpreter()
+    python = python_of("crucible")
     if python is None:
-        raise LookupError("the emulator of BigQuery is not installed")
-    with socket.socket() as free:
+        raise LookupError("crucible is not installed")
+    with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     script = Path(__file__).with_name("crucible_server.py")
-    process = subprocess.Popen([python, script, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    # Without the variables of this environment, which is another Python's.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    process = subprocess.Popen(
+        [python, script, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment
+    )
     try:
-        _wait_for(process, port)
-        yield BigQueryServer(address=f"http://127.0.0.1:{port}")
+        _wait_for(port, process)
+        yield Crucible(port=port)
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(10)
 
 
-def _wait_for(process: "subprocess.Popen[bytes]", port: int) -> None:
+def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/_crucible/health", timeout=1):
-            return
-        with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=1):
-            return
+    while process.poll() is None and time.monotonic() < deadline:
+        with closing(socket.socket()) as tried:
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                return
         time.sleep(0.05)
-    raise RuntimeError("the emulator of BigQuery did not start")
+    raise RuntimeError("the emulator did not start")

@@ -3,13 +3,12 @@
     python crucible_server.py 9050
 
 What stands here is the platform's own reading of BigQuery and proves nothing about it: the statements UPDATE and
-DELETE, scripts with a transaction and temporary tables, load jobs of Parquet files, dry runs, tables that expire, the
+DELETE, scripts with a transaction and temporary tables, load jobs of Parquet files, dry runs, the
 digits of NUMERIC, TO_JSON of null, and FARM_FINGERPRINT (another hash here). What crucible itself has, it judges.
 """
 
 import io
 import sys
-import time
 
 import pyarrow.parquet as pq
 import uvicorn
@@ -19,7 +18,7 @@ from crucible.dialects.bigquery.transforms import json as json_transform
 from crucible.dialects.bigquery.transforms.common import duck_cast, typed
 from crucible.dialects.bigquery.translate import outer_selects, prepare, translate_query, write_value
 from crucible.engine import CommandPlan, Engine, ExecContext, Pipeline, Result
-from crucible.engine.catalog import Catalog, qualified
+from crucible.engine.catalog import qualified
 from crucible.server.app import create_app
 from crucible.server.bigquery import app, encoding, jobs
 from sqlglot import exp
@@ -237,52 +236,6 @@ async def jobs_insert(self, request):
 
 
 app.BigQueryServer.jobs_insert = jobs_insert
-
-# --- tables that expire and are described --------------------------------------------------------
-_told: dict[tuple[str, str, str], dict[str, str]] = {}
-_TOLD_FIELDS = ("expirationTime", "description", "labels")
-_check_fields, _table = app._check_fields, Catalog.table
-_tables_insert, _tables_patch = app.BigQueryServer.tables_insert, app.BigQueryServer.tables_patch
-_table_resource = app.BigQueryServer._table_resource
-
-
-def check_fields(body, allowed, call):
-    _check_fields(body, (*allowed, *(_TOLD_FIELDS if call.startswith("tables.") else ())), call)
-
-
-def table(self, catalog, schema, name):
-    told = _told.get((catalog, schema, name), {})
-    if int(told.get("expirationTime") or 2**62) < time.time() * 1000:
-        del _told[(catalog, schema, name)]
-        self._cursor.execute(f"drop table if exists {qualified(catalog, schema, name)}")
-    return _table(self, catalog, schema, name)
-
-
-async def tables_insert(self, request):
-    body, p = await request.json(), request.path_params
-    answer = await _tables_insert(self, request)
-    if answer.status_code == 200:
-        key = (p["project"], p["dataset"], body["tableReference"]["tableId"])
-        _told[key] = {name: body[name] for name in _TOLD_FIELDS if body.get(name)}
-    return answer
-
-
-async def tables_patch(self, request):
-    body, p = await request.json(), request.path_params
-    _told.setdefault((p["project"], p["dataset"], p["table"]), {}).update(
-        {name: body[name] for name in _TOLD_FIELDS if name in body}
-    )
-    return await _tables_patch(self, request)
-
-
-def table_resource(self, info, rows, base, location):
-    resource = _table_resource(self, info, rows, base, location)
-    return resource | _told.get((info.catalog, info.schema, info.name), {})
-
-
-app._check_fields, Catalog.table = check_fields, table
-app.BigQueryServer.tables_insert, app.BigQueryServer.tables_patch = tables_insert, tables_patch
-app.BigQueryServer._table_resource = table_resource
 
 if __name__ == "__main__":
     uvicorn.run(create_app("bigquery", Engine()), host="127.0.0.1", port=int(sys.argv[1]), access_log=False)

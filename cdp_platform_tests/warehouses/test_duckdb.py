@@ -6,6 +6,7 @@ from typing import cast
 import pytest
 
 from cdp_platform.testing.warehouse_contract import WarehouseCase, WarehouseContract
+from cdp_platform.testing.warehouse_sessions import OneSessionContract
 from cdp_platform.testing.warehouse_values import WarehouseValuesContract
 from cdp_platform.warehouse.base import Session
 from cdp_platform.warehouse.duckdb import DuckDbSession, DuckDbWarehouse
@@ -27,6 +28,10 @@ def lose(session: Session) -> None:
 
 
 class TestDuckDb(WarehouseContract):
+    pass
+
+
+class TestSessionsOfDuckDb(OneSessionContract):
     pass
 
 
