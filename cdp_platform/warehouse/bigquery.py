@@ -24,11 +24,13 @@ from google.cloud.bigquery.table import RowIterator
 from sqlglot import exp
 
 from cdp_platform.domain.costs import Cost
+from cdp_platform.domain.home import Secrets
 from cdp_platform.errors import WarehouseError
+from cdp_platform.warehouse.accounts import BigQueryAccount
 from cdp_platform.warehouse.base import Parameters, Row
 from cdp_platform.warehouse.bigquery_arrow import numbered, parquet_files, plain_schema, table_schema
 from cdp_platform.warehouse.bigquery_block import Block
-from cdp_platform.warehouse.bigquery_connecting import BigQueryProject, connected
+from cdp_platform.warehouse.bigquery_connecting import connected
 from cdp_platform.warehouse.bigquery_dialect import BigQueryDialect, type_name
 from cdp_platform.warehouse.bigquery_errors import Failures, translated
 from cdp_platform.warehouse.bigquery_jobs import Jobs, plain_rows
@@ -199,23 +201,24 @@ class BigQuerySession:
 class BigQueryWarehouse:
     """A project. `retry_seconds` bounds how long a failing request is repeated."""
 
-    def __init__(self, place: BigQueryProject, *, retry_seconds: float = 120.0) -> None:
+    def __init__(self, account: BigQueryAccount, secrets_of: Secrets, *, retry_seconds: float = 120.0) -> None:
         self.dialect = BigQueryDialect()
-        self._place = place
+        self._account = account
+        self._secrets = secrets_of
         self._retry = DEFAULT_RETRY.with_timeout(retry_seconds)
         self._client: bigquery.Client | None = None
         self._made: set[str] = set()
 
     @contextmanager
     def session(self, purpose: str) -> Iterator[BigQuerySession]:
-        client, place = self._opened(purpose), self._place
+        client, account = self._opened(purpose), self._account
         names = Names(
-            project=place.project,
-            dataset=place.dataset,
-            temporary_dataset=place.temporary_dataset,
+            project=account.project,
+            dataset=account.dataset,
+            temporary_dataset=account.temporary_dataset,
             prefix=f"s{secrets.token_hex(6)}",
         )
-        jobs = Jobs(client, purpose, self._retry, place.maximum_bytes_billed)
+        jobs = Jobs(client, purpose, self._retry, account.maximum_bytes_billed)
         try:
             yield BigQuerySession(jobs, names, self._made)
         except BaseException:
@@ -244,7 +247,7 @@ class BigQueryWarehouse:
     def _opened(self, purpose: str) -> bigquery.Client:
         if self._client is None:
             with translated(purpose):
-                self._client = connected(self._place, self._retry)
+                self._client = connected(self._account, self._secrets, self._retry)
         return self._client
 
 

@@ -1,8 +1,6 @@
-"""Where a BigQuery warehouse is, and the way in."""
+"""The way into BigQuery: credentials, the client, and the datasets that the platform needs."""
 
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
 from google.api_core.exceptions import Conflict, NotFound
 from google.api_core.retry import Retry
@@ -11,39 +9,30 @@ from google.auth.exceptions import GoogleAuthError
 from google.cloud import bigquery
 from google.oauth2 import service_account
 
+from cdp_platform.domain.home import Secrets
 from cdp_platform.errors import ConfigError
+from cdp_platform.warehouse.accounts import BigQueryAccount, ServiceAccount
 
 _TEMPORARY_MILLISECONDS = 86_400_000
 """A day: then a table of a session that was killed is gone."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class BigQueryProject:
-    """Where the warehouse is. `key_file` is a service account's; None: application default credentials."""
-
-    project: str
-    location: str
-    dataset: str = "cdp"
-    """The dataset of names that name none."""
-    temporary_dataset: str = "cdp_temp"
-    """The dataset of the sessions' tables, which are gone after a day at the latest."""
-    key_file: Path | None = None
-    api_endpoint: str | None = None
-    """The address of an emulator, which gets no credentials; None: Google's."""
-    maximum_bytes_billed: int | None = None
-    """The most that one statement may be billed for, in bytes; BigQuery refuses one that would read more."""
-
-
-def connected(place: BigQueryProject, retry: Retry) -> bigquery.Client:
+def connected(account: BigQueryAccount, secrets: Secrets, retry: Retry) -> bigquery.Client:
     """Open a client, and make the datasets that the platform needs where they are missing.
 
-    Raises ConfigError for a key file that cannot be read, and what the client raises.
+    Raises ConfigError for a key file that cannot be read, AuthenticationFailed where its variable is not set, and what
+    the client raises.
     """
-    client = _client(place)
-    for name in (place.dataset, place.temporary_dataset):
-        dataset = bigquery.Dataset(f"{place.project}.{name}")
-        dataset.location = place.location
-        if name == place.temporary_dataset:
+    client = bigquery.Client(
+        project=account.project,
+        credentials=_credentials(account, secrets),
+        location=account.location,
+        client_options={"api_endpoint": account.api_endpoint} if account.api_endpoint else None,
+    )
+    for name in (account.dataset, account.temporary_dataset):
+        dataset = bigquery.Dataset(f"{account.project}.{name}")
+        dataset.location = account.location
+        if name == account.temporary_dataset:
             dataset.default_table_expiration_ms = _TEMPORARY_MILLISECONDS
         try:
             client.get_dataset(dataset.reference, retry=retry)
@@ -53,23 +42,18 @@ def connected(place: BigQueryProject, retry: Retry) -> bigquery.Client:
     return client
 
 
-def _client(place: BigQueryProject) -> bigquery.Client:
-    options = {"api_endpoint": place.api_endpoint} if place.api_endpoint else None
-    return bigquery.Client(
-        project=place.project, credentials=_credentials(place), location=place.location, client_options=options
-    )
-
-
-def _credentials(place: BigQueryProject) -> Credentials | None:
-    if place.api_endpoint is not None:
+def _credentials(account: BigQueryAccount, secrets: Secrets) -> Credentials | None:
+    if account.api_endpoint is not None:
+        # Another address than Google's is no place for Google's credentials.
         return AnonymousCredentials()
-    if place.key_file is None:
+    if not isinstance(account.authentication, ServiceAccount):
         return None
+    path = secrets.text(account.authentication.key_file_env)
     try:
-        credentials: Credentials = service_account.Credentials.from_service_account_file(str(place.key_file))
+        credentials: Credentials = service_account.Credentials.from_service_account_file(path)
     except (OSError, ValueError, GoogleAuthError) as error:
         raise ConfigError(
             f"the key file of the BigQuery warehouse cannot be read ({type(error).__name__}).",
-            remedy="Name a service account's key file, as the administrator's console writes it.",
+            remedy=f"Let {account.authentication.key_file_env} name a service account's key file.",
         ) from error
     return credentials

@@ -44,8 +44,9 @@ class Jobs:
 
     def run(self, sql: str) -> RowIterator:
         """Run a statement or script, and wait for it. Raises WarehouseError."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            name = f"{_PREFIX}-{uuid.uuid4()}"
+        attempt = 0
+        while True:
+            attempt, name = attempt + 1, _new_name()
             try:
                 return self._run(sql, name)
             except Failures as error:
@@ -79,9 +80,7 @@ class Jobs:
                     labels=labels_of(self.purpose),
                 )
                 config.parquet_options = parquet
-                job = self.client.load_table_from_file(
-                    file, table, rewind=True, job_id=f"{_PREFIX}-{uuid.uuid4()}", job_config=config
-                )
+                job = self.client.load_table_from_file(file, table, rewind=True, job_id=_new_name(), job_config=config)
                 job.result(retry=self.retry)
 
     def cost(self) -> Cost:
@@ -114,3 +113,7 @@ def labels_of(purpose: str) -> dict[str, str]:
 def plain_rows(rows: RowIterator) -> list[dict[str, Any]]:
     """The rows of a small answer."""
     return [dict(row.items()) for row in rows]
+
+
+def _new_name() -> str:
+    return f"{_PREFIX}-{uuid.uuid4()}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
-from cdp_platform.warehouse.bigquery import BigQueryProject
+from cdp_platform.warehouse.accounts import ApplicationDefault, BigQueryAccount
 from cdp_platform_tests.warehouses.emulators import python_of
 
 _START_SECONDS = 60.0
@@ -23,10 +23,14 @@ class Crucible:
     port: int
     numbers: Iterator[int] = field(default_factory=count)
 
-    def new_project(self) -> BigQueryProject:
-        """A project without a dataset."""
-        return BigQueryProject(
-            project=f"shop-{next(self.numbers)}", location="EU", api_endpoint=f"http://127.0.0.1:{self.port}"
+    def new_account(self) -> BigQueryAccount:
+        """An account of a project without a dataset; `NoSecrets` opens it."""
+        return BigQueryAccount(
+            type="bigquery",
+            project=f"shop-{next(self.numbers)}",
+            location="EU",
+            authentication=ApplicationDefault(method="application_default"),
+            api_endpoint=f"http://127.0.0.1:{self.port}",
         )
 
 

@@ -14,7 +14,7 @@ from cdp_platform.testing.warehouse_values import WarehouseValuesContract
 from cdp_platform.warehouse.base import Session
 from cdp_platform.warehouse.bigquery import BigQuerySession, BigQueryWarehouse
 from cdp_platform_tests.warehouses.bigquery_server import Crucible
-from cdp_platform_tests.warehouses.emulators import CRUCIBLE_LACKS
+from cdp_platform_tests.warehouses.emulators import CRUCIBLE_LACKS, NoSecrets
 
 pytestmark = pytest.mark.slow
 
@@ -29,10 +29,10 @@ def case(crucible: Crucible, request: pytest.FixtureRequest) -> Iterator[Warehou
         request.applymarker(pytest.mark.xfail(reason="BigQuery has no such value", strict=True))
     if reason := CRUCIBLE_LACKS.get(name):
         request.applymarker(pytest.mark.xfail(reason=f"crucible: {reason}", strict=True))
-    project = crucible.new_project()
+    account = crucible.new_account()
     with (
-        closing(BigQueryWarehouse(project, retry_seconds=0.3)) as warehouse,
-        closing(BigQueryWarehouse(project, retry_seconds=0.3)) as other,
+        closing(BigQueryWarehouse(account, NoSecrets(), retry_seconds=0.3)) as warehouse,
+        closing(BigQueryWarehouse(account, NoSecrets(), retry_seconds=0.3)) as other,
     ):
         yield WarehouseCase(warehouse=warehouse, other=other, lose=lose)
 
