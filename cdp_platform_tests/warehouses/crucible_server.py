@@ -49,11 +49,14 @@ def schema_field(name, data_type, *, with_mode=True):
 types.type_name, encoding.schema_field = type_name, schema_field
 
 
-# --- FARM_FINGERPRINT and NORMALIZE --------------------------------------------------------------
+# --- FARM_FINGERPRINT and NORMALIZE; COUNTIF of no row, which is 0 -------------------------------
 def functions(tree, ctx):
-    for node in reversed(list(tree.find_all(exp.FarmFingerprint, exp.Normalize))):
+    for node in reversed(list(tree.find_all(exp.FarmFingerprint, exp.Normalize, exp.CountIf))):
         if isinstance(node, exp.Normalize):
             new = typed(exp.Anonymous(this="nfc_normalize", expressions=[node.this.copy()]), "STRING")
+        elif isinstance(node, exp.CountIf):
+            counted = exp.Case(ifs=[exp.If(this=node.this.copy(), true=exp.Literal.number(1))])
+            new = typed(exp.Count(this=counted), "INT64")
         else:
             hashed = exp.Anonymous(this="hash", expressions=[part.copy() for part in node.expressions])
             half = exp.BitwiseRightShift(this=hashed, expression=exp.Literal.number(1))

@@ -37,6 +37,7 @@ CRUCIBLE_FILLED: Final = {
     "dry runs": "eight bytes for each value of the tables that are read",
     "NORMALIZE, FARM_FINGERPRINT": "DuckDB's, and another hash",
     "TO_JSON of null": "a null of JSON's",
+    "COUNTIF of no row": "0",
     "NUMERIC(p,s)": "told with its digits",
 }
 """What crucible lacks, and how `crucible_server` fills it."""

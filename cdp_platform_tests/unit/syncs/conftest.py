@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,7 +120,7 @@ class Shop:
             for person in people:
                 row = person_of() | dict(person)
                 session.execute(
-                    "insert into activation.sync_contacts__crm values (?, ?, ?, ?, ?)",
+                    "insert into activation.sync_contacts__crm values (?, ?, ?, ?, cast(? as decimal(14,4)))",
                     [row[name] for name in ("person_id", "email", "permission", "segment", "lifetime_value")],
                 )
                 if row["permission"]:
@@ -167,12 +167,26 @@ def person_of(number: int = 1, **changes: Any) -> dict[str, Any]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every example of the engine runs on each warehouse; on PostgreSQL most of them only in the slow suite."""
+    """Every example of the engine runs on each warehouse; on PostgreSQL most of them only in the slow suite, on the
+    emulator of BigQuery all of them.
+    """
     if "empty_warehouse" in metafunc.fixturenames:
         is_chosen = metafunc.module.__name__.rsplit(".", 1)[-1] in ON_EVERY_WAREHOUSE
         postgres = pytest.param("postgres", marks=[] if is_chosen else [pytest.mark.slow])
+        bigquery = pytest.param("bigquery", marks=pytest.mark.slow)
         is_portable = metafunc.definition.get_closest_marker("duckdb_only") is None
-        metafunc.parametrize("empty_warehouse", ["duckdb", postgres] if is_portable else ["duckdb"], indirect=True)
+        chosen = ["duckdb", postgres, bigquery] if is_portable else ["duckdb"]
+        metafunc.parametrize("empty_warehouse", chosen, indirect=True)
+
+
+@contextmanager
+def bigquery_warehouse(server: Any) -> Iterator[Warehouse]:
+    """An empty project on the emulator."""
+    from cdp_platform.warehouse.bigquery import BigQueryWarehouse
+    from cdp_platform_tests.warehouses.emulators import NoSecrets
+
+    with closing(BigQueryWarehouse(server.new_account(), NoSecrets(), retry_seconds=5)) as warehouse:
+        yield warehouse
 
 
 @pytest.fixture
@@ -180,6 +194,10 @@ def empty_warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse | None
     """A warehouse for the shop; None for the DuckDB file in its home."""
     if request.param == "duckdb":
         yield None
+        return
+    if request.param == "bigquery":
+        with bigquery_warehouse(request.getfixturevalue("crucible")) as warehouse:
+            yield warehouse
         return
     server = request.getfixturevalue("postgres")
     from cdp_platform.warehouse.postgres import PostgresWarehouse
