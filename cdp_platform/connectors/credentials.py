@@ -137,8 +137,8 @@ def cdp_home() -> Home:
 
     CDP_PLANS_URL, where set, is the folder in which plan files are shared. CDP_WAREHOUSE chooses the warehouse's
     engine or its account, of which CDP_WAREHOUSES is the file, by default `warehouses.yaml` beside `cdp.yaml`, or here;
-    CDP_POSTGRES says where a PostgreSQL server is. CDP_JOURNAL, where set, is the database in which hosts share journal,
-    paces and tokens. Raises ConfigError for a wrong `cdp.yaml`, or where CDP_JOURNAL is no such address.
+    CDP_POSTGRES says where a PostgreSQL server is. CDP_JOURNAL, where set, is the database in which hosts share
+    journal, paces and tokens. Raises ConfigError for a wrong `cdp.yaml`, or where CDP_JOURNAL is no such address.
     """
     root, plans_url = (os.environ.get(name, "").strip() for name in (_HOME_VARIABLE, _PLANS_VARIABLE))
     project = cdp_project()

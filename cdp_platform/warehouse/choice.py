@@ -9,6 +9,7 @@ from cdp_platform.errors import ConfigError
 from cdp_platform.warehouse.accounts import (
     TYPES,
     Account,
+    BigQueryAccount,
     PostgresAccount,
     SnowflakeAccount,
     account_names,
@@ -20,6 +21,7 @@ DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
 KINDS: Final = (DUCKDB, POSTGRES)
 _SNOWFLAKES: Final[dict[SnowflakeAccount, Warehouse]] = {}
+_BIGQUERIES: Final[dict[BigQueryAccount, Warehouse]] = {}
 
 
 def open_warehouse(home: Home) -> Warehouse:
@@ -62,8 +64,8 @@ def _of_account(home: Home, account: Account) -> Warehouse:
             return _postgres(_with_password(account.address, password))
         case SnowflakeAccount():
             return _snowflake(account, _secrets(home))
-        case _:
-            raise _unknown(home)
+        case BigQueryAccount():
+            return _bigquery(account, _secrets(home))
 
 
 def _secrets(home: Home) -> Secrets:
@@ -99,6 +101,18 @@ def _snowflake(account: SnowflakeAccount, secrets: Secrets) -> Warehouse:
         ) from error
     # One for each account and process: its connections wait there for the next session.
     return _SNOWFLAKES.setdefault(account, SnowflakeWarehouse(account, secrets))
+
+
+def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
+    try:
+        from cdp_platform.warehouse.bigquery import BigQueryWarehouse
+    except ImportError as error:
+        raise ConfigError(
+            "the warehouse is BigQuery, and its client is not installed.",
+            remedy='Install the extra: pip install "cdp-platform[bigquery]".',
+        ) from error
+    # One for each account and process: it knows which datasets and tables are there.
+    return _BIGQUERIES.setdefault(account, BigQueryWarehouse(account, secrets))
 
 
 def _postgres(address: str | None) -> Warehouse:
