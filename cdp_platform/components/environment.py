@@ -21,6 +21,8 @@ CELERY_SETTINGS: Final[dict[str, Any]] = {
     # Redis hands out again what nobody has begun within this time: a day, while others' steps are waited for.
     "broker_transport_options": {"visibility_timeout": 86_400},
     "worker_prefetch_multiplier": 1,
+    # A worker that is at work takes no step that another could begin.
+    "worker_disable_prefetch": True,
     "broker_connection_retry_on_startup": True,
     "task_default_queue": "dagster",
     "task_default_priority": 5,
