@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,7 @@ class Shop:
             for person in people:
                 row = person_of() | dict(person)
                 session.execute(
-                    "insert into activation.sync_contacts__crm values (?, ?, ?, ?, ?)",
+                    "insert into activation.sync_contacts__crm values (?, ?, ?, ?, cast(? as decimal(14,4)))",
                     [row[name] for name in ("person_id", "email", "permission", "segment", "lifetime_value")],
                 )
                 if row["permission"]:
@@ -181,12 +181,13 @@ def person_of(number: int = 1, **changes: Any) -> dict[str, Any]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every example of the engine runs on each warehouse, what the journal is for on each of its stores, too.
 
-    On PostgreSQL most of them run only in the slow suite.
+    On PostgreSQL most of them run only in the slow suite, on the emulator of BigQuery all of them.
     """
     module = metafunc.module.__name__.rsplit(".", 1)[-1]
     cases: list[tuple[str, str, list[pytest.MarkDecorator]]] = [("duckdb", "file", [])]
     if metafunc.definition.get_closest_marker("duckdb_only") is None and "empty_warehouse" in metafunc.fixturenames:
         cases.append(("postgres", "file", [] if module in ON_EVERY_WAREHOUSE else [pytest.mark.slow]))
+        cases.append(("bigquery", "file", [pytest.mark.slow]))
     if module in ON_BOTH_JOURNALS:
         cases.append(("duckdb", "postgres", [] if ON_BOTH_JOURNALS[module] else [pytest.mark.slow]))
     fixtures = [name for name in ("empty_warehouse", "journal_address") if name in metafunc.fixturenames]
@@ -196,11 +197,25 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(fixtures, chosen, indirect=True)
 
 
+@contextmanager
+def bigquery_warehouse(server: Any) -> Iterator[Warehouse]:
+    """An empty project on the emulator."""
+    from cdp_platform.warehouse.bigquery import BigQueryWarehouse
+    from cdp_platform_tests.warehouses.emulators import NoSecrets
+
+    with closing(BigQueryWarehouse(server.new_account(), NoSecrets(), retry_seconds=5)) as warehouse:
+        yield warehouse
+
+
 @pytest.fixture
 def empty_warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse | None]:
     """A warehouse for the shop; None for the DuckDB file in its home."""
     if request.param == "duckdb":
         yield None
+        return
+    if request.param == "bigquery":
+        with bigquery_warehouse(request.getfixturevalue("crucible")) as warehouse:
+            yield warehouse
         return
     server = request.getfixturevalue("postgres")
     from cdp_platform.warehouse.postgres import PostgresWarehouse
