@@ -14,6 +14,7 @@ from cdp_platform.cli.doctor_command import app as doctor_command
 from cdp_platform.cli.forget_commands import app as forget_commands
 from cdp_platform.cli.identity_commands import app as identity_commands
 from cdp_platform.cli.init_command import app as init_command
+from cdp_platform.cli.move_command import app as move_command
 from cdp_platform.cli.operate_commands import app as operate_commands
 from cdp_platform.cli.review_commands import app as review_commands
 from cdp_platform.cli.smoke_command import app as smoke_command
@@ -33,6 +34,7 @@ app.add_typer(doctor_command)
 app.add_typer(sync_commands)
 app.add_typer(review_commands)
 app.add_typer(operate_commands)
+app.add_typer(move_command)
 app.add_typer(forget_commands)
 app.add_typer(smoke_command)
 app.add_typer(audience_commands, name="audience")

@@ -2,6 +2,19 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
+
+
+class Secrets(Protocol):
+    """How secrets are read, at the moment they are needed, by the names of environment variables."""
+
+    def text(self, env_name: str) -> str:
+        """Read a password or a token. Raises AuthenticationFailed where it is not set."""
+        ...
+
+    def private_key(self, env_name: str) -> str:
+        """Read a private key as PEM. Raises AuthenticationFailed where there is none."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,9 +29,16 @@ class Home:
     """The DuckDB file that the project's own dbt builds into; None: one of the platform's, under `root`."""
 
     warehouse_kind: str = "duckdb"
-    """The engine of the warehouse: `duckdb`, or `postgres`."""
+    """The engine of the warehouse, `duckdb` or `postgres`, or the name of an account in `warehouse_accounts`."""
     warehouse_address: str | None = field(default=None, repr=False)
     """Where a server's warehouse is, as its driver reads it; may hold a password."""
+    warehouse_accounts: Path | None = None
+    """The file with the accounts of server warehouses, whether it is there or not."""
+    secrets: Secrets | None = field(default=None, repr=False, compare=False)
+    """Where the accounts' secrets are read; None: nowhere."""
+
+    journal_address: str | None = field(default=None, repr=False)
+    """The PostgreSQL database in which hosts share journal, paces and tokens; None: they lie in files under `root`."""
 
     @property
     def has_warehouse(self) -> bool:

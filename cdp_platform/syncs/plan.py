@@ -191,7 +191,7 @@ def _plan(
 ) -> tuple[Plan, str]:
     dialect, part = engine.warehouse.dialect, scope.partition
     read = read_partition(session, dialect, spec, part)
-    policies, fields = _policied(session, dialect, read, ledger)
+    policies, fields = policied(session, dialect, read, ledger)
     faultpoint("plan.reading")
     only = register_keys(session, scope.keys) if scope.keys else keys_of(session, dialect, spec, ledger, part)
     is_forgetful = _diff(engine, session, spec, ledger, only)
@@ -258,8 +258,8 @@ def _diff(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, only
     return is_forgetful
 
 
-def _policied(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger) -> tuple[Policies, Fields]:
-    """Define the desired records as the fields' policies leave them."""
+def policied(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger) -> tuple[Policies, Fields]:
+    """Define the temporary view `desired` as the fields' policies leave the records."""
     policies = apply_policies(session, dialect, spec, ledger)
     return policies, _desired(session, dialect, policies.source)
 

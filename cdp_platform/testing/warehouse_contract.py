@@ -6,7 +6,8 @@
             return WarehouseCase(warehouse=..., other=..., lose=...)
 
 Statements are written in DuckDB's SQL, as everywhere in the platform: an adapter translates them. The warehouse of a
-case is empty, and each test has one of its own. The values of columns are held by `WarehouseValuesContract`.
+case is empty, and each test has one of its own. The values of columns are held by `WarehouseValuesContract`; whether
+sessions exclude each other by one of the two in `warehouse_sessions`.
 """
 
 # A pytest suite that lies in the package, so that packages elsewhere can inherit it.
@@ -22,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cdp_platform.errors import WarehouseError, WarehouseLocked
+from cdp_platform.errors import WarehouseError
 from cdp_platform.warehouse.base import Session, Warehouse
 
 _MANY_ROWS = 250_000
@@ -43,7 +44,7 @@ class WarehouseCase:
 
 
 class WarehouseContract:
-    """Sessions, statements, Arrow, Parquet, transactions, locks."""
+    """Sessions, statements, Arrow, Parquet, transactions."""
 
     def test_a_query_without_rows_answers_none(self, case: WarehouseCase) -> None:
         with case.warehouse.session("test") as session:
@@ -262,22 +263,6 @@ class WarehouseContract:
     def test_a_relation_that_is_not_there_is_named(self, case: WarehouseCase) -> None:
         with case.warehouse.session("test") as session, pytest.raises(WarehouseError, match="nowhere"):
             session.rows("select * from nowhere")
-
-    def test_one_session_at_a_time_and_who_waits_is_told_for_whom(self, case: WarehouseCase) -> None:
-        with case.warehouse.session("plan crm_contacts") as session:
-            with pytest.raises(WarehouseLocked, match="plan crm_contacts"), case.other.session("test"):
-                pytest.fail("the session must not open")
-            assert session.rows("select 1 as one") == [{"one": 1}]
-        with case.other.session("test") as session:
-            assert session.rows("select 1 as one") == [{"one": 1}]
-
-    def test_a_tool_that_works_alone_keeps_sessions_out(self, case: WarehouseCase) -> None:
-        with (
-            case.warehouse.exclusive("dbt build"),
-            pytest.raises(WarehouseLocked, match="dbt build"),
-            case.other.session("test"),
-        ):
-            pytest.fail("the session must not open")
 
     def test_shredding_keeps_what_was_not_deleted(self, case: WarehouseCase) -> None:
         with case.warehouse.session("test") as session:

@@ -6,10 +6,11 @@ A session is opened late and closed early; none is held while a destination is b
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import pyarrow as pa
 
+from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.syncs import FieldType
 
 Row = dict[str, Any]
@@ -105,6 +106,15 @@ class Session(Protocol):
         ...
 
 
+@runtime_checkable
+class TellsCost(Protocol):
+    """A session of a warehouse that is paid for by what it does."""
+
+    def cost(self) -> Cost:
+        """What this session's statements have cost so far; never raises, and costs next to nothing itself."""
+        ...
+
+
 class Warehouse(Protocol):
     """Where models, ledgers and logs live."""
 
@@ -124,6 +134,11 @@ class Warehouse(Protocol):
     def exclusive(self, purpose: str) -> AbstractContextManager[None]:
         """Keep other processes of the platform out while a tool (dbt, dlt) opens the warehouse itself."""
         ...
+
+
+def cost_of(session: Session) -> Cost | None:
+    """What a session has cost; None where nobody pays by use."""
+    return session.cost() if isinstance(session, TellsCost) else None
 
 
 def text_column(values: Iterable[str | None]) -> pa.StringArray:

@@ -2,34 +2,56 @@
 
 from collections.abc import Mapping
 from typing import Final
+from urllib.parse import quote
 
-from cdp_platform.domain.home import Home
+from cdp_platform.domain.home import Home, Secrets
 from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
+from cdp_platform.warehouse.accounts import (
+    TYPES,
+    Account,
+    BigQueryAccount,
+    PostgresAccount,
+    SnowflakeAccount,
+    account_names,
+    read_account,
+)
 from cdp_platform.warehouse.base import Warehouse
 
 DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
 KINDS: Final = (DUCKDB, POSTGRES)
+<<<<<<< HEAD
 _WHOLE: Final = (DUCKDB, POSTGRES)
 """The engines on which everything runs: loading, models, identity, audiences, syncs, reports, erasure."""
+=======
+_SNOWFLAKES: Final[dict[SnowflakeAccount, Warehouse]] = {}
+_BIGQUERIES: Final[dict[BigQueryAccount, Warehouse]] = {}
+>>>>>>> main
 
 
 def open_warehouse(home: Home) -> Warehouse:
     """Name the warehouse of a home folder; nothing is opened yet.
 
-    Raises ConfigError for an engine that there is none of, without an address where one is needed, and where the
+    An account in the home's file of accounts goes before an engine of the same name. Raises ConfigError for an engine
+    or an account that there is none of, for a wrong account, without an address where one is needed, and where the
     engine's extra is not installed.
     """
-    match home.warehouse_kind:
-        case "duckdb":
-            from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+    if home.warehouse_kind == DUCKDB:
+        from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
-            return DuckDbWarehouse(home.warehouse)
-        case "postgres":
-            return _postgres(home)
-        case unknown:
-            raise ConfigError(f"there is no warehouse {unknown!r}.", remedy=nearest_of(unknown, KINDS))
+        return DuckDbWarehouse(home.warehouse)
+    if account := chosen_account(home):
+        return _of_account(home, account)
+    if home.warehouse_kind == POSTGRES:
+        return _postgres(home.warehouse_address)
+    raise _unknown(home)
+
+
+def chosen_account(home: Home) -> Account | None:
+    """The account that the setting names; None where it names no account. Raises ConfigError for a wrong one."""
+    file, name = home.warehouse_accounts, home.warehouse_kind
+    return read_account(file, name) if file is not None and name in account_names(file) else None
 
 
 def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str]:
@@ -57,7 +79,74 @@ def require_whole(home: Home, what: str) -> None:
         )
 
 
+<<<<<<< HEAD
 def _postgres(home: Home) -> Warehouse:
+=======
+def _of_account(home: Home, account: Account) -> Warehouse:
+    match account:
+        case PostgresAccount():
+            password = _secrets(home).text(account.password_env) if account.password_env else None
+            return _postgres(_with_password(account.address, password))
+        case SnowflakeAccount():
+            return _snowflake(account, _secrets(home))
+        case BigQueryAccount():
+            return _bigquery(account, _secrets(home))
+
+
+def _secrets(home: Home) -> Secrets:
+    if home.secrets is None:
+        raise ConfigError("the account's secrets cannot be read here.", remedy="Name the home by `cdp_home`.")
+    return home.secrets
+
+
+def _with_password(address: str, password: str | None) -> str:
+    if password is None:
+        return address
+    return f"{address}{'&' if '?' in address else '?'}password={quote(password, safe='')}"
+
+
+def _unknown(home: Home) -> ConfigError:
+    name = home.warehouse_kind
+    if name in TYPES:
+        return ConfigError(
+            f"the warehouse is {name}, and nothing says where it is.",
+            remedy=f"Put an account of the name `{name}` into {home.warehouse_accounts or 'warehouses.yaml'}.",
+        )
+    known = {*KINDS, *account_names(home.warehouse_accounts)}
+    return ConfigError(f"there is no warehouse {name!r}.", remedy=nearest_of(name, known))
+
+
+def _snowflake(account: SnowflakeAccount, secrets: Secrets) -> Warehouse:
+    try:
+        from cdp_platform.warehouse.snowflake import SnowflakeWarehouse
+    except ImportError as error:
+        raise ConfigError(
+            "the warehouse is Snowflake, and its connector is not installed.",
+            remedy='Install the extra: pip install "cdp-platform[snowflake]".',
+        ) from error
+    # One for each account and process: its connections wait there for the next session.
+    return _SNOWFLAKES.setdefault(account, SnowflakeWarehouse(account, secrets))
+
+
+def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
+    try:
+        from cdp_platform.warehouse.bigquery import BigQueryWarehouse
+    except ImportError as error:
+        raise ConfigError(
+            "the warehouse is BigQuery, and its client is not installed.",
+            remedy='Install the extra: pip install "cdp-platform[bigquery]".',
+        ) from error
+    # One for each account and process: it knows which datasets and tables are there.
+    return _BIGQUERIES.setdefault(account, BigQueryWarehouse(account, secrets))
+
+
+def _postgres(address: str | None) -> Warehouse:
+    if not address:
+        raise ConfigError(
+            "the warehouse is PostgreSQL, and nothing says where it is.",
+            remedy="Set CDP_POSTGRES to its address, as postgresql://user@host/database, PGPASSWORD to the password.",
+        )
+>>>>>>> main
     try:
         from cdp_platform.warehouse.postgres import PostgresWarehouse
         from cdp_platform.warehouse.postgres_address import address_parts
@@ -66,5 +155,9 @@ def _postgres(home: Home) -> Warehouse:
             "the warehouse is PostgreSQL, and its driver is not installed.",
             remedy='Install the extra: pip install "cdp-platform[postgres]".',
         ) from error
+<<<<<<< HEAD
     address_parts(home.warehouse_address)
     return PostgresWarehouse(str(home.warehouse_address))
+=======
+    return PostgresWarehouse(address)
+>>>>>>> main

@@ -24,6 +24,7 @@ from cdp_platform.syncs.checkup import State, examine_home, examine_journal
 from cdp_platform.syncs.controls import switch
 from cdp_platform_tests.cli.conftest import Cdp
 from cdp_platform_tests.unit.syncs.conftest import Shop, person_of
+from cdp_platform_tests.warehouses.postgres_server import PostgresServer
 
 
 class Usage(NamedTuple):
@@ -134,6 +135,16 @@ def test_a_damaged_journal_is_wrong(tmp_path: Path) -> None:
     assert "cannot be used" in finding.told
 
 
+def test_a_journal_that_hosts_share_is_told_without_its_address(tmp_path: Path, postgres: PostgresServer) -> None:
+    home = Home(root=tmp_path, journal_address=postgres.emptied())
+    journal, plans = examine_journal(home)
+    assert (journal.state, journal.told) == (State.FINE, "PostgreSQL, in order; nothing waits in it")
+    assert (plans.state, "CDP_PLANS_URL" in plans.remedy) == (State.WARNING, True)
+    assert len(examine_journal(replace(home, plans_url=f"file://{tmp_path}/plans"))) == 1
+    [gone] = examine_journal(replace(home, journal_address="postgresql://canary@127.0.0.1:1/x", plans_url="file:///x"))
+    assert (gone.state, "CDP_JOURNAL" in gone.remedy, "canary" in gone.told) == (State.WRONG, True, False)
+
+
 class Killed(BaseException):
     pass
 
@@ -145,7 +156,7 @@ def test_requests_that_wait_to_be_settled_are_told(shop: Shop, cdp: Cdp) -> None
         shop.send(plan)
     assert shop.account.arrived
     [finding] = wrong(cdp("doctor", "--json").text)
-    assert finding["told"] == "1 run(s) are under way, or were cut off before they were settled"
+    assert finding["told"] == "a file of this host; 1 run(s) are under way, or were cut off before they were settled"
     assert not shop.plan().to_send
     assert not wrong(cdp("doctor", "--json").text)
 

@@ -6,7 +6,8 @@ from typing import cast
 import pytest
 
 from cdp_platform.testing.warehouse_contract import WarehouseCase, WarehouseContract
-from cdp_platform.testing.warehouse_values import WarehouseValuesContract
+from cdp_platform.testing.warehouse_sessions import OneSessionContract
+from cdp_platform.testing.warehouse_values import InfiniteTimesContract, WarehouseValuesContract
 from cdp_platform.warehouse.base import Session
 from cdp_platform.warehouse.duckdb import DuckDbSession, DuckDbWarehouse
 
@@ -30,5 +31,9 @@ class TestDuckDb(WarehouseContract):
     pass
 
 
-class TestValuesOfDuckDb(WarehouseValuesContract):
+class TestSessionsOfDuckDb(OneSessionContract):
+    pass
+
+
+class TestValuesOfDuckDb(WarehouseValuesContract, InfiniteTimesContract):
     pass

@@ -15,7 +15,7 @@ from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 @pytest.fixture(autouse=True)
 def no_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("CDP_HOME", "CDP_PROJECT", "CDP_WAREHOUSE", "CDP_POSTGRES"):
+    for name in ("CDP_HOME", "CDP_PROJECT", "CDP_WAREHOUSE", "CDP_POSTGRES", "CDP_WAREHOUSES"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -67,6 +67,7 @@ def test_an_address_with_a_password_is_not_printed_with_the_home() -> None:
     assert "canary" not in repr(home)
 
 
+<<<<<<< HEAD
 def test_what_does_not_run_on_an_engine_says_its_name() -> None:
     with pytest.raises(ConfigError, match="identity does not run on snowflake yet"):
         require_whole(Home(root=Path("nowhere"), warehouse_kind="snowflake"), "identity")
@@ -104,3 +105,36 @@ def test_what_is_no_address_is_refused_without_being_repeated() -> None:
     with pytest.raises(ConfigError, match="no address of a PostgreSQL server") as failure:
         open_warehouse(home)
     assert "canary" not in str(failure.value)
+=======
+def test_what_runs_on_the_embedded_one_alone_says_its_name() -> None:
+    with pytest.raises(ConfigError, match="identity does not run on postgres yet"):
+        require_embedded(Home(root=Path("nowhere"), warehouse_kind="postgres"), "identity")
+    require_embedded(Home(root=Path("nowhere")), "identity")
+
+
+def write_accounts(folder: Path, text: str) -> Home:
+    (folder / "warehouses.yaml").write_text(text, encoding="utf-8")
+    return cdp_home()
+
+
+def test_an_account_is_chosen_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_WAREHOUSE", "server")
+    monkeypatch.setenv("SHOP_PASSWORD", "it's a&canary")
+    home = write_accounts(tmp_path, "server: {type: postgres, address: postgresql:///x, password_env: SHOP_PASSWORD}")
+    warehouse = open_warehouse(home)
+    assert "canary" not in repr(home) + repr(warehouse)
+    assert vars(warehouse)["_address"] == "postgresql:///x?password=it%27s%20a%26canary"
+
+
+def test_a_server_engine_without_an_account_says_where_to_put_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_WAREHOUSE", "snowflake")
+    with pytest.raises(ConfigError, match=r"`snowflake`.*warehouses\.yaml"):
+        open_warehouse(cdp_home())
+
+
+def test_an_unknown_name_is_compared_with_the_accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_WAREHOUSE", "servr")
+    home = write_accounts(tmp_path, "server: {type: postgres, address: postgresql:///x}")
+    with pytest.raises(ConfigError, match="Did you mean `server`"):
+        open_warehouse(home)
+>>>>>>> main

@@ -1,0 +1,76 @@
+"""How names are found: the platform writes them in lower case and quoted, others mostly in upper case.
+
+A relation is looked for as it is written, then in upper case, as Snowflake stores what was not quoted. Where its
+columns, too, are in upper case they are read under their names in lower case.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from sqlglot import exp
+
+from cdp_platform.warehouse.literals import quoted
+from cdp_platform.warehouse.snowflake_sql import subquery
+
+_OURS: Final = ("", "temp", "main", "cdp", "cdp_functions", "information_schema")
+"""Schemas whose relations the platform makes itself, and names as it reads them."""
+
+Describe = Callable[[str], dict[str, str] | None]
+
+
+class Names:
+    """What a session has learnt about relations; forgotten when one is made or changed."""
+
+    def __init__(self, describe: Describe) -> None:
+        """`describe` answers columns and types of a relation, given as SQL; None where there is no such relation."""
+        self._describe = describe
+        self._known: dict[str, tuple[str, dict[str, str]] | None] = {}
+
+    def forget(self) -> None:
+        """Look anew from here on."""
+        self._known.clear()
+
+    def columns(self, relation: str) -> dict[str, str]:
+        """Names and types of a relation's columns, as the platform reads them; empty where there is none."""
+        parts = relation.split(".", 1)
+        found = self._found(parts[1:] if parts[0] in ("temp", "main") and len(parts) > 1 else parts)
+        return {} if found is None else _read_names(found[1])
+
+    def resolved(self, table: exp.Table) -> exp.Expr | None:
+        """What a relation that is read has to be replaced by; None where its names are as they are written."""
+        if table.db.lower() in _OURS or not isinstance(table.this, exp.Identifier):
+            return None
+        found = self._found([part.name for part in table.parts])
+        if found is None:
+            return None
+        name, columns = found
+        names = _read_names(columns)
+        if list(names) == list(columns) and name == _sql([part.name for part in table.parts]):
+            return None
+        said = ", ".join(
+            f"{quoted(stored)} as {quoted(read)}" for stored, read in zip(_stored(columns), names, strict=True)
+        )
+        alias = table.alias or table.name
+        return subquery(f"select {said} from {name}", alias)
+
+    def _found(self, parts: list[str]) -> tuple[str, dict[str, str]] | None:
+        asked = _sql(parts)
+        if asked not in self._known:
+            upper = _sql([part.upper() for part in parts])
+            candidates = [asked] if upper == asked else [asked, upper]
+            looked = ((name, self._describe(name)) for name in candidates)
+            self._known[asked] = next(((name, columns) for name, columns in looked if columns is not None), None)
+        return self._known[asked]
+
+
+def _sql(parts: list[str]) -> str:
+    return ".".join(map(quoted, parts))
+
+
+def _stored(columns: dict[str, str]) -> list[str]:
+    """The columns that are read, as they are stored: of two that differ by case alone, the one in lower case."""
+    return [name for name in columns if name != name.upper() or name.lower() == name or name.lower() not in columns]
+
+
+def _read_names(columns: dict[str, str]) -> dict[str, str]:
+    return {name.lower() if name == name.upper() else name: columns[name] for name in _stored(columns)}

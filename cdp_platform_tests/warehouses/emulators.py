@@ -1,0 +1,133 @@
+"""Emulators of the vendors' warehouses: where they are installed, how they are started, and what each cannot do.
+
+They stand in environments of their own, made by `make emulators`, or named by a variable: CDP_FAKESNOW is the Python of
+one with fakesnow, CDP_CRUCIBLE of one with crucible-emulator. Neither proves the real thing.
+"""
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+from cdp_platform.warehouse.accounts import Password, SnowflakeAccount
+
+FOLDER: Final = Path(__file__).parents[2] / ".emulators"
+_START_SECONDS = 60.0
+
+FAKESNOW_FILLED: Final = {
+    "functions in JavaScript": "DuckDB's functions of the same meaning are called instead",
+    "arrays in answers": "told as the JSON that Snowflake tells",
+    "query tags": "taken without a word",
+}
+"""What fakesnow lacks, and how `fakesnow_server` fills it."""
+
+FAKESNOW_LACKS: Final = {
+    "test_a_session_lost_between_two_batches_never_looks_like_the_end": "an answer comes in one piece",
+    "test_values_are_encoded_by_their_declared_type[12345678901234567890123456789012345678-decimal(38,0)-decimal(38,0)"
+    "-12345678901234567890123456789012345678]": "whole numbers have 64 bits",
+}
+"""Tests of the suites that fakesnow cannot pass, by name, and why."""
+
+CRUCIBLE_FILLED: Final = {
+    "UPDATE, DELETE": "translated as the emulator translates a MERGE",
+    "scripts with a transaction, temporary tables in them": "run in a transaction of the DuckDB below",
+    "load jobs of Parquet": "read by pyarrow",
+    "dry runs": "eight bytes for each value of the tables that are read",
+    "NORMALIZE, FARM_FINGERPRINT": "DuckDB's, and another hash",
+    "TO_JSON of null": "a null of JSON's",
+    "COUNTIF of no row": "0",
+    "NUMERIC(p,s)": "told with its digits",
+}
+"""What crucible lacks, and how `crucible_server` fills it."""
+
+_ENCODED, _MISFIT = (
+    "test_values_are_encoded_by_their_declared_type",
+    "test_a_value_that_its_type_cannot_hold_is_a_misfit_and_no_error",
+)
+_LONG = "12345678901234567890123456789012345678"
+CRUCIBLE_LACKS: Final = {
+    f"{_ENCODED}[{_LONG}-decimal(38,0)-decimal(38,0)-{_LONG}]": "BIGNUMERIC",
+    f"{_MISFIT}['infinity'-double-decimal(12,2)]": "the text 'infinity' as a number",
+    f"{_MISFIT}['-infinity'-double-integer]": "the text 'infinity' as a number",
+}
+"""Tests of the suites that crucible cannot pass, by name, and why."""
+
+
+def python_of(emulator: str) -> Path | None:
+    """The Python of an emulator's environment; None where it is not installed."""
+    named = os.environ.get(f"CDP_{emulator.upper()}", "").strip()
+    python = Path(named) if named else FOLDER / emulator / "bin" / "python"
+    return python if python.exists() else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fakesnow:
+    """A running emulator. Databases are cheap: every test takes one of its own."""
+
+    port: int
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def new_account(self) -> SnowflakeAccount:
+        """An account with an empty database; what `NoSecrets` tells opens it."""
+        return SnowflakeAccount(
+            type="snowflake",
+            account="fakesnow",
+            user="cdp",
+            warehouse="cdp_wh",
+            database=f"SHOP_{next(self.numbers)}",
+            authentication=Password(method="password", password_env="SNOWFLAKE_PASSWORD"),
+            api_endpoint=f"http://127.0.0.1:{self.port}",
+        )
+
+
+class NoSecrets:
+    """Secrets for an emulator, which looks at none."""
+
+    def text(self, env_name: str) -> str:
+        return "not looked at"
+
+    def private_key(self, env_name: str) -> str:
+        raise LookupError(env_name)
+
+
+@contextmanager
+def running_fakesnow() -> Iterator[Fakesnow]:
+    """Start the emulator and stop it at the end. Raises LookupError where it is not installed."""
+    python = python_of("fakesnow")
+    if python is None:
+        raise LookupError("fakesnow is not installed")
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = Path(__file__).with_name("fakesnow_server.py")
+    # Without the variables of this environment, which is another Python's.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    process = subprocess.Popen(
+        [python, script, str(port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    )
+    try:
+        _wait_for(port, process)
+        yield Fakesnow(port=port)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        with closing(socket.socket()) as tried:
+            if tried.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise RuntimeError("the emulator did not start")
