@@ -5,6 +5,7 @@ from typing import Any
 
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import ConfigError
+from cdp_platform.warehouse.choice import engine_of, postgres_address
 
 
 def dlt_destination(home: Home, environment: Mapping[str, str]) -> Any:
@@ -14,12 +15,13 @@ def dlt_destination(home: Home, environment: Mapping[str, str]) -> Any:
     """
     import dlt
 
-    match home.warehouse_kind:
+    engine = engine_of(home)
+    match engine:
         case "duckdb":
             return dlt.destinations.duckdb(str(home.warehouse))
         case "postgres":
             return dlt.destinations.postgres(_credentials(home, environment))
-    raise ConfigError(f"sources are not loaded into {home.warehouse_kind}.", remedy="Load them with another tool.")
+    raise ConfigError(f"sources are not loaded into {engine} yet.", remedy="Load them with another tool.")
 
 
 def _credentials(home: Home, environment: Mapping[str, str]) -> Any:
@@ -28,8 +30,8 @@ def _credentials(home: Home, environment: Mapping[str, str]) -> Any:
 
     from cdp_platform.warehouse.postgres_address import address_parts, libpq_environment
 
-    parts = address_parts(home.warehouse_address)
-    server = libpq_environment(home.warehouse_address, environment)
+    address = postgres_address(home)
+    parts, server = address_parts(address), libpq_environment(address, environment)
     others = {name: value for name, value in parts.items() if name not in ("user", "password", "dbname", "port")}
     return PostgresCredentials(
         {

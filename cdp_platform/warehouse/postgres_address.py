@@ -20,6 +20,15 @@ _DEFAULTS: Final = {"PGHOST": "", "PGPORT": "5432", "PGPASSWORD": ""}
 def address_parts(address: str | None) -> dict[str, str]:
     """Say an address in libpq's parameters: host, user, dbname and whatever else stands in it.
 
+    Raises as `checked_address` does.
+    """
+    parts: dict[str, str] = parse_dsn(checked_address(address))
+    return parts
+
+
+def checked_address(address: str | None) -> str:
+    """Return an address that libpq can read.
+
     Raises ConfigError where there is none, and for what is no address; the message does not repeat it.
     """
     if not address:
@@ -28,12 +37,12 @@ def address_parts(address: str | None) -> dict[str, str]:
             remedy="Set CDP_POSTGRES to its address, as postgresql://user@host/database, PGPASSWORD to the password.",
         )
     try:
-        parts: dict[str, str] = parse_dsn(address)
+        parse_dsn(address)
     except ProgrammingError:
         raise ConfigError(
-            "CDP_POSTGRES is no address of a PostgreSQL server.", remedy="Write it as postgresql://user@host/database."
+            "what is set is no address of a PostgreSQL server.", remedy="Write it as postgresql://user@host/database."
         ) from None
-    return parts
+    return address
 
 
 def libpq_environment(address: str | None, environment: Mapping[str, str]) -> dict[str, str]:

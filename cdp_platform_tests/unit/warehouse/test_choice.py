@@ -67,7 +67,6 @@ def test_an_address_with_a_password_is_not_printed_with_the_home() -> None:
     assert "canary" not in repr(home)
 
 
-<<<<<<< HEAD
 def test_what_does_not_run_on_an_engine_says_its_name() -> None:
     with pytest.raises(ConfigError, match="identity does not run on snowflake yet"):
         require_whole(Home(root=Path("nowhere"), warehouse_kind="snowflake"), "identity")
@@ -105,11 +104,6 @@ def test_what_is_no_address_is_refused_without_being_repeated() -> None:
     with pytest.raises(ConfigError, match="no address of a PostgreSQL server") as failure:
         open_warehouse(home)
     assert "canary" not in str(failure.value)
-=======
-def test_what_runs_on_the_embedded_one_alone_says_its_name() -> None:
-    with pytest.raises(ConfigError, match="identity does not run on postgres yet"):
-        require_embedded(Home(root=Path("nowhere"), warehouse_kind="postgres"), "identity")
-    require_embedded(Home(root=Path("nowhere")), "identity")
 
 
 def write_accounts(folder: Path, text: str) -> Home:
@@ -126,6 +120,16 @@ def test_an_account_is_chosen_by_its_name(tmp_path: Path, monkeypatch: pytest.Mo
     assert vars(warehouse)["_address"] == "postgresql:///x?password=it%27s%20a%26canary"
 
 
+def test_dbt_is_told_of_an_account_and_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_WAREHOUSE", "server")
+    monkeypatch.setenv("SHOP_PASSWORD", "it's a&secret")
+    home = write_accounts(tmp_path, "server: {type: postgres, address: postgresql://h/x, password_env: SHOP_PASSWORD}")
+    told = dbt_environment(home, {})
+    assert (told["CDP_DBT_TARGET"], told["PGHOST"], told["PGDATABASE"]) == ("postgres", "h", "x")
+    assert told["DBT_ENV_SECRET_CDP_POSTGRES_PASSWORD"] == "it's a&secret"
+    require_whole(home, "identity")
+
+
 def test_a_server_engine_without_an_account_says_where_to_put_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CDP_WAREHOUSE", "snowflake")
     with pytest.raises(ConfigError, match=r"`snowflake`.*warehouses\.yaml"):
@@ -137,4 +141,3 @@ def test_an_unknown_name_is_compared_with_the_accounts(tmp_path: Path, monkeypat
     home = write_accounts(tmp_path, "server: {type: postgres, address: postgresql:///x}")
     with pytest.raises(ConfigError, match="Did you mean `server`"):
         open_warehouse(home)
->>>>>>> main
