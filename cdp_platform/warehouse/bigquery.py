@@ -126,6 +126,13 @@ class BigQuerySession:
         """Ask how many bytes a query would read, without running it, for nothing. Raises WarehouseError."""
         return self._jobs.scanned_bytes(written(self._names.resolve(said(sql)).tree))
 
+    def limit_scan(self, maximum_bytes: int) -> None:
+        """Let later statements raise GuardTripped, before they are run, where together they would scan more.
+
+        Each is asked for first. Scripts, which end transactions, are not: BigQuery cannot foresee one.
+        """
+        self._jobs.scan_limit = maximum_bytes
+
     def _answer(self, sql: str, parameters: Parameters) -> RowIterator | None:
         """Run a statement, or keep it for the end of the transaction; the answer of a query, None of all others."""
         tree = said(sql, parameters)

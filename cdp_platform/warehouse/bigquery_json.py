@@ -15,9 +15,10 @@ _MERGED = """concat('{{', array_to_string(array_concat(
     array(
         select said.member
         from (
-            select coalesce(
-                (select max(fresh) from unnest({new}) as fresh where starts_with(fresh, regexp_extract(former, {name}))),
-                former) as member, place
+            select place, coalesce(
+                (select max(fresh) from unnest({new}) as fresh
+                    where starts_with(fresh, regexp_extract(former, {name}))),
+                former) as member
             from unnest({old}) as former with offset as place
         ) as said
         where not ends_with(said.member, ':null')

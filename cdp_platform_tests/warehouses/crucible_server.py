@@ -218,7 +218,8 @@ async def jobs_insert(self, request):
     def scan(ctx):
         [statement] = jobs.DIALECT.split(configuration["query"]["query"])
         jobs.DIALECT.plan(statement, ctx)
-        infos = metadata.qualify_names(statement.tree, ctx)
+        tree = statement.tree.expression if isinstance(statement.tree, (exp.Create, exp.Insert)) else statement.tree
+        infos = metadata.qualify_names(tree, ctx) if isinstance(tree, exp.Expr) else []
         counts = [
             ctx.run_sql(f"select count(*) from {qualified(i.catalog, i.schema, i.name)}").rows[0][0] for i in infos
         ]
