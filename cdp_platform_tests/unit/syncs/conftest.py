@@ -171,8 +171,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "empty_warehouse" in metafunc.fixturenames:
         is_chosen = metafunc.module.__name__.rsplit(".", 1)[-1] in ON_EVERY_WAREHOUSE
         postgres = pytest.param("postgres", marks=[] if is_chosen else [pytest.mark.slow])
+        snowflake = pytest.param("snowflake", marks=pytest.mark.slow)
         is_portable = metafunc.definition.get_closest_marker("duckdb_only") is None
-        metafunc.parametrize("empty_warehouse", ["duckdb", postgres] if is_portable else ["duckdb"], indirect=True)
+        engines = ["duckdb", postgres, snowflake] if is_portable else ["duckdb"]
+        metafunc.parametrize("empty_warehouse", engines, indirect=True)
 
 
 @pytest.fixture
@@ -181,10 +183,25 @@ def empty_warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse | None
     if request.param == "duckdb":
         yield None
         return
+    if request.param == "snowflake":
+        yield from _on_fakesnow(request)
+        return
     server = request.getfixturevalue("postgres")
     from cdp_platform.warehouse.postgres import PostgresWarehouse
 
     with closing(PostgresWarehouse(server.emptied(), wait_seconds=5)) as warehouse:
+        yield warehouse
+
+
+def _on_fakesnow(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+    server = request.getfixturevalue("fakesnow")
+    from cdp_platform.warehouse.snowflake import SnowflakeWarehouse
+    from cdp_platform_tests.warehouses.emulators import FAKESNOW_LACKS, NoSecrets
+
+    name = request.node.name.split("[")[0]
+    if reason := FAKESNOW_LACKS.get(name):
+        pytest.xfail(f"fakesnow: {reason}")
+    with closing(SnowflakeWarehouse(server.new_account(), NoSecrets())) as warehouse:
         yield warehouse
 
 
