@@ -8,8 +8,10 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Final, NoReturn
 from urllib.parse import urlencode, urlsplit
 
@@ -25,7 +27,7 @@ from cdp_platform.connectors.protocol import (
     ReadsErrors,
     Request,
 )
-from cdp_platform.connectors.rate_limit import Bucket, name_bucket
+from cdp_platform.connectors.rate_limit import Bucket, Slot, name_bucket
 from cdp_platform.connectors.tally import Tallies
 from cdp_platform.connectors.token_endpoint import TokenEndpoint
 from cdp_platform.connectors.transport import CONNECT_SECONDS, RawAnswer, Transport, check_base_url
@@ -78,6 +80,7 @@ class HttpSession:
         renew_token: Callable[[Secret], Secret] | None = None,
         deadline_seconds: float = 30.0,
         pace_seconds: float = 15.0,
+        at_once: int = 32,
         body_limit_bytes: int = 32 * 1024 * 1024,
         auth_scheme: str = "Bearer",
         read_error: ReadError = _nothing_to_say,
@@ -88,8 +91,9 @@ class HttpSession:
 
         `read_token` is called for every request, so that a renewed secret is used. After a 401 `renew_token` is given
         the token that was refused; where there is none, `read_token` is asked again. A request waits `pace_seconds` at
-        most for its slot, then has `deadline_seconds` from the first byte sent to the last byte read. `auth_scheme` is
-        the word before the token; `read_error` is asked before the default reading of answers.py.
+        most until fewer than `at_once` others are under way and its slot has come, then has `deadline_seconds` from the
+        first byte sent to the last byte read. `auth_scheme` is the word before the token; `read_error` is asked before
+        the default reading of answers.py.
         """
         self._base_path = urlsplit(check_base_url(base_url)).path
         self._vendor = vendor
@@ -100,6 +104,7 @@ class HttpSession:
         self._read_token = read_token
         self._renew_token = renew_token
         self._pace_seconds = pace_seconds
+        self._under_way = BoundedSemaphore(at_once)
         self._attempt_seconds = pace_seconds + CONNECT_SECONDS + deadline_seconds
         self._tallies = Tallies()
         self._transport = Transport(
@@ -153,18 +158,35 @@ class HttpSession:
             raise ConnectionFailed(
                 f"Renewing the access token for {self._vendor} took too long; nothing was sent.", remedy="Run again."
             )
-        slot = self._bucket.acquire(self._pace_seconds)
-        self._tallies.of_this_thread().paced_seconds += slot.waited_seconds
-        try:
-            answer = self._exchange(request, target, body, self._headers(request, token, has_body=body is not None))
-        except CdpError as error:
-            self._bucket.report(slot.admission, error)
-            raise
+        with ExitStack() as under_way:
+            slot = self._slot(under_way)
+            try:
+                headers = self._headers(request, token, has_body=body is not None)
+                raw = self._counted(request.method, target, body, headers)
+                # Another request may go while this one's answer is read.
+                under_way.close()
+                answer = self._understood(raw, request.reads)
+            except CdpError as error:
+                self._bucket.report(slot.admission, error)
+                raise
         self._bucket.report(slot.admission, None)
         return answer
 
-    def _exchange(self, request: Request, target: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
-        raw = self._counted(request.method, target, body, headers)
+    def _slot(self, under_way: ExitStack) -> Slot:
+        """Wait until fewer than `at_once` requests are under way, and for the bucket's slot; count the waiting."""
+        began_at = time.monotonic()
+        if not self._under_way.acquire(timeout=self._pace_seconds):
+            raise RateLimited(
+                f"No request to {self._vendor} has ended in {self._pace_seconds:g} seconds; no more are sent at once.",
+                status=None,
+                retry_after_seconds=_SHORTEST_PENALTY_SECONDS,
+            )
+        under_way.callback(self._under_way.release)
+        slot = self._bucket.acquire(max(0.0, self._pace_seconds - (time.monotonic() - began_at)))
+        self._tallies.of_this_thread().paced_seconds += slot.waited_seconds
+        return slot
+
+    def _understood(self, raw: RawAnswer, reads: Reads) -> Answer:
         # They are gone through several times, and a plain dict is quicker at that.
         told = dict(raw.headers.items())
         error = None
@@ -174,7 +196,7 @@ class HttpSession:
         self._heed(error, told)
         if error:
             raise error
-        parsed = None if raw.status in _NO_BODY and not raw.content else self._parse(raw, request.reads)
+        parsed = None if raw.status in _NO_BODY and not raw.content else self._parse(raw, reads)
         return Answer(status=raw.status, headers=raw.headers, body=parsed, request_id=request_id_of(told))
 
     def _headers(self, request: Request, token: Secret | None, *, has_body: bool) -> dict[str, str]:
@@ -261,6 +283,7 @@ def open_session(
         renew_token=renew_token,
         deadline_seconds=deadline_seconds,
         pace_seconds=pace_seconds,
+        at_once=limits.requests_at_once,
         read_error=destination.error_of if isinstance(destination, ReadsErrors) else _nothing_to_say,
         rest_seconds=destination.rest_seconds if isinstance(destination, TellsItsUsage) else _no_rest,
         auth_scheme=destination.auth_scheme if isinstance(destination, NamesItsScheme) else "Bearer",

@@ -4,8 +4,10 @@ A send obeys the verdict that is stored with the plan, whoever starts it. It hol
 permission has gone since the plan is read over short ones, and the end is settled over another.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -156,11 +158,12 @@ class _Send:
     def _send_all(self, exchange: Exchange, on_progress: Progress, limit: int | None) -> None:
         """Keep as many requests under way as the destination needs; the first failure ends the others."""
         batches, done = self._batches(exchange, limit), 0
-        with ThreadPoolExecutor(exchange.capabilities.requests_at_once) as pool:
+        workers = _workers(exchange)
+        with _undisturbed(), ThreadPoolExecutor(workers) as pool:
             under_way: dict[Future[None], int] = {}
             try:
                 while True:
-                    room = exchange.capabilities.requests_at_once - len(under_way)
+                    room = workers - len(under_way)
                     for rows in islice(batches, room):
                         under_way[pool.submit(exchange.send, rows)] = len(rows)
                     if not under_way:
@@ -195,3 +198,26 @@ class _Send:
                 f"the connection {self.spec.connection.name} leads to another account than when it was planned.",
                 remedy=f"Plan again: materialize plans/{self.spec.name}.",
             )
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let the garbage collector pass over what is there already.
+
+    It walks a heap as large as Dagster's for a tenth of a second, again and again, while every answer waits.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _workers(exchange: Exchange) -> int:
+    """So many that a request stands ready where another ends; the session lets no more than the limit go at once.
+
+    What stands ready is written down as begun, so events that may go once only do without: a kill would leave more of
+    them in doubt.
+    """
+    at_once = exchange.capabilities.requests_at_once
+    return at_once if exchange.rule.is_at_most_once else at_once + at_once // 2

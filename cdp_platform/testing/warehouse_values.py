@@ -71,10 +71,7 @@ class WarehouseValuesContract:
             ("'1e40'", "varchar", "integer"),
             ("'perhaps'", "varchar", "boolean"),
             ("'2017-02-30'", "varchar", "date"),
-            ("'infinity'", "date", "date"),
             ("'10000-01-01'", "date", "date"),
-            ("'infinity'", "timestamp", "timestamp"),
-            ("'infinity'", "timestamptz", "timestamp"),
             ("'25 o clock'", "varchar", "timestamp"),
         ],
     )
@@ -138,6 +135,16 @@ class WarehouseValuesContract:
             with warehouse.session("test") as session:
                 seen += session.rows(f"select {sql} as fingerprint")
         assert seen[0] == seen[1]
+
+
+class InfiniteTimesContract:
+    """Of a warehouse whose dates and times may be infinite."""
+
+    @pytest.mark.parametrize(
+        ("column_type", "declared"), [("date", "date"), ("timestamp", "timestamp"), ("timestamptz", "timestamp")]
+    )
+    def test_a_time_without_end_is_a_misfit(self, case: WarehouseCase, column_type: str, declared: str) -> None:
+        assert _told(case, "'infinity'", column_type, declared)["is_misfit"] is True
 
 
 def _told(case: WarehouseCase, value: str, column_type: str, declared: str) -> dict[str, Any]:

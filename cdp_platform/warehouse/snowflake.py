@@ -142,6 +142,8 @@ class SnowflakeSession:
             self._told("begin")
             self._is_begun = True
         self._send(cursor, self._retyping(statement) or statement.said(self._names.resolved))
+        if kind is Kind.DEFINITION:
+            self._names.forget()
         return kind
 
     def _define(self, statement: Statement) -> None:
@@ -150,7 +152,6 @@ class SnowflakeSession:
                 f"a relation would be made inside a transaction, which would commit it ({self._purpose}).",
                 remedy="Nothing was kept; run this on DuckDB or PostgreSQL, and report it.",
             )
-        self._names.forget()
         if statement.is_temporary and (target := statement.target) is not None:
             self._temporary[target.name] = None
 
@@ -183,8 +184,8 @@ class SnowflakeSession:
     def _load(self, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
         if self._is_begun:
             raise WarehouseError(f"rows would be loaded inside a transaction, which would commit it ({self._purpose}).")
-        self._names.forget()
         self._temporary[name] = None
+        self._names.forget()
         with translated(self._purpose):
             load(self._told, name, schema, batches, stage=self._stage)
 

@@ -15,6 +15,7 @@ from sqlglot.errors import SqlglotError
 from cdp_platform.errors import WarehouseError
 from cdp_platform.warehouse.literals import quoted
 from cdp_platform.warehouse.snowflake_functions import SCHEMA
+from cdp_platform.warehouse.translating import listed
 
 LAST_MOMENT: Final = "9999-12-31 23:59:59.999999"
 """What stands for a time that never comes: Snowflake has no infinity."""
@@ -59,7 +60,9 @@ class Statement:
     @property
     def target(self) -> exp.Table | None:
         """The relation that is made, changed or dropped."""
-        named = self._tree.this if not isinstance(self._tree, exp.Query) else None
+        if isinstance(self._tree, exp.Query):
+            return None
+        named = (self._tree.args.get("tables") or [self._tree.this])[0]
         return named.find(exp.Table) if isinstance(named, exp.Expr) else None
 
     @property
@@ -127,6 +130,11 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
             node.set("kind", "TABLE")
         case exp.Cast() if _is_infinity(node):
             return exp.cast(exp.Literal.string(LAST_MOMENT), node.to.copy())
+        case exp.Select():
+            return listed(node)
+        case exp.Filter(this=exp.Count(this=exp.Star())):
+            counted = exp.If(this=node.expression.this.copy(), true=exp.Literal.number(1))
+            return exp.Count(this=counted)
         case exp.Add(expression=exp.Anonymous() as minutes) if minutes.name.lower() == "to_minutes":
             # An interval of Snowflake's is a constant.
             return _call("dateadd", exp.var("minute"), minutes.expressions[0], node.this)
@@ -185,7 +193,8 @@ def _timestamp(text: str) -> exp.Expr:
 
 
 def _is_infinity(node: exp.Cast) -> bool:
-    return isinstance(node.this, exp.Literal) and str(node.this.this).lower() == "infinity"
+    is_time = node.to.this in exp.DataType.TEMPORAL_TYPES
+    return is_time and isinstance(node.this, exp.Literal) and str(node.this.this).lower() == "infinity"
 
 
 def _range(table: exp.Table) -> exp.Expr:

@@ -95,7 +95,7 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
             name = exp.Literal.string(str(node.expression.expressions[-1].this))
             return exp.Anonymous(this="json_member", expressions=[node.this, name])
         case exp.Select():
-            return _listed(_unqualified(node))
+            return listed(_unqualified(node))
     return node
 
 
@@ -120,7 +120,7 @@ def _unqualified(select: exp.Select) -> exp.Select:
     return exp.select("*").from_(subquery, copy=False).where(condition.this.copy(), copy=False)
 
 
-def _listed(select: exp.Select) -> exp.Select:
+def listed(select: exp.Select) -> exp.Select:
     """Say `group by all` and `order by all` by the places of the columns."""
     group, order = select.args.get("group"), select.args.get("order")
     if group is not None and group.args.get("all"):

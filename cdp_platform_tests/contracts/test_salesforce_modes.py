@@ -99,8 +99,8 @@ def test_an_opt_out_changes_the_record_in_either_mode(mode: Mode) -> None:
 
 def test_more_requests_at_once_are_an_option_and_quicken_the_pace() -> None:
     usual, many = (Salesforce().with_options(told).capabilities("Contact") for told in ({}, {"requests_at_once": "25"}))
-    assert (usual.requests_at_once, usual.requests_per_second) == (5, 25.0)
-    assert (many.requests_at_once, many.requests_per_second) == (25, 125.0)
+    assert (usual.requests_at_once, usual.requests_per_second) == (5, 50.0)
+    assert (many.requests_at_once, many.requests_per_second) == (25, 250.0)
     in_mode = Salesforce().with_options({"requests_at_once": "25"}).in_mode(Mode.UPDATE).capabilities("Contact")
     assert (in_mode.requests_at_once, in_mode.needs_record) == (25, True)
 

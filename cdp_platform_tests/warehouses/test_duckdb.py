@@ -7,7 +7,7 @@ import pytest
 
 from cdp_platform.testing.warehouse_contract import WarehouseCase, WarehouseContract
 from cdp_platform.testing.warehouse_sessions import OneSessionContract
-from cdp_platform.testing.warehouse_values import WarehouseValuesContract
+from cdp_platform.testing.warehouse_values import InfiniteTimesContract, WarehouseValuesContract
 from cdp_platform.warehouse.base import Session
 from cdp_platform.warehouse.duckdb import DuckDbSession, DuckDbWarehouse
 
@@ -35,5 +35,5 @@ class TestSessionsOfDuckDb(OneSessionContract):
     pass
 
 
-class TestValuesOfDuckDb(WarehouseValuesContract):
+class TestValuesOfDuckDb(WarehouseValuesContract, InfiniteTimesContract):
     pass

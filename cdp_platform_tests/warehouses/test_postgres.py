@@ -11,7 +11,7 @@ from cdp_platform.domain.syncs import FieldType
 from cdp_platform.errors import WarehouseError
 from cdp_platform.testing.warehouse_contract import WarehouseCase, WarehouseContract
 from cdp_platform.testing.warehouse_sessions import OneSessionContract
-from cdp_platform.testing.warehouse_values import WarehouseValuesContract
+from cdp_platform.testing.warehouse_values import InfiniteTimesContract, WarehouseValuesContract
 from cdp_platform.warehouse.postgres import PostgresWarehouse
 from cdp_platform_tests.warehouses.postgres_server import PostgresServer
 
@@ -34,7 +34,7 @@ class TestSessionsOfPostgres(OneSessionContract):
     pass
 
 
-class TestValuesOfPostgres(WarehouseValuesContract):
+class TestValuesOfPostgres(WarehouseValuesContract, InfiniteTimesContract):
     pass
 
 

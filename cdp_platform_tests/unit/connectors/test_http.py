@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,29 @@ def test_a_503_with_retry_after_makes_everybody_wait(open_to: OpenSession) -> No
             with pytest.raises(kind):
                 session.send(UPSERT)
     assert len(server.requests) == 1
+
+
+def test_no_more_requests_are_under_way_than_may_be_at_once(open_to: OpenSession) -> None:
+    with FaultServer([Reply(body=GOOD, delay_seconds=0.2)]) as server, ThreadPoolExecutor(5) as pool:
+        session = open_to(server.url, at_once=2, pace_seconds=5.0)
+        answers = [pool.submit(session.send, UPSERT) for _ in range(5)]
+        wait(answers, return_when=FIRST_COMPLETED)
+        assert len(server.requests) <= 4
+        assert [answer.result().status for answer in answers] == [200] * 5
+    assert len(server.requests) == 5
+
+
+def test_where_none_of_them_ends_the_next_one_is_put_off_with_nothing_sent(open_to: OpenSession) -> None:
+    with FaultServer([Reply(body=GOOD, delay_seconds=1.0)]) as server, ThreadPoolExecutor(1) as pool:
+        session = open_to(server.url, at_once=1, pace_seconds=0.2)
+        slow = pool.submit(session.send, UPSERT)
+        while not server.requests:
+            time.sleep(0.01)
+        with pytest.raises(RateLimited, match=r"No request to hubspot has ended in 0\.2 seconds"):
+            session.send(UPSERT)
+        assert slow.result().status == 200
+        assert session.send(UPSERT).status == 200
+    assert len(server.requests) == 2
 
 
 def test_a_limit_smaller_than_ours_is_learned_from_the_headers(open_to: OpenSession) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -167,26 +167,16 @@ def person_of(number: int = 1, **changes: Any) -> dict[str, Any]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every example of the engine runs on each warehouse; on PostgreSQL most of them only in the slow suite, on the
-    emulator of BigQuery all of them.
+    """Every example of the engine runs on each warehouse; on PostgreSQL most of them only in the slow suite, on
+    emulators all of them.
     """
     if "empty_warehouse" in metafunc.fixturenames:
         is_chosen = metafunc.module.__name__.rsplit(".", 1)[-1] in ON_EVERY_WAREHOUSE
         postgres = pytest.param("postgres", marks=[] if is_chosen else [pytest.mark.slow])
-        bigquery = pytest.param("bigquery", marks=pytest.mark.slow)
+        snowflake, bigquery = (pytest.param(name, marks=pytest.mark.slow) for name in ("snowflake", "bigquery"))
         is_portable = metafunc.definition.get_closest_marker("duckdb_only") is None
-        chosen = ["duckdb", postgres, bigquery] if is_portable else ["duckdb"]
-        metafunc.parametrize("empty_warehouse", chosen, indirect=True)
-
-
-@contextmanager
-def bigquery_warehouse(server: Any) -> Iterator[Warehouse]:
-    """An empty project on the emulator."""
-    from cdp_platform.warehouse.bigquery import BigQueryWarehouse
-    from cdp_platform_tests.warehouses.emulators import NoSecrets
-
-    with closing(BigQueryWarehouse(server.new_account(), NoSecrets(), retry_seconds=5)) as warehouse:
-        yield warehouse
+        engines = ["duckdb", postgres, snowflake, bigquery] if is_portable else ["duckdb"]
+        metafunc.parametrize("empty_warehouse", engines, indirect=True)
 
 
 @pytest.fixture
@@ -195,14 +185,37 @@ def empty_warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse | None
     if request.param == "duckdb":
         yield None
         return
-    if request.param == "bigquery":
-        with bigquery_warehouse(request.getfixturevalue("crucible")) as warehouse:
-            yield warehouse
+    if request.param in ("snowflake", "bigquery"):
+        yield from _on_fakesnow(request) if request.param == "snowflake" else _on_crucible(request)
         return
     server = request.getfixturevalue("postgres")
     from cdp_platform.warehouse.postgres import PostgresWarehouse
 
     with closing(PostgresWarehouse(server.emptied(), wait_seconds=5)) as warehouse:
+        yield warehouse
+
+
+def _on_fakesnow(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+    server = request.getfixturevalue("fakesnow")
+    from cdp_platform.warehouse.snowflake import SnowflakeWarehouse
+    from cdp_platform_tests.warehouses.emulators import FAKESNOW_LACKS, NoSecrets
+
+    name = request.node.name.split("[")[0]
+    if reason := FAKESNOW_LACKS.get(name):
+        pytest.xfail(f"fakesnow: {reason}")
+    with closing(SnowflakeWarehouse(server.new_account(), NoSecrets())) as warehouse:
+        yield warehouse
+
+
+def _on_crucible(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+    server = request.getfixturevalue("crucible")
+    from cdp_platform.warehouse.bigquery import BigQueryWarehouse
+    from cdp_platform_tests.warehouses.emulators import CRUCIBLE_LACKS, NoSecrets
+
+    name = request.node.name.split("[")[0]
+    if reason := CRUCIBLE_LACKS.get(name):
+        pytest.xfail(f"crucible: {reason}")
+    with closing(BigQueryWarehouse(server.new_account(), NoSecrets(), retry_seconds=5)) as warehouse:
         yield warehouse
 
 

@@ -1,12 +1,13 @@
 """Where sending twice does harm: a row is sent once, ever, and what nobody knows is unknown and stays."""
 
+import threading
 from dataclasses import replace
 from datetime import datetime
 from unittest.mock import patch
 
 import pytest
 
-from cdp_platform.connectors.protocol import Answer
+from cdp_platform.connectors.protocol import Answer, Request
 from cdp_platform.domain.outcomes import Counts
 from cdp_platform.domain.syncs import FirstRun, Mode
 from cdp_platform.errors import (
@@ -55,6 +56,27 @@ def test_an_event_is_sent_once_whether_it_changes_or_not_and_whoever_leaves_is_n
     write_events(shop, range(2, 7), segment="changed again")
     assert shop.run().counts == Counts(planned=2, delivered=2)
     assert sorted(shop.account.processed) == [f"p-{number:03}" for number in range(7)]
+
+
+@pytest.mark.parametrize(("mode", "begun_together"), [(Mode.APPEND, 4), (Mode.UPSERT, 6)])
+def test_no_event_is_written_down_as_begun_before_its_request_may_go(
+    shop: Shop, mode: Mode, begun_together: int
+) -> None:
+    if mode is Mode.APPEND:
+        events_of(shop)
+    shop.destination._capabilities = replace(shop.capabilities, requests_at_once=4, batch_rows=2)
+    write_events(shop, range(24))
+    together, under_way, most = threading.Barrier(begun_together), [0], [0]
+
+    def meet(request: Request) -> None:
+        under_way[0] += 1
+        most[0] = max(most[0], under_way[0])
+        together.wait(timeout=10)
+        under_way[0] -= 1
+
+    shop.session.before_send = meet
+    assert shop.run().counts == Counts(planned=24, delivered=24)
+    assert most == [begun_together]
 
 
 def test_a_day_without_events_stops_nothing(shop: Shop) -> None:

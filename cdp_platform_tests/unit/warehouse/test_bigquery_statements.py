@@ -1,34 +1,66 @@
 """The engine's statements in BigQuery's words: every one of plan and settle, parsed, without an emulator."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlglot
 from sqlglot import exp
 
 from cdp_platform.domain.syncs import Mode
-from cdp_platform.testing.fakes import FakeSession
 from cdp_platform.warehouse.base import Parameters, Row
 from cdp_platform.warehouse.bigquery_dialect import BigQueryDialect
 from cdp_platform.warehouse.bigquery_names import Names
 from cdp_platform.warehouse.bigquery_sql import said, written
-from cdp_platform.warehouse.duckdb import DuckDbSession, DuckDbWarehouse
+from cdp_platform.warehouse.duckdb import DuckDbDialect, DuckDbSession, DuckDbWarehouse
 from cdp_platform_tests.unit.syncs.conftest import Shop, person_of, spec_of
 
 _FUNCTIONS = """abs array array_concat array_length array_to_string byte_length cast chr coalesce concat count countif
     current_timestamp ends_with farm_fingerprint format format_datetime generate_array if json_value least length lower
     max min normalize pow power regexp_contains regexp_extract regexp_extract_all round row_number safe_cast starts_with
-    string_agg struct sum to_json to_json_string trim unnest upper dense_rank max_by"""
+    string_agg struct sum to_json to_json_string trim unnest upper dense_rank max_by nullif"""
 """The functions of BigQuery's that the engine's statements use; its reference has each of them."""
 _CALL = re.compile(r"(?<![`\w.])([A-Za-z_]+)\(")
 _WORDS = "and or not on as in exists values where over from join select then else when numeric bignumeric"
 
 
+class _Twin(DuckDbDialect):
+    """Says everything in DuckDB's words, marked, and keeps what BigQuery's dialect says in their place."""
+
+    def __init__(self) -> None:
+        self._other = BigQueryDialect()
+        self._said: list[str] = []
+
+    def __getattribute__(self, name: str) -> Any:
+        method = super().__getattribute__(name)
+        if name not in ("exact", "encoded", "misfit", "json_object", "json_text", "json_changes", "fingerprint"):
+            return method
+        return lambda *given: self._marked(method(*given), getattr(self._other, name)(*map(self.in_bigquery, given)))
+
+    def _marked(self, here: str | None, there: str | None) -> str | None:
+        if here is None:
+            return None
+        self._said.append(there or "false")
+        number = len(self._said) - 1
+        return f"/*<{number}*/{here}/*{number}>*/"
+
+    def in_bigquery(self, given: Any) -> Any:
+        match given:
+            case str():
+                return re.sub(r"/\*<(\d+)\*/.*?/\*\1>\*/", lambda found: self._said[int(found[1])], given, flags=re.S)
+            case Mapping():
+                return {name: self.in_bigquery(value) for name, value in given.items()}
+            case [*values]:
+                return [self.in_bigquery(value) for value in values]
+        return given
+
+
 class _Listened(DuckDbSession):
     heard: list[str]
+    twin: _Twin
 
     def execute(self, sql: str, parameters: Parameters = ()) -> None:
         self._hear(sql, parameters)
@@ -40,18 +72,20 @@ class _Listened(DuckDbSession):
 
     def _hear(self, sql: str, parameters: Parameters) -> None:
         # Where DuckDB names a file, BigQuery names a table.
-        named = re.sub(r"\(select file_row_number as ordinal.*?read_parquet\(.*?true\)\)", "parquet_0", sql)
+        plain = self.twin.in_bigquery(sql)
+        named = re.sub(r"\(select file_row_number as ordinal.*?read_parquet\(.*?true\)\)", "parquet_0", plain)
         self.heard.append(written(_names().resolve(said(named, parameters)).tree))
 
 
 class _Listening(DuckDbWarehouse):
     heard: list[str]
+    twin: _Twin
 
     @contextmanager
     def session(self, purpose: str) -> Iterator[_Listened]:
         with super().session(purpose) as session:
             listened = _Listened(session._connection, session._folder)
-            listened.heard = self.heard
+            listened.heard, listened.twin = self.heard, self.twin
             yield listened
 
 
@@ -64,7 +98,8 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The statements of three runs, with a withdrawal, a removal and a rejected row among them."""
     shop = Shop(tmp_path_factory.mktemp("heard") / "home")
     warehouse = _Listening(shop.home.warehouse)
-    warehouse.heard = []
+    warehouse.heard, warehouse.twin = [], _Twin()
+    warehouse.dialect = warehouse.twin
     shop.warehouse = warehouse
     shop.spec = spec_of(mode=Mode.MIRROR)
     shop.people([person_of(number) for number in range(1, 5)])
@@ -72,7 +107,6 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     shop.people([person_of(1, permission="withdrawn"), person_of(2, segment="new"), person_of(3)])
     shop.run()
     shop.run()
-    assert isinstance(shop.session, FakeSession)
     return warehouse.heard
 
 
