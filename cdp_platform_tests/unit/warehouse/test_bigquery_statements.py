@@ -71,8 +71,10 @@ class _Listened(DuckDbSession):
         return super().rows(sql, parameters)
 
     def _hear(self, sql: str, parameters: Parameters) -> None:
-        # Where DuckDB names a file, BigQuery names a table.
-        plain = self.twin.in_bigquery(sql)
+        # Where DuckDB names a file, BigQuery names a table, and what is registered is loaded.
+        plain = self.twin.in_bigquery(re.sub(r"^copy \((.*)\) to '.*$", r"\1", sql, flags=re.S))
+        if plain.startswith("create or replace temporary view") and "from read_parquet(" in plain:
+            return
         named = re.sub(r"\(select file_row_number as ordinal.*?read_parquet\(.*?true\)\)", "parquet_0", plain)
         self.heard.append(written(_names().resolve(said(named, parameters)).tree))
 
