@@ -34,6 +34,7 @@ from cdp_platform.warehouse.bigquery_connecting import connected
 from cdp_platform.warehouse.bigquery_dialect import BigQueryDialect, type_name
 from cdp_platform.warehouse.bigquery_errors import Failures, translated
 from cdp_platform.warehouse.bigquery_jobs import Jobs, plain_rows
+from cdp_platform.warehouse.bigquery_moments import Moments
 from cdp_platform.warehouse.bigquery_names import TEMPORARY, Names, Resolved
 from cdp_platform.warehouse.bigquery_sql import said, written
 from cdp_platform.warehouse.literals import quoted
@@ -51,6 +52,7 @@ class BigQuerySession:
         self._names = names
         self._made = made
         self._block: Block | None = None
+        self._moments = Moments(jobs, names.temporary_dataset)
         self._numbers = itertools.count()
         self._files: dict[tuple[Path, int, int], str] = {}
 
@@ -107,6 +109,7 @@ class BigQuerySession:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         self._block = block = Block()
+        self._moments.begin()
         try:
             yield
         finally:
@@ -151,9 +154,11 @@ class BigQuerySession:
         return None
 
     def _query(self, resolved: Resolved) -> RowIterator:
-        sql = written(resolved.tree)
-        is_dirty = self._block is not None and bool(resolved.reads & self._block.dirty)
-        return self._jobs.run(self._block.asking(sql) if self._block and is_dirty else sql)
+        if self._block is not None and resolved.reads & self._block.dirty:
+            return self._jobs.run(self._block.asking(written(resolved.tree)))
+        if self._block is not None:
+            self._moments.fix(resolved.tree, resolved.reads)
+        return self._jobs.run(written(resolved.tree))
 
     def _make_temporary(self, resolved: Resolved) -> None:
         tree, name, table = resolved.tree, resolved.temporary or "", resolved.target or ""
@@ -165,6 +170,8 @@ class BigQuerySession:
                 f"create temp table {written(tree)[len('CREATE TABLE ') :]}", writes=table, reads=frozenset()
             )
         else:
+            if self._block is not None:
+                self._moments.fix(tree, resolved.reads)
             self._names.made.append(table)
             self._jobs.run(written(tree))
         self._names.bind(name, table)

@@ -1,6 +1,7 @@
 """Transactions, labels, limits and troubles of BigQuery, on a client that only listens."""
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from cdp_platform.warehouse.bigquery_errors import explained
 from cdp_platform.warehouse.bigquery_jobs import Jobs, labels_of
 from cdp_platform.warehouse.bigquery_names import Names
 
+_NOW = datetime(2017, 12, 25, 8, 30, tzinfo=UTC)
 _CANARY = "canary@example.com"
 
 
@@ -32,18 +34,19 @@ class _Job:
     total_bytes_processed = 1000
     total_bytes_billed = 2000
 
-    def __init__(self, job_id: str, trouble: Exception | None) -> None:
+    def __init__(self, job_id: str, trouble: Exception | None, rows: list[Any] | None = None) -> None:
         self.job_id = job_id
+        self._rows = rows or []
         self._trouble = trouble
 
     def result(self, **_: object) -> list[Any]:
         if self._trouble:
             raise self._trouble
-        return []
+        return self._rows
 
 
 class _Client:
-    """Listens to statements; fails as it is told to, once for each trouble."""
+    """Listens to statements; fails as it is told to, once for each trouble. Everything but `seen` is a table."""
 
     def __init__(self, *troubles: GoogleAPICallError) -> None:
         self.said: list[str] = []
@@ -52,6 +55,11 @@ class _Client:
         self.dry: list[str] = []
         self._troubles = list(troubles)
 
+    def get_table(self, name: str, **_: object) -> bigquery.Table:
+        table = bigquery.Table(name)
+        table._properties["type"] = "VIEW" if name.endswith(".seen") else "TABLE"
+        return table
+
     def query(self, sql: str, *, job_config: bigquery.QueryJobConfig, job_id: str = "", **_: object) -> _Job:
         if job_config.dry_run:
             self.dry.append(sql)
@@ -59,7 +67,11 @@ class _Client:
         self.said.append(sql)
         self.ids.append(job_id)
         self.configs.append(job_config)
-        return _Job(job_id, self._troubles.pop(0) if self._troubles else None)
+        rows = [{"now": _NOW}] if "CURRENT_TIMESTAMP" in sql else []
+        return _Job(job_id, self._troubles.pop(0) if self._troubles else None, rows)
+
+
+_AT = "FOR SYSTEM_TIME AS OF CAST('2017-12-25 08:30:00+00:00' AS TIMESTAMP)"
 
 
 def _jobs(client: _Client, **changes: Any) -> Jobs:
@@ -110,8 +122,9 @@ def test_a_query_of_what_the_transaction_has_written_is_asked_in_a_script_that_d
         session.execute("insert into cdp.kept values (2)")
         session.rows("select n from cdp.other")
         session.rows("select n from cdp.kept")
-    plain, asking, script = client.said
-    assert "begin" not in plain
+    now, plain, asking, script = client.said
+    assert "CURRENT_TIMESTAMP" in now
+    assert plain.endswith("FROM `acme`.`cdp`.`other` AS `other` " + _AT)
     assert asking.startswith("begin transaction;\nINSERT")
     assert asking.endswith("SELECT `n` FROM `acme`.`cdp`.`kept` AS `kept`")
     assert "commit" not in asking
@@ -143,6 +156,20 @@ def test_a_statement_that_waits_means_the_temporary_table_that_there_was() -> No
     assert "s1_0_mine" in first
     assert "s1_1_mine" in second
     assert "s1_0_mine" in written
+
+
+def test_tables_are_read_from_one_moment_and_views_and_what_is_the_sessions_own_as_they_are() -> None:
+    session = _session(client := _Client())
+    with session.transaction():
+        session.execute("create or replace temporary table mine as select n from shop.people")
+        session.rows("select n from mine")
+        session.rows("select n from shop.seen")
+        session.rows("select n from shop.people join mine on mine.n = people.n")
+    now, made, own, view, both = client.said
+    assert [_AT in said for said in (now, made, own, view, both)] == [False, True, False, False, True]
+    assert both.count(_AT) == 1
+    session.rows("select n from shop.people")
+    assert _AT not in client.said[-1]
 
 
 def test_what_a_transaction_drops_is_dropped_after_it() -> None:
