@@ -9,7 +9,7 @@ vendor's was used for any of it: it ran on an emulator.
 
 import itertools
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -30,9 +30,10 @@ from cdp_platform.warehouse.accounts import BigQueryAccount
 from cdp_platform.warehouse.base import Parameters, Row
 from cdp_platform.warehouse.bigquery_arrow import numbered, parquet_files, plain_schema, table_schema
 from cdp_platform.warehouse.bigquery_block import Block
-from cdp_platform.warehouse.bigquery_connecting import connected
+from cdp_platform.warehouse.bigquery_connecting import connected, provide
 from cdp_platform.warehouse.bigquery_dialect import BigQueryDialect, type_name
 from cdp_platform.warehouse.bigquery_errors import Failures, translated
+from cdp_platform.warehouse.bigquery_grants import missing_grants
 from cdp_platform.warehouse.bigquery_jobs import Jobs, plain_rows
 from cdp_platform.warehouse.bigquery_moments import Moments
 from cdp_platform.warehouse.bigquery_names import TEMPORARY, Names, Resolved
@@ -252,6 +253,17 @@ class BigQueryWarehouse:
         least) and seven days more, and then they are gone. Copies in temporary tables live for a day at the most.
         """
 
+    def missing_grants(self, relations: Sequence[str]) -> list[str]:
+        """The statements that an administrator has to run before the platform can work and read `relations`.
+
+        Raises WarehouseError where BigQuery cannot even be asked.
+        """
+        with translated("cdp doctor"):
+            client = connected(self._account, self._secrets)
+            email = getattr(client._credentials, "service_account_email", None)
+            member = f"serviceAccount:{email}" if email else "user:YOU@EXAMPLE.COM"
+            return missing_grants(client, self._account, relations, member, self._retry)
+
     def close(self) -> None:
         """Close the client's connections; another is made when there is a next session."""
         if self._client is not None:
@@ -261,7 +273,10 @@ class BigQueryWarehouse:
     def _opened(self, purpose: str) -> bigquery.Client:
         if self._client is None:
             with translated(purpose):
-                self._client = connected(self._account, self._secrets, self._retry)
+                client = connected(self._account, self._secrets)
+                for name in (self._account.dataset, self._account.temporary_dataset):
+                    provide(client, self._account, name, self._retry)
+            self._client = client
         return self._client
 
 

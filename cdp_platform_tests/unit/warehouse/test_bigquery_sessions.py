@@ -18,9 +18,11 @@ from google.cloud.bigquery.retry import DEFAULT_RETRY
 
 from cdp_platform.errors import GuardTripped, WarehouseError
 from cdp_platform.warehouse import bigquery_arrow
+from cdp_platform.warehouse.accounts import ApplicationDefault, BigQueryAccount
 from cdp_platform.warehouse.bigquery import BigQuerySession
 from cdp_platform.warehouse.bigquery_arrow import numbered, parquet_files, plain_schema, table_schema
 from cdp_platform.warehouse.bigquery_errors import explained
+from cdp_platform.warehouse.bigquery_grants import missing_grants
 from cdp_platform.warehouse.bigquery_jobs import Jobs, labels_of
 from cdp_platform.warehouse.bigquery_names import Names
 
@@ -296,6 +298,64 @@ def test_what_is_wrong_is_said_with_the_way_out(error: Exception, told: str, rem
     text = str(explained(error, "plan crm_contacts"))
     assert told in text
     assert remedy in text
+
+
+class _Guarded:
+    """A project in which nothing may be done but what is named."""
+
+    def __init__(self, *may: str) -> None:
+        self._may = set(may)
+
+    def _try(self, what: str) -> None:
+        if what not in self._may:
+            raise Forbidden(f"Access Denied: {what}")
+
+    def query(self, sql: str, **_: object) -> None:
+        self._try("query" if sql == "select 1" else sql.split("`")[3])
+
+    def get_dataset(self, reference: bigquery.DatasetReference, **_: object) -> None:
+        self._try(reference.dataset_id)
+
+    def create_table(self, table: bigquery.Table, **_: object) -> None:
+        self._try(f"write {table.dataset_id}")
+
+    def delete_table(self, table: str, **_: object) -> None:
+        pass
+
+
+_MEMBER = "serviceAccount:cdp@acme.iam.gserviceaccount.com"
+
+
+_VIEWER = f'grant `roles/bigquery.dataViewer` on schema `acme`.`activation` to "{_MEMBER}"'
+
+
+def _missing(*may: str) -> list[str]:
+    account = BigQueryAccount(
+        type="bigquery", project="acme", location="EU", authentication=ApplicationDefault(method="application_default")
+    )
+    client = cast("bigquery.Client", _Guarded(*may))
+    return missing_grants(client, account, ["marts.consents", "activation.people"], _MEMBER, DEFAULT_RETRY)
+
+
+def test_who_may_run_nothing_is_told_the_one_role_that_comes_first() -> None:
+    assert _missing() == [
+        f"gcloud projects add-iam-policy-binding acme --member={_MEMBER} --role=roles/bigquery.jobUser"
+    ]
+
+
+def test_what_is_missing_is_told_dataset_by_dataset_as_an_administrator_runs_it() -> None:
+    assert _missing("query", "cdp", "write cdp", "marts") == [
+        "create schema if not exists `acme`.`cdp_temp` options (location = 'EU')",
+        f'grant `roles/bigquery.dataEditor` on schema `acme`.`cdp_temp` to "{_MEMBER}"',
+        f"{_VIEWER}; or build what is not there yet: activation.people",
+    ]
+    assert _missing("query", "cdp", "cdp_temp", "write cdp_temp", "marts", "activation") == [
+        f'grant `roles/bigquery.dataEditor` on schema `acme`.`cdp` to "{_MEMBER}"'
+    ]
+
+
+def test_who_has_every_right_is_told_nothing() -> None:
+    assert _missing("query", "cdp", "cdp_temp", "write cdp", "write cdp_temp", "marts", "activation") == []
 
 
 def test_files_go_in_in_bounded_pieces_with_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
