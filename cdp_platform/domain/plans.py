@@ -83,6 +83,8 @@ class Plan:
     """Suppressions of the sync's channel; 0 where there is no such list."""
     file_hash: str = ""
     """SHA-256 of the plan's file, in hexadecimal digits; empty before it is kept."""
+    scanned_bytes: int | None = None
+    """What one reading of what was compared scans, as foreseen; None where the warehouse cannot say."""
     value_rules: tuple[ValueRule, ...] = ()
     """What the destination said of the values that its fields take, when the plan was made."""
 

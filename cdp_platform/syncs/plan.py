@@ -36,6 +36,7 @@ from cdp_platform.syncs.plan_files import drafted, expire, keep
 from cdp_platform.syncs.policies import Policies, apply_policies
 from cdp_platform.syncs.records import Fields, create_desired, encoded_fields, register_keys
 from cdp_platform.syncs.resend import with_resend
+from cdp_platform.syncs.scan_cost import foresee_scan
 from cdp_platform.syncs.settle import recover
 from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.syncs.value_rules import rules_of
@@ -190,6 +191,7 @@ def _plan(
     engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, scope: _Scope, *, run_id: str
 ) -> tuple[Plan, str]:
     dialect, part = engine.warehouse.dialect, scope.partition
+    foreseen = foresee_scan(session, dialect, spec, ledger)
     read = read_partition(session, dialect, spec, part)
     policies, fields = policied(session, dialect, read, ledger)
     faultpoint("plan.reading")
@@ -230,6 +232,7 @@ def _plan(
         outside_rows=outside_count(session, dialect, spec, part),
         has_forgotten=is_forgetful,
         held_fields=policies.held,
+        scanned_bytes=foreseen,
     )
     kind = kind_of(engine, spec)
     return plan, planned_rows(dialect, policies.source, ledger, fields, operations, kind=kind)

@@ -87,6 +87,8 @@ def _filled(node: exp.Expr) -> exp.Expr:
         case exp.DataType() if node.this is exp.DataType.Type.ARRAY:
             # The emulator's own arrays are documents, which no longer tell that they are lists.
             return exp.DataType(this=exp.DataType.Type.USERDEFINED, kind="VARCHAR[]")
+        case exp.ByteLength() | exp.Anonymous() if node.sql("snowflake").lower().startswith("octet_length("):
+            return exp.Anonymous(this="strlen", expressions=list(node.iter_expressions()))
         case exp.ArraySize():
             return exp.Anonymous(this="len", expressions=[node.this])
         case exp.ArrayContains(this=items, expression=exp.Cast() as item):
