@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from cdp_platform.cli import declared_syncs
 from cdp_platform.connectors.credentials import cdp_home
+from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs.checkup import (
     Finding,
@@ -57,9 +58,17 @@ def _findings() -> Iterator[Finding]:
     yield Finding(subject="definitions", state=State.FINE, told=f"{len(syncs)} syncs can be loaded")
     if not syncs:
         return
-    yield from examine_warehouse(cdp_home(), syncs[0][0].warehouse)
+    relations = [relation for _, spec in syncs for relation in _relations(spec)]
+    yield from examine_warehouse(cdp_home(), syncs[0][0].warehouse, relations)
     for engine, spec in syncs:
         yield from examine_sync(engine, spec)
+
+
+def _relations(spec: SyncSpec) -> Iterator[str]:
+    """What a sync reads in the warehouse, of what others make there."""
+    yield spec.relation
+    if spec.consent:
+        yield from filter(None, (spec.consent.relation, spec.consent.suppressions))
 
 
 def examine_versions() -> Iterator[Finding]:
