@@ -41,7 +41,7 @@ from cdp_platform.syncs.settle import recover
 from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.syncs.value_rules import rules_of
 from cdp_platform.texts.catalogue import verdict_text
-from cdp_platform.warehouse.base import Dialect, Session
+from cdp_platform.warehouse.base import Dialect, Session, cost_of
 
 APPROVABLE = ("removals_within_limit", "model_not_shrunk", "account_known", "approved")
 """Verdicts that a person may overrule for one plan."""
@@ -176,6 +176,7 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
                     plan = with_resend(plan, session, engine, spec, ledger, draft)
                     plan = with_moves(plan, session, f"select * from {session.parquet(draft)}")
                 file_hash = keep(draft, engine.home, spec.name, plan.digest)
+            plan = replace(plan, cost=cost_of(session))
     return _under_rule(engine, spec, replace(plan, file_hash=file_hash))
 
 
