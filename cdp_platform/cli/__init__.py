@@ -19,6 +19,7 @@ from cdp_platform.cli.operate_commands import app as operate_commands
 from cdp_platform.cli.review_commands import app as review_commands
 from cdp_platform.cli.smoke_command import app as smoke_command
 from cdp_platform.cli.sync_commands import app as sync_commands
+from cdp_platform.cli.worker_command import app as worker_command
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.errors import CdpError
 
@@ -37,6 +38,7 @@ app.add_typer(operate_commands)
 app.add_typer(move_command)
 app.add_typer(forget_commands)
 app.add_typer(smoke_command)
+app.add_typer(worker_command)
 app.add_typer(audience_commands, name="audience")
 app.add_typer(identity_commands, name="identity")
 
@@ -100,10 +102,10 @@ def sandbox(
 def report() -> None:
     """Write one page a day and language for people who do not open Dagster."""
     from cdp_platform.reports import write_reports
-    from cdp_platform.warehouse.choice import open_warehouse, require_embedded
+    from cdp_platform.warehouse.choice import open_warehouse, require_whole
 
     home = cdp_home()
-    require_embedded(home, "cdp report")
+    require_whole(home, "cdp report")
     if not home.has_warehouse:
         raise CdpError(f"there is no warehouse in {home.root} yet.", remedy="Run `cdp demo` first.")
     pages = write_reports(open_warehouse(home), home.reports)

@@ -61,7 +61,8 @@ def _findings() -> Iterator[Finding]:
     yield Finding(subject="definitions", state=State.FINE, told=f"{len(syncs)} syncs can be loaded")
     if not syncs:
         return
-    yield from examine_warehouse(cdp_home(), syncs[0][0].warehouse)
+    relations = [relation for _, spec in syncs for relation in _relations(spec)]
+    yield from examine_warehouse(cdp_home(), syncs[0][0].warehouse, relations)
     for engine, spec in syncs:
         yield from examine_sync(engine, spec)
     yield from examine_sandbox(cdp_home(), [spec for _, spec in syncs])
@@ -85,6 +86,13 @@ def _has_credential(spec: SyncSpec) -> bool:
         return credential_of(spec.connection) is not None
     except AuthenticationFailed:
         return False
+
+
+def _relations(spec: SyncSpec) -> Iterator[str]:
+    """What a sync reads in the warehouse, of what others make there."""
+    yield spec.relation
+    if spec.consent:
+        yield from filter(None, (spec.consent.relation, spec.consent.suppressions))
 
 
 def examine_versions() -> Iterator[Finding]:
