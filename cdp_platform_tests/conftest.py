@@ -1,4 +1,4 @@
-"""One PostgreSQL server, and one emulator of Snowflake, for all tests of a run that need one."""
+"""One PostgreSQL server, and one emulator of Snowflake and of BigQuery each, for all tests of a run that need one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,4 +27,17 @@ def fakesnow() -> Iterator[Any]:
     if python_of("fakesnow") is None:
         pytest.skip("fakesnow is not installed (make emulators): the Snowflake warehouse was NOT tested")
     with running_fakesnow() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def crucible() -> Iterator[Any]:
+    """A `Crucible`; tests are skipped where the emulator or BigQuery's client is not installed."""
+    pytest.importorskip("google.cloud.bigquery", reason="the extra `bigquery` is not installed: it was NOT tested")
+    from cdp_platform_tests.warehouses.bigquery_server import running_crucible
+    from cdp_platform_tests.warehouses.emulators import python_of
+
+    if python_of("crucible") is None:
+        pytest.skip("crucible is not installed (make emulators): the BigQuery warehouse was NOT tested")
+    with running_crucible() as server:
         yield server

@@ -58,6 +58,7 @@ def plan_metadata(
         "skipped": dg.MetadataValue.md(table(("reason", "rows"), plan.skipped.items())),
         **({"held_fields": dg.MetadataValue.md(held_table(plan))} if plan.held_fields else {}),
         **({"skipped_holdout": held_out} if held_out else {}),
+        **({"scanned_bytes": plan.scanned_bytes} if plan.scanned_bytes is not None else {}),
         **cost_metadata(plan.cost),
         "preview": dg.MetadataValue.md(preview_table(changes)),
         "ledger": f"{plan.ledger_id} version {plan.ledger_version}",

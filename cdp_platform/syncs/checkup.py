@@ -81,10 +81,15 @@ def examine_warehouse(home: Home, warehouse: Warehouse, relations: Iterable[str]
 
 
 def examine_journal(home: Home) -> list[Finding]:
-    """Open the journal, and say what waits in it."""
-    if not home.journal.is_file():
+    """Open the journal, and say where it is and what waits in it."""
+    if home.journal_address is None and not home.journal.is_file():
         return [Finding(subject="journal", state=State.FINE, told="none yet; the first plan makes it")]
-    return [_tried("journal", lambda: _waiting(Journal(home)))]
+    found = [_tried("journal", lambda: _waiting(Journal(home)))]
+    if home.journal_address and not home.plans_url:
+        told = "hosts can share it, but not the plan files, which lie in this host's CDP_HOME"
+        remedy = "Set CDP_PLANS_URL to a folder that all hosts reach, or run on one host only."
+        found.append(Finding(subject="journal", state=State.WARNING, told=told, remedy=remedy))
+    return found
 
 
 def examine_sync(engine: Engine, spec: SyncSpec) -> Iterator[Finding]:
@@ -223,7 +228,8 @@ def _write_and_take_back(warehouse: Warehouse) -> Finding:
 def _waiting(journal: Journal) -> Finding:
     with journal.transaction() as connection:
         [(waiting,)] = connection.execute("select count(distinct run_id) from requests").fetchall()
+    place = "PostgreSQL" if journal.server else "a file of this host"
     if not waiting:
-        return Finding(subject="journal", state=State.FINE, told="in order; nothing waits in it")
-    told = f"{waiting:,} run(s) are under way, or were cut off before they were settled"
+        return Finding(subject="journal", state=State.FINE, told=f"{place}, in order; nothing waits in it")
+    told = f"{place}; {waiting:,} run(s) are under way, or were cut off before they were settled"
     return Finding(subject="journal", state=State.WARNING, told=told, remedy="The sync's next run settles them first.")

@@ -36,6 +36,7 @@ from cdp_platform.syncs.plan_files import drafted, expire, keep
 from cdp_platform.syncs.policies import Policies, apply_policies
 from cdp_platform.syncs.records import Fields, create_desired, encoded_fields, register_keys
 from cdp_platform.syncs.resend import with_resend
+from cdp_platform.syncs.scan_cost import foresee_scan
 from cdp_platform.syncs.settle import recover
 from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.syncs.value_rules import rules_of
@@ -192,8 +193,9 @@ def _plan(
     engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, scope: _Scope, *, run_id: str
 ) -> tuple[Plan, str]:
     dialect, part = engine.warehouse.dialect, scope.partition
+    foreseen = foresee_scan(session, dialect, spec, ledger)
     read = read_partition(session, dialect, spec, part)
-    policies, fields = _policied(session, dialect, read, ledger)
+    policies, fields = policied(session, dialect, read, ledger)
     faultpoint("plan.reading")
     only = register_keys(session, scope.keys) if scope.keys else keys_of(session, dialect, spec, ledger, part)
     is_forgetful = _diff(engine, session, spec, ledger, only)
@@ -232,6 +234,7 @@ def _plan(
         outside_rows=outside_count(session, dialect, spec, part),
         has_forgotten=is_forgetful,
         held_fields=policies.held,
+        scanned_bytes=foreseen,
     )
     kind = kind_of(engine, spec)
     return plan, planned_rows(dialect, policies.source, ledger, fields, operations, kind=kind)
@@ -263,8 +266,8 @@ def _diff(
     return is_forgetful
 
 
-def _policied(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger) -> tuple[Policies, Fields]:
-    """Define the desired records as the fields' policies leave them."""
+def policied(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger) -> tuple[Policies, Fields]:
+    """Define the temporary view `desired` as the fields' policies leave the records."""
     policies = apply_policies(session, dialect, spec, ledger)
     return policies, _desired(session, dialect, policies.source)
 

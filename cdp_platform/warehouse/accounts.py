@@ -89,7 +89,13 @@ class BigQueryAccount(_Block):
     type: Literal["bigquery"]
     project: str = Field(min_length=1, description="The project that is billed for the statements.")
     dataset: str = Field(default="cdp", min_length=1, description="The dataset of names that name none.")
+    temporary_dataset: str = Field(
+        default="cdp_temp", min_length=1, description="The dataset in which sessions make their temporary tables."
+    )
     location: str = Field(min_length=1, description="Where the datasets lie, as `EU` or `asia-east1`.")
+    maximum_bytes_billed: int | None = Field(
+        default=None, gt=0, description="The most that one statement may be billed for, in bytes; left out: no limit."
+    )
     authentication: Annotated[ServiceAccount | ApplicationDefault, Field(discriminator="method")]
     api_endpoint: str | None = Field(default=None, description="Another address than the vendor's, as of an emulator.")
 

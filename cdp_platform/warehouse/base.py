@@ -115,6 +115,19 @@ class TellsCost(Protocol):
         ...
 
 
+@runtime_checkable
+class ForeseesScan(Protocol):
+    """A session of a warehouse that says what a statement would scan, without running it."""
+
+    def scanned_bytes(self, sql: str) -> int:
+        """Ask how many bytes a query would scan, for nothing. Raises WarehouseError."""
+        ...
+
+    def limit_scan(self, maximum_bytes: int) -> None:
+        """Let later statements raise GuardTripped, before they are run, where together they would scan more."""
+        ...
+
+
 class Warehouse(Protocol):
     """Where models, ledgers and logs live."""
 

@@ -1,5 +1,6 @@
 """Names and values written into SQL as DuckDB and the standard read them: quotes are doubled, nothing is escaped."""
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
@@ -31,6 +32,12 @@ def with_literals(sql: str, parameters: Parameters) -> str | None:
     except (TypeError, StopIteration, KeyError):
         return None
     return written if next(placed, None) is None else None
+
+
+def with_names(sql: str) -> str:
+    """Give every `?` of a statement a name by its place: `$0`, `$1`."""
+    numbers = itertools.count()
+    return _PLACES.sub(lambda found: f"${next(numbers)}" if found["place"] else found[0], sql)
 
 
 def _filled(found: re.Match[str], named: Mapping[str, Any], placed: Iterator[Any]) -> str:

@@ -1,7 +1,7 @@
 """Emulators of the vendors' warehouses: where they are installed, how they are started, and what each cannot do.
 
 They stand in environments of their own, made by `make emulators`, or named by a variable: CDP_FAKESNOW is the Python of
-one with fakesnow. Neither proves the real thing.
+one with fakesnow, CDP_CRUCIBLE of one with crucible-emulator. Neither proves the real thing.
 """
 
 import os
@@ -33,6 +33,31 @@ FAKESNOW_LACKS: Final = {
     "-12345678901234567890123456789012345678]": "whole numbers have 64 bits",
 }
 """Tests of the suites that fakesnow cannot pass, by name, and why."""
+
+CRUCIBLE_FILLED: Final = {
+    "UPDATE, DELETE": "translated as the emulator translates a MERGE",
+    "scripts with a transaction, temporary tables in them": "run in a transaction of the DuckDB below",
+    "load jobs of Parquet": "read by pyarrow",
+    "dry runs": "eight bytes for each value of the tables that are read",
+    "NORMALIZE, FARM_FINGERPRINT": "DuckDB's, and another hash",
+    "TO_JSON of null": "a null of JSON's",
+    "COUNTIF of no row": "0",
+    "FOR SYSTEM_TIME AS OF": "what is there now",
+    "NUMERIC(p,s)": "told with its digits",
+}
+"""What crucible lacks, and how `crucible_server` fills it."""
+
+_ENCODED, _MISFIT = (
+    "test_values_are_encoded_by_their_declared_type",
+    "test_a_value_that_its_type_cannot_hold_is_a_misfit_and_no_error",
+)
+_LONG = "12345678901234567890123456789012345678"
+CRUCIBLE_LACKS: Final = {
+    f"{_ENCODED}[{_LONG}-decimal(38,0)-decimal(38,0)-{_LONG}]": "BIGNUMERIC",
+    f"{_MISFIT}['infinity'-double-decimal(12,2)]": "the text 'infinity' as a number",
+    f"{_MISFIT}['-infinity'-double-integer]": "the text 'infinity' as a number",
+}
+"""Tests of the suites that crucible cannot pass, by name, and why."""
 
 
 def python_of(emulator: str) -> Path | None:

@@ -1,0 +1,98 @@
+"""Arrow on its way into BigQuery: the types of a load job, and files of bounded size."""
+
+from collections.abc import Iterable, Iterator
+from io import BytesIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from google.cloud.bigquery import SchemaField
+
+from cdp_platform.errors import WarehouseError
+
+_FILE_BYTES = 67_108_864
+_MOMENT, _LOCAL = pa.timestamp("us", tz="UTC"), pa.timestamp("us")
+
+
+def plain_schema(schema: pa.Schema) -> pa.Schema:
+    """The columns as BigQuery has types for them. Raises WarehouseError for one that it has none for."""
+    return pa.schema([pa.field(field.name, _plain_type(field)) for field in schema])
+
+
+def table_schema(schema: pa.Schema) -> list[SchemaField]:
+    """The columns of a `plain_schema` in BigQuery's words."""
+    return [_field(field) for field in schema]
+
+
+def numbered(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    """The same batches with a first column `ordinal`, which counts the rows from 0."""
+    told = pa.schema([pa.field("ordinal", pa.int64()), *schema])
+    first = 0
+    for batch in batches:
+        ordinals = pa.array(range(first, first + batch.num_rows), pa.int64())
+        first += batch.num_rows
+        yield pa.RecordBatch.from_arrays([ordinals, *batch.columns], schema=told)
+
+
+def parquet_files(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[BytesIO]:
+    """Write batches into Parquet files of bounded size, in memory, one at a time; no file where there is no row."""
+    file, writer = BytesIO(), None
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        if writer is None:
+            file = BytesIO()
+            writer = pq.ParquetWriter(file, schema)
+        writer.write_batch(_plain_batch(batch, schema))
+        if file.tell() >= _FILE_BYTES:
+            writer.close()
+            writer = None
+            yield file
+    if writer is not None:
+        writer.close()
+        yield file
+
+
+def _plain_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    columns = [column.cast(field.type) for column, field in zip(batch.columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _plain_type(field: pa.Field) -> pa.DataType:
+    kind = field.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_integer(kind):
+        return pa.int64()
+    if pa.types.is_null(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_timestamp(kind):
+        return _MOMENT if kind.tz else _LOCAL
+    if pa.types.is_floating(kind):
+        return pa.float64()
+    if pa.types.is_list(kind) and pa.types.is_string(kind.value_type):
+        return kind
+    if pa.types.is_string(kind) or pa.types.is_boolean(kind) or pa.types.is_date32(kind) or pa.types.is_decimal(kind):
+        return kind
+    raise WarehouseError(
+        f"the column {field.name} has a type that BigQuery has no other for ({kind}).",
+        remedy="Cast the column to a text.",
+    )
+
+
+def _field(field: pa.Field) -> SchemaField:
+    kind = field.type
+    if pa.types.is_list(kind):
+        return SchemaField(field.name, "STRING", mode="REPEATED")
+    if pa.types.is_decimal(kind):
+        is_narrow = kind.scale <= 9 and kind.precision - kind.scale <= 29
+        return SchemaField(field.name, "NUMERIC" if is_narrow else "BIGNUMERIC")
+    names = {
+        pa.int64(): "INT64",
+        pa.string(): "STRING",
+        pa.bool_(): "BOOL",
+        pa.date32(): "DATE",
+        pa.float64(): "FLOAT64",
+        _MOMENT: "TIMESTAMP",
+        _LOCAL: "DATETIME",
+    }
+    return SchemaField(field.name, names[kind])
