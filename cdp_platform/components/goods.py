@@ -25,8 +25,9 @@ class GoodsComponent(dg.Component, dg.Model, dg.Resolvable):
             key=["raw", "demo", "goods"],
             deps=[dg.AssetKey.from_user_string(key) for key in self.upstream],
             group_name="sources",
-            description="A file for the sandbox: which products its inventory has, how many on each day, and which are "
-            "being offered to shops. Products and sales are real, stock and offers made up once from a seed.",
+            description="A file for the sandbox: which products its inventory has, how many on each day, which "
+            "campaigns there are, and what is being offered to whom. Products, sales and campaigns are real; stock, "
+            "offers and deals are made up once from a seed.",
             owners=[self.owner],
             kinds={"python"},
             backfill_policy=dg.BackfillPolicy.single_run(),
@@ -39,7 +40,12 @@ class GoodsComponent(dg.Component, dg.Model, dg.Resolvable):
             made = make_goods(platform.home.sandbox / "goods.json", seed=self.seed, replay=replay)
             if not made.is_new:
                 context.log.info("The file is there already; the same seed would give the same bytes.")
-            counts = {"items": made.item_count, "offers": made.offer_count, "made_now": made.is_new}
-            return dg.MaterializeResult(metadata=counts)
+            counts = {
+                "items": made.item_count,
+                "offers": made.offer_count,
+                "campaigns": made.campaign_count,
+                "deals": made.deal_count,
+            }
+            return dg.MaterializeResult(metadata={**counts, "made_now": made.is_new})
 
         return dg.Definitions(assets=[goods], resources={"platform": PLATFORM})

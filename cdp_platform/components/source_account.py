@@ -12,11 +12,12 @@ from cdp_platform.components.resources import Platform
 from cdp_platform.connectors.http import open_session
 from cdp_platform.connectors.registry import find_destination
 from cdp_platform.domain.syncs import Connection
-from cdp_platform.ingest import meta, salesforce, zoho
+from cdp_platform.ingest import hubspot_marketing, meta, salesforce, zoho
 from cdp_platform.ingest.declared import Reading
 from cdp_platform.ingest.vendor_api import ApiSource, read_table
 
 API_SOURCES: Final[Mapping[str, ApiSource]] = {
+    "hubspot": hubspot_marketing.SOURCE,
     "meta": meta.SOURCE,
     "salesforce": salesforce.SOURCE,
     "zoho": zoho.SOURCE,

@@ -3,10 +3,10 @@
 The vendor's day may begin at any hour, so that any 24 hours in a row are held to the number, hour by hour.
 """
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
+from cdp_platform.connectors.state_server import Statements
 from cdp_platform.errors import RateLimited
 
 _HOUR_SECONDS: Final = 3600.0
@@ -21,7 +21,7 @@ class Allowance:
     destination: str
     most: int
 
-    def take(self, database: sqlite3.Connection, now: float) -> None:
+    def take(self, database: Statements, now: float) -> None:
         """Count one request at `now` (POSIX seconds), in a transaction that holds the file's lock.
 
         Raises RateLimited, with the seconds until an hour leaves the count, where nothing is left.
@@ -42,6 +42,6 @@ class Allowance:
                 retry_after_seconds=(oldest + _HOURS) * _HOUR_SECONDS - now,
             )
         database.execute(
-            "insert into hours values (?, ?, 1) on conflict (bucket, hour) do update set requests = requests + 1",
+            "insert into hours values (?, ?, 1) on conflict (bucket, hour) do update set requests = hours.requests + 1",
             (self.bucket, hour),
         )

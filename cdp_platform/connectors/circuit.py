@@ -6,12 +6,12 @@ together count once, so that a blip during twenty requests is one failure and no
 """
 
 import random
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from cdp_platform.connectors.state_server import Statements
 from cdp_platform.errors import (
     CdpError,
     CircuitOpen,
@@ -52,7 +52,7 @@ class Circuit:
         self._destination = destination
         self._jitter = jitter
 
-    def admit(self, database: sqlite3.Connection, now: float, *, may_probe: bool = True) -> Admission:
+    def admit(self, database: Statements, now: float, *, may_probe: bool = True) -> Admission:
         """Let one request through, as the probe where the circuit is half-open; raise CircuitOpen otherwise.
 
         Without `may_probe` nothing is written, and who asks lets the next one be the probe.
@@ -73,13 +73,13 @@ class Circuit:
             database.execute("update circuits set probe_until = ? where bucket = ?", (now + PROBE_SECONDS, self._name))
         return Admission(at=now, is_probe=True, has_failures=True)
 
-    def succeed(self, database: sqlite3.Connection, admission: Admission) -> None:
+    def succeed(self, database: Statements, admission: Admission) -> None:
         """Forget what failed; an open circuit is closed by its probe only."""
         database.execute(
             "delete from circuits where bucket = ? and (open_until is null or ?)", (self._name, admission.is_probe)
         )
 
-    def fail(self, database: sqlite3.Connection, admission: Admission, now: float, weight: float) -> None:
+    def fail(self, database: Statements, admission: Admission, now: float, weight: float) -> None:
         """Count a failure of `weight` 1 or less; open the circuit where it is one too many."""
         row = database.execute(
             "select failures, failed_at, openings, open_until from circuits where bucket = ?", (self._name,)
@@ -97,7 +97,10 @@ class Circuit:
             if failures >= FAILURES_IN_A_ROW:
                 open_until, openings = now + self._open_seconds(openings), openings + 1
         database.execute(
-            "replace into circuits values (?, ?, ?, ?, ?, null)", (self._name, failures, now, openings, open_until)
+            """insert into circuits values (?, ?, ?, ?, ?, null) on conflict (bucket) do update
+                set failures = excluded.failures, failed_at = excluded.failed_at, openings = excluded.openings,
+                    open_until = excluded.open_until, probe_until = null""",
+            (self._name, failures, now, openings, open_until),
         )
 
     def _open_seconds(self, openings: int) -> float:

@@ -14,6 +14,8 @@ _HOME_VARIABLE: Final = "CDP_HOME"
 _PLANS_VARIABLE: Final = "CDP_PLANS_URL"
 _WAREHOUSE_VARIABLE: Final = "CDP_WAREHOUSE"
 _POSTGRES_VARIABLE: Final = "CDP_POSTGRES"
+_JOURNAL_VARIABLE: Final = "CDP_JOURNAL"
+_SCHEMES: Final = ("postgresql://", "postgres://")
 _ACCOUNTS_VARIABLE: Final = "CDP_WAREHOUSES"
 _ACCOUNTS_NAME: Final = "warehouses.yaml"
 _PEM: Final = "-----BEGIN "
@@ -135,7 +137,8 @@ def cdp_home() -> Home:
 
     CDP_PLANS_URL, where set, is the folder in which plan files are shared. CDP_WAREHOUSE chooses the warehouse's
     engine or its account, of which CDP_WAREHOUSES is the file, by default `warehouses.yaml` beside `cdp.yaml`, or here;
-    CDP_POSTGRES says where a PostgreSQL server is. Raises ConfigError for a wrong `cdp.yaml`.
+    CDP_POSTGRES says where a PostgreSQL server is. CDP_JOURNAL, where set, is the database in which hosts share
+    journal, paces and tokens. Raises ConfigError for a wrong `cdp.yaml`, or where CDP_JOURNAL is no such address.
     """
     root, plans_url = (os.environ.get(name, "").strip() for name in (_HOME_VARIABLE, _PLANS_VARIABLE))
     project = cdp_project()
@@ -148,9 +151,21 @@ def cdp_home() -> Home:
         warehouse_file=project.warehouse if project else None,
         warehouse_kind=os.environ.get(_WAREHOUSE_VARIABLE, "").strip() or (project.engine if project else "duckdb"),
         warehouse_address=os.environ.get(_POSTGRES_VARIABLE, "").strip() or None,
+        journal_address=_journal_address(),
         warehouse_accounts=accounts_file.absolute(),
         secrets=EnvironmentSecrets(),
     )
+
+
+def _journal_address() -> str | None:
+    address = os.environ.get(_JOURNAL_VARIABLE, "").strip()
+    if address and not address.startswith(_SCHEMES):
+        raise ConfigError(
+            f"{_JOURNAL_VARIABLE} is no address of a PostgreSQL database.",
+            remedy="Write postgresql://user@host/database, the password into PGPASSWORD or ~/.pgpass; or unset it:"
+            " the journal is a file in CDP_HOME then.",
+        )
+    return address or None
 
 
 def cdp_project() -> Project | None:

@@ -267,7 +267,7 @@ def open_session(
     base_url = check_base_url(resolve_base_url(connection, destination.default_base_url))
     limits = destination.capabilities(object_name)
     bucket = Bucket(
-        home.rate_limits,
+        home.journal_address or home.rate_limits,
         name_bucket(urlsplit(base_url).netloc, credential_of(connection)),
         requests_per_second=limits.requests_per_second,
         burst_requests=limits.burst_requests,

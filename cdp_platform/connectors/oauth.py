@@ -13,8 +13,10 @@ from typing import Final
 
 from cdp_platform.connectors.credentials import Secret, credential_of, read_private_key, read_secret
 from cdp_platform.connectors.rate_limit import Bucket
+from cdp_platform.connectors.stored_token import StoredToken
 from cdp_platform.connectors.token_endpoint import Secrets, TokenEndpoint
-from cdp_platform.connectors.token_file import StoredToken, TokenFile
+from cdp_platform.connectors.token_file import TokenFile
+from cdp_platform.connectors.token_row import TokenRow
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.syncs import Connection, Grant, OAuth
 from cdp_platform.errors import AuthenticationFailed, CdpError, CircuitOpen, ConnectionFailed, RateLimited
@@ -27,7 +29,7 @@ _LONGEST_TURN_SECONDS: Final = 40.0
 
 
 class AccessTokens:
-    """The access tokens of one credential. Safe across threads; its file makes it so across processes."""
+    """The access tokens of one credential. Safe across threads, processes, and hosts that share a database."""
 
     def __init__(
         self,
@@ -46,7 +48,9 @@ class AccessTokens:
         self._bucket = bucket
         self._endpoint = endpoint
         self._clock = clock
-        self._file = TokenFile(home.tokens, name)
+        self._kept: TokenFile | TokenRow = TokenFile(home.tokens, name)
+        if home.journal_address:
+            self._kept = TokenRow(home.journal_address, name, lambda: _joined(self._read_secrets()))
         self._lock = threading.Lock()
         self._token: StoredToken | None = None
         self._failed: tuple[float, CdpError] | None = None
@@ -75,7 +79,7 @@ class AccessTokens:
         try:
             if self._failed is not None and self._failed[0] >= came_at:
                 raise _again(self._failed[1])
-            with self._file.locked(_LONGEST_TURN_SECONDS):
+            with self._kept.locked(_LONGEST_TURN_SECONDS):
                 return self._find(refused) or self._fetch()
         except (ConnectionFailed, RateLimited) as error:
             self._failed = (time.monotonic(), error)
@@ -85,7 +89,7 @@ class AccessTokens:
 
     def _find(self, refused: Secret | None) -> Secret | None:
         """Take the token that another worker has fetched; None where one is to be fetched."""
-        stored, now = self._file.read(), self._clock()
+        stored, now = self._kept.read(), self._clock()
         if stored is None or stored.origin != _origin(self._read_secrets()):
             return None
         if stored.access is None and stored.is_younger_than(FRESH_SECONDS, now):
@@ -111,7 +115,7 @@ class AccessTokens:
         try:
             grant = self._endpoint.ask(self._oauth, secrets, refresh=rotated or secrets.refresh)
         except AuthenticationFailed:
-            self._file.write(
+            self._kept.write(
                 StoredToken(origin=origin, access=None, obtained_at=self._clock(), expires_at=None, refresh=rotated)
             )
             raise
@@ -127,13 +131,13 @@ class AccessTokens:
             refresh=rotated if grant.refresh in (None, secrets.refresh) else grant.refresh,
         )
         faultpoint("token.answered")
-        self._file.write(self._token)
+        self._kept.write(self._token)
         faultpoint("token.kept")
         return grant.access
 
     def _rotated(self, origin: str) -> Secret | None:
         """The newest refresh token that the endpoint has given; the file lacks it where it could not be written."""
-        known = [one for one in (self._file.read(), self._token) if one is not None and one.origin == origin]
+        known = [one for one in (self._kept.read(), self._token) if one is not None and one.origin == origin]
         return max(known, key=lambda one: one.obtained_at).refresh if known else None
 
     def _read_secrets(self) -> Secrets:
@@ -148,8 +152,12 @@ class AccessTokens:
 
 
 def _origin(secrets: Secrets) -> str:
-    parts = [secrets.client_id.reveal(), secrets.client.reveal(), secrets.refresh.reveal() if secrets.refresh else ""]
-    return hashlib.sha256("\0".join(["cdp_platform origin", *parts]).encode()).hexdigest()
+    return hashlib.sha256(f"cdp_platform origin\0{_joined(secrets)}".encode()).hexdigest()
+
+
+def _joined(secrets: Secrets) -> str:
+    refresh = secrets.refresh.reveal() if secrets.refresh else ""
+    return "\0".join([secrets.client_id.reveal(), secrets.client.reveal(), refresh])
 
 
 def _again(error: CdpError) -> CdpError:

@@ -13,10 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from cdp_platform.connectors.state_server import StateServer
 from cdp_platform.errors import ConnectionFailed
 
 _BUSY_SECONDS: Final = 10.0
-_SCHEMA: Final = """
+SCHEMA: Final = """
     create table if not exists buckets (bucket text primary key, blocked_until real not null) without rowid;
     create table if not exists slots (bucket text not null, slot_at real not null);
     create index if not exists slots_in_order on slots (bucket, slot_at);
@@ -33,6 +34,10 @@ _SCHEMA: Final = """
 class PaceFile:
     """The file, opened when it is first needed. Safe across threads, processes and forks."""
 
+    seconds = staticmethod(time.monotonic)
+    """The clock that all processes of the host share and that nobody sets."""
+    wall = staticmethod(time.time)
+
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
@@ -40,8 +45,8 @@ class PaceFile:
         self._owner = 0
 
     @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Hold the file's write lock; commit at the end, roll back on an error.
+    def transaction(self, about: str = "") -> Iterator[sqlite3.Connection]:
+        """Hold the file's write lock, whatever it is `about`; commit at the end, roll back on an error.
 
         Raises ConnectionFailed where the file cannot be used: a request without a pace is not sent.
         """
@@ -82,6 +87,13 @@ class PaceFile:
         return database
 
 
+def open_paces(place: Path | str) -> PaceFile | StateServer:
+    """Open the paces in a file, or, where `place` is its address, in the database that hosts share."""
+    if isinstance(place, Path):
+        return PaceFile(place)
+    return StateServer(place, scope="pace", schema=SCHEMA, failure=ConnectionFailed, is_durable=False)
+
+
 def _prepare(database: sqlite3.Connection) -> None:
     give_up_at = time.monotonic() + _BUSY_SECONDS
     while True:
@@ -89,7 +101,7 @@ def _prepare(database: sqlite3.Connection) -> None:
             # The change to WAL does not wait for a lock as statements do.
             database.execute("pragma journal_mode = wal")
             database.execute("pragma synchronous = off")
-            database.executescript(_SCHEMA)
+            database.executescript(SCHEMA)
             return
         except sqlite3.OperationalError:
             if time.monotonic() > give_up_at:

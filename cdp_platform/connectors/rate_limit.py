@@ -3,13 +3,12 @@
 A bucket of `burst` requests and a pace per second is the window "at most `burst` requests in any `burst / pace`
 seconds", and it is kept exactly so: a request's slot lies one window behind the `burst`-th slot before it. Vendors that
 count by window see their full rate used and never more; a token bucket of the same two numbers would let nearly twice
-the rate through in its first window. The slots lie in one SQLite file, so that they hold across processes, and beside
-them the credential's circuit breaker.
+the rate through in its first window. The slots lie in one SQLite file, so that they hold across processes, or in the
+database that several hosts share, and beside them the credential's circuit breaker.
 """
 
 import hashlib
 import random
-import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +18,8 @@ from typing import Final, NamedTuple
 from cdp_platform.connectors.allowance import Allowance
 from cdp_platform.connectors.circuit import Admission, Circuit, weight_of
 from cdp_platform.connectors.credentials import Secret
-from cdp_platform.connectors.pace_file import PaceFile
+from cdp_platform.connectors.pace_file import open_paces
+from cdp_platform.connectors.state_server import Statements
 from cdp_platform.errors import CdpError, ConnectionFailed, RateLimited
 
 LONGEST_PENALTY_SECONDS: Final = 900.0
@@ -41,34 +41,35 @@ def name_bucket(host: str, credential: Secret | None) -> str:
 
 
 class Bucket:
-    """The shared pace of one credential. Safe across threads and processes.
+    """The shared pace of one credential. Safe across threads and processes, and across hosts that share a database.
 
-    `clock` gives seconds of a clock that all processes of the host share and that nobody sets, `wall` POSIX time, by
-    which a day is counted; `sleep` takes seconds; `jitter` is 0 to 1; `destination` names it in errors.
+    `place` is the path of a file, or a database's address. `clock` gives seconds of a clock that all who share the pace
+    go by (the host's, that nobody sets; the database's), `wall` POSIX time, by which a day is counted; `sleep` takes
+    seconds; `jitter` is 0 to 1; `destination` names it in errors.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: Path | str,
         name: str,
         *,
         requests_per_second: float,
         burst_requests: int,
         requests_per_day: int | None = None,
         destination: str = "",
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
+        wall: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._file = PaceFile(path)
+        self._store = open_paces(place)
         self._name = name
         self._burst = max(1, burst_requests)
         self._window_seconds = self._burst / requests_per_second
         self._allowance = Allowance(name, destination, requests_per_day) if requests_per_day else None
         self._circuit = Circuit(name, destination, jitter)
-        self._clock = clock
-        self._wall = wall
+        self._clock = clock or self._store.seconds
+        self._wall = wall or self._store.wall
         self._sleep = sleep
 
     def acquire(self, timeout_seconds: float) -> Slot:
@@ -86,7 +87,7 @@ class Bucket:
                 return Slot(slot_at, max(slot_at - began_at, 0.0), admission)
             self._sleep(wait_seconds)
             # Another worker may have been told to wait meanwhile, or found it down: that holds for sleepers too.
-            with self._file.transaction() as database:
+            with self._store.transaction(self._name) as database:
                 now = self._clock()
                 if not admission.is_probe:
                     admission = self._circuit.admit(database, now)
@@ -95,7 +96,7 @@ class Bucket:
 
     def require_closed(self) -> Admission:
         """Raise CircuitOpen while the destination is left alone; for requests that belong to one that comes after."""
-        with self._file.reading() as database:
+        with self._store.reading() as database:
             return self._circuit.admit(database, self._clock(), may_probe=False)
 
     def report(self, admission: Admission, error: CdpError | None) -> None:
@@ -106,7 +107,7 @@ class Bucket:
         weight = weight_of(error)
         if not (weight or admission.has_failures) or (weight is None and not admission.is_probe):
             return
-        with suppress(ConnectionFailed), self._file.transaction() as database:
+        with suppress(ConnectionFailed), self._store.transaction(self._name) as database:
             if weight:
                 self._circuit.fail(database, admission, self._clock(), weight)
             else:
@@ -114,11 +115,12 @@ class Bucket:
 
     def penalise(self, seconds: float) -> None:
         """Let nobody send for `seconds` from now (at most 900), as the destination asked. Never raises."""
-        with suppress(ConnectionFailed), self._file.transaction() as database:
+        with suppress(ConnectionFailed), self._store.transaction(self._name) as database:
             now = self._clock()
             until = now + min(max(seconds, 0.0), LONGEST_PENALTY_SECONDS)
             database.execute(
-                "replace into buckets (bucket, blocked_until) values (?, ?)",
+                "insert into buckets values (?, ?) on conflict (bucket) do update"
+                " set blocked_until = excluded.blocked_until",
                 (self._name, max(until, self._blocked_until(database, now))),
             )
 
@@ -128,21 +130,21 @@ class Bucket:
         Requests that we did not make (another program with this credential, a smaller plan) take slots as ours do.
         """
         with suppress(ConnectionFailed):
-            with self._file.reading() as database:
+            with self._store.reading() as database:
                 if self._unknown(database, self._clock(), remaining) <= 0:
                     return
-            with self._file.transaction() as database:
+            with self._store.transaction(self._name) as database:
                 now = self._clock()
                 lead_seconds = min(window_seconds, LONGEST_PENALTY_SECONDS) - self._window_seconds
                 unknown = [(self._name, now + lead_seconds)] * self._unknown(database, now, remaining)
                 database.executemany("insert into slots values (?, ?)", unknown)
 
     def close(self) -> None:
-        """Close the file; the next call opens it again."""
-        self._file.close()
+        """Close the store; the next call opens it again."""
+        self._store.close()
 
     def _reserve(self, give_up_at: float, admission: Admission | None) -> tuple[float, Admission]:
-        with self._file.transaction() as database:
+        with self._store.transaction(self._name) as database:
             now, is_first = self._clock(), admission is None
             if admission is None or not admission.is_probe:
                 admission = self._circuit.admit(database, now)
@@ -163,7 +165,7 @@ class Bucket:
             database.execute("insert into slots values (?, ?)", (self._name, slot_at))
             return slot_at, admission
 
-    def _unknown(self, database: sqlite3.Connection, now: float, remaining: int) -> int:
+    def _unknown(self, database: Statements, now: float, remaining: int) -> int:
         """How many requests of others the destination must have counted."""
         (taken,) = database.execute(
             "select count(*) from slots where bucket = ? and slot_at > ? and slot_at <= ?",
@@ -171,7 +173,7 @@ class Bucket:
         ).fetchone()
         return self._burst - int(taken) - max(remaining, 0)
 
-    def _forget(self, database: sqlite3.Connection, now: float) -> None:
+    def _forget(self, database: Statements, now: float) -> None:
         database.execute(
             "delete from slots where bucket = ? and (slot_at <= ? or slot_at > ?)",
             (self._name, now - self._window_seconds, self._furthest(now)),
@@ -181,6 +183,6 @@ class Bucket:
         """A slot further ahead than any wait can reach comes from a clock that began anew, as after a restart."""
         return now + LONGEST_PENALTY_SECONDS + self._window_seconds
 
-    def _blocked_until(self, database: sqlite3.Connection, now: float) -> float:
+    def _blocked_until(self, database: Statements, now: float) -> float:
         row = database.execute("select blocked_until from buckets where bucket = ?", (self._name,)).fetchone()
         return float(row[0]) if row and row[0] <= now + LONGEST_PENALTY_SECONDS else 0.0

@@ -37,6 +37,9 @@ class Home:
     secrets: Secrets | None = field(default=None, repr=False, compare=False)
     """Where the accounts' secrets are read; None: nowhere."""
 
+    journal_address: str | None = field(default=None, repr=False)
+    """The PostgreSQL database in which hosts share journal, paces and tokens; None: they lie in files under `root`."""
+
     @property
     def has_warehouse(self) -> bool:
         """Whether there is a warehouse to be asked: a server's is taken to be there."""
@@ -79,8 +82,8 @@ class Home:
 
     @property
     def dbt_target(self) -> Path:
-        """dbt's target folder, with the manifest."""
-        return self.root / "dbt"
+        """dbt's target folder, with the manifest; one an engine, whose SQL it holds."""
+        return self.root / ("dbt" if self.warehouse_kind == "duckdb" else f"dbt_{self.warehouse_kind}")
 
     @property
     def sandbox(self) -> Path:

@@ -1,14 +1,15 @@
-"""The demo's shelves: which real products lie in stock on each day, and which of them are being offered to shops.
+"""The demo's shelves: which real products lie in stock on each day, and which of them are promoted and offered.
 
 What people bought is real and comes from the receipts. That the retailer keeps these products in Zoho Inventory, how
-many lie there, and what is offered in Salesforce is made up here, once and from a seed, out of those receipts: a shelf
-loses what was sold on a day and is filled when it runs low. The sandbox reads the file and no code of ours.
+many lie there, and what is offered in Salesforce and HubSpot is made up here, once and from a seed, out of those
+receipts: a shelf loses what was sold on a day and is filled when it runs low. The campaigns are the retailer's own
+(`promotions.py`). The sandbox reads the file and no code of ours.
 """
 
 import json
 import random
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -17,13 +18,14 @@ from typing import Any, Final
 import pyarrow as pa
 
 from cdp_platform.ingest import retail
+from cdp_platform.ingest.promotions import Read, dealt, promoted
 
 _SOLD_DAYS: Final = 84
 _SHOWN_DAYS: Final = 14
 _QUICK, _SLOW = 180, 60
 _OFFERS: Final = 36
 _SHELVED: Final = ("GROCERY", "PRODUCE", "MEAT", "DRUG GM", "PASTRY", "DELI", "SEAFOOD", "FLORAL", "NUTRITION")
-Read = Callable[[str, tuple[date, date] | None], pa.Table]
+_PARTS: Final = ("items", "offers", "campaigns", "deals")
 Sold = Mapping[date, int]
 
 
@@ -33,25 +35,38 @@ class Goods:
 
     item_count: int
     offer_count: int
+    campaign_count: int
+    deal_count: int
     is_new: bool
     """Whether this call wrote the file; False: it was there already."""
 
 
 def make_goods(file: Path, *, seed: int, replay: tuple[date, date], read: Read = retail.read_table) -> Goods:
-    """Write `file` with items and offers, unless it was made with the same seed and replay.
+    """Write `file` with items, offers, campaigns and deals, unless it was made with the same seed and replay.
 
     An item: sku (the product's number), name, department, price (US dollars), stock (day → pieces at its end, from 14
-    days before the replay to its end). An offer: sku, quantity, price, opened_on. `read` gives the retailer's tables.
-    Raises ConfigError where the retail package cannot be read.
+    days before the replay to its end). An offer: sku, quantity, price, opened_on. Campaigns and deals: as in
+    `promotions.py`. `read` gives the retailer's tables. Raises ConfigError where the retail package cannot be read.
     """
-    origin = {"seed": seed, "replay": [day.isoformat() for day in replay]}
+    origin = {"seed": seed, "replay": [day.isoformat() for day in replay], "parts": list(_PARTS)}
     found = _read(file)
-    if found is None or found["origin"] != origin:
-        items = _items(read, replay, random.Random(f"shelves {seed}"))
-        offers = _offers(items, replay, random.Random(f"offers {seed}"))
-        _write(file, {"origin": origin, "items": items, "offers": offers})
-        return Goods(item_count=len(items), offer_count=len(offers), is_new=True)
-    return Goods(item_count=len(found["items"]), offer_count=len(found["offers"]), is_new=False)
+    if found is not None and found["origin"] == origin:
+        return _counted(found, is_new=False)
+    items = _items(read, replay, random.Random(f"shelves {seed}"))
+    told = {
+        "origin": origin,
+        "items": items,
+        "offers": _offers(items, replay, random.Random(f"offers {seed}")),
+        "campaigns": promoted(read),
+        "deals": dealt(items, replay, random.Random(f"deals {seed}")),
+    }
+    _write(file, told)
+    return _counted(told, is_new=True)
+
+
+def _counted(told: Mapping[str, Any], *, is_new: bool) -> Goods:
+    items, offers, campaigns, deals = (len(told[part]) for part in _PARTS)
+    return Goods(item_count=items, offer_count=offers, campaign_count=campaigns, deal_count=deals, is_new=is_new)
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -6,9 +6,9 @@ and the reading of errors with the syncs that write there. A table is read whole
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, NamedTuple
 
@@ -41,7 +41,7 @@ class ApiTable:
     name: str
     schema: pa.Schema
     fields: Mapping[str, str]
-    """Column → the record's key; every column of the schema."""
+    """Column → the record's key; a column that is not named is null."""
     request: Callable[[Options, date, date], Request]
     """Makes the first request for the rows from a day to a day, both inclusive."""
     read_page: Callable[[Answer], Page]
@@ -52,6 +52,14 @@ class ApiTable:
     """Whether the vendor tells only what is now: the column of days is then filled with the last day asked for."""
     reload_days: int = 0
     """How many days before the asked ones are read again, because the vendor still restates them."""
+    tells_all: bool = False
+    """Whether the vendor cannot be asked for days: rows of other days than the asked ones are passed over."""
+    also: Sequence["ApiTable"] = ()
+    """Other listings of the vendor whose rows go into the same table."""
+    named_by: Mapping[str, str] = field(default_factory=dict)
+    """Column → the option that names its record's key; null where the option is not given."""
+    read_at_column: str | None = None
+    """The column that takes the time at which the reading began: an edit while it goes on may not be seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,15 +71,17 @@ class ApiSource:
     object: str
     options: frozenset[str] = field(default=frozenset())
     """The options that it has to be given."""
+    may_have: frozenset[str] = field(default=frozenset())
+    """The options that it may be given."""
     tables: Mapping[str, ApiTable]
 
     def check_options(self, options: Options) -> None:
         """Raise ConfigError, naming it, for an option that is missing or unknown."""
-        if wrong := sorted(self.options ^ options.keys()):
+        if wrong := sorted((self.options - options.keys()) | (options.keys() - self.options - self.may_have)):
             verb = "needs" if wrong[0] in self.options else "knows not"
             raise ConfigError(
                 f"the source {verb} the option {wrong[0]!r}.",
-                remedy=f"Its options are: {', '.join(sorted(self.options))}.",
+                remedy=f"Its options are: {', '.join(sorted(self.options | self.may_have)) or 'none'}.",
                 field="account.options",
             )
 
@@ -84,16 +94,23 @@ def read_table(
     *,
     sleep: Callable[[float], None] = time.sleep,
     spread: Callable[[], float] = random.random,
+    now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> pa.Table:
     """Read all rows of the days, with the columns of the table's schema, in the order they come.
 
     `spread` gives 0 to 1, the share of each backoff that is waited. Raises RateLimited or TemporarilyDown once a page
     failed six times; ContractBroken for a page that cannot be read, a value of another type, or pages without an end.
     """
-    rows = []
-    for answer, records in _pages(session, table, options, days, sleep, spread):
-        told = {table.fields[str(table.day_column)]: days[1].isoformat()} if table.is_snapshot else {}
-        rows += [_row(table, {**record, **told}, answer) for record in records]
+    rows: list[dict[str, Any]] = []
+    own = {table.read_at_column: now()} if table.read_at_column else {}
+    for listing in (table, *table.also):
+        named = {column: options[option] for column, option in listing.named_by.items() if option in options}
+        listing = replace(listing, fields={**listing.fields, **named})
+        for answer, records in _pages(session, listing, options, days, sleep, spread):
+            told = {table.fields[str(table.day_column)]: days[1].isoformat()} if table.is_snapshot else {}
+            rows += [_row(listing, {**record, **told}, answer) | own for record in records]
+    if table.tells_all:
+        rows = [row for row in rows if days[0] <= row[str(table.day_column)] <= days[1]]
     return pa.Table.from_pylist(rows, schema=table.schema)
 
 
@@ -137,7 +154,7 @@ def _row(table: ApiTable, record: Mapping[str, Json], answer: Answer) -> dict[st
     row = {}
     for column in table.schema:
         try:
-            row[column.name] = _value(record.get(table.fields[column.name]), column.type)
+            row[column.name] = _value(record.get(table.fields.get(column.name, "")), column.type)
         except (TypeError, ValueError, InvalidOperation):
             # The value itself may be a person's.
             raise _broken(answer, f"has a value for {column.name} that is no {column.type}") from None

@@ -2,6 +2,7 @@
 
 Whoever replays a shop puts `goods.json` there; without it the stand-ins have goods that they make up. The file holds
 `items` (sku, name, department, price, stock: day → pieces at its end) and `offers` (sku, quantity, price, opened_on).
+It may hold `campaigns` (name, code, starts_on, ends_on, budget) and `deals` (as offers, with closed_on, is_won).
 """
 
 import json

@@ -24,10 +24,6 @@ qualify row_number() over (partition by sync order by ended_at desc) = 1"""
 _UNRESOLVED = """
 select sync, count(*) as row_count, min(first_at) as since
 from cdp.unknown_rows where resolved_at is null group by sync"""
-_TABLE = (
-    "create table if not exists alerts (kind text not null, subject text not null, condition text not null,"
-    " is_over integer not null, told text not null, primary key (kind, subject))"
-)
 
 
 def sync_conditions(
@@ -93,12 +89,13 @@ def changes(journal: Journal, conditions: Sequence[Condition], *, channels: froz
     """
     holding = {condition.key: condition for condition in conditions}
     with journal.transaction() as connection:
-        connection.execute(_TABLE)
         known = {(row[0], row[1]): row for row in connection.execute("select * from alerts")}
         for key, condition in holding.items():
             if key not in known or known[key][3]:
                 connection.execute(
-                    "insert or replace into alerts values (?, ?, ?, 0, '[]')", [*key, _document(condition)]
+                    "insert into alerts values (?, ?, ?, 0, '[]') on conflict (kind, subject) do update"
+                    " set condition = excluded.condition, is_over = 0, told = '[]'",
+                    [*key, _document(condition)],
                 )
         for key, row in known.items():
             if key not in holding and not row[3]:

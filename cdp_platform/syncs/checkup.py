@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from cdp_platform.syncs import controls, guards
 from cdp_platform.syncs.account import Engine, connection_id, session_to
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.texts.catalogue import verdict_text
-from cdp_platform.warehouse.base import Warehouse
+from cdp_platform.warehouse.base import NeedsGrants, Warehouse
 
 _SPARE_BYTES: Final = 1_000_000_000
 """Plans, dbt's temporary tables and a second copy of a small warehouse fit into it."""
@@ -61,20 +61,35 @@ def examine_home(home: Home, *, now: Callable[[], datetime] = lambda: datetime.n
     return [_writable(home.root), _room(home), *_readers(home), *_clock_went_back(home, now())]
 
 
-def examine_warehouse(home: Home, warehouse: Warehouse) -> list[Finding]:
-    """Open the warehouse, read, and write inside a transaction that is taken back."""
+def examine_warehouse(home: Home, warehouse: Warehouse, relations: Iterable[str] = ()) -> list[Finding]:
+    """Open the warehouse, read, and write inside a transaction that is taken back.
+
+    Where a warehouse is shared, each right that is missing is told first, with the statement that grants it;
+    `relations` are those that syncs read.
+    """
     if not home.has_warehouse:
         told = f"there is no {home.warehouse.name} yet"
         remedy = "Build it first: `cdp demo`, or your own ingest and models."
         return [Finding(subject="warehouse", state=State.WARNING, told=told, remedy=remedy)]
+    if isinstance(warehouse, NeedsGrants):
+        try:
+            if missing := list(map(_not_granted, warehouse.missing_grants(sorted(set(relations))))):
+                return missing
+        except CdpError as error:
+            return [Finding(subject="warehouse", state=State.WRONG, told=error.what, remedy=error.remedy)]
     return [_tried("warehouse", lambda: _write_and_take_back(warehouse))]
 
 
 def examine_journal(home: Home) -> list[Finding]:
-    """Open the journal, and say what waits in it."""
-    if not home.journal.is_file():
+    """Open the journal, and say where it is and what waits in it."""
+    if home.journal_address is None and not home.journal.is_file():
         return [Finding(subject="journal", state=State.FINE, told="none yet; the first plan makes it")]
-    return [_tried("journal", lambda: _waiting(Journal(home)))]
+    found = [_tried("journal", lambda: _waiting(Journal(home)))]
+    if home.journal_address and not home.plans_url:
+        told = "hosts can share it, but not the plan files, which lie in this host's CDP_HOME"
+        remedy = "Set CDP_PLANS_URL to a folder that all hosts reach, or run on one host only."
+        found.append(Finding(subject="journal", state=State.WARNING, told=told, remedy=remedy))
+    return found
 
 
 def examine_sync(engine: Engine, spec: SyncSpec) -> Iterator[Finding]:
@@ -187,17 +202,25 @@ def _clock_differs(subject: str, ahead: float | None) -> Iterator[Finding]:
         yield Finding(subject=subject, state=State.WARNING, told=told, remedy="Set this machine's clock, best by NTP.")
 
 
+def _not_granted(statement: str) -> Finding:
+    told = "the warehouse's role lacks a right; an administrator grants it:"
+    return Finding(subject="warehouse", state=State.WRONG, told=told, remedy=statement)
+
+
 class _TakenBack(Exception):
     """Ends the transaction of the probe."""
 
 
 def _write_and_take_back(warehouse: Warehouse) -> Finding:
-    with warehouse.session("cdp doctor") as session, suppress(_TakenBack), session.transaction():
-        session.execute("create schema if not exists cdp")
-        session.execute(f"create table cdp.{_PROBE} (number integer)")
-        session.execute(f"insert into cdp.{_PROBE} values (1)")
-        session.rows(f"select number from cdp.{_PROBE}")
-        raise _TakenBack
+    with warehouse.session("cdp doctor") as session:
+        with suppress(_TakenBack), session.transaction():
+            session.execute("create schema if not exists cdp")
+            session.execute(f"create table if not exists cdp.{_PROBE} (number integer)")
+            session.execute(f"insert into cdp.{_PROBE} values (1)")
+            session.rows(f"select number from cdp.{_PROBE}")
+            raise _TakenBack
+        # Some warehouses keep a relation whatever becomes of the transaction.
+        session.execute(f"drop table if exists cdp.{_PROBE}")
     told = f"{warehouse.dialect.name} can be read, and written to in the schema cdp"
     return Finding(subject="warehouse", state=State.FINE, told=told)
 
@@ -205,7 +228,8 @@ def _write_and_take_back(warehouse: Warehouse) -> Finding:
 def _waiting(journal: Journal) -> Finding:
     with journal.transaction() as connection:
         [(waiting,)] = connection.execute("select count(distinct run_id) from requests").fetchall()
+    place = "PostgreSQL" if journal.server else "a file of this host"
     if not waiting:
-        return Finding(subject="journal", state=State.FINE, told="in order; nothing waits in it")
-    told = f"{waiting:,} run(s) are under way, or were cut off before they were settled"
+        return Finding(subject="journal", state=State.FINE, told=f"{place}, in order; nothing waits in it")
+    told = f"{place}; {waiting:,} run(s) are under way, or were cut off before they were settled"
     return Finding(subject="journal", state=State.WARNING, told=told, remedy="The sync's next run settles them first.")

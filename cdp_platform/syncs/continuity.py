@@ -137,6 +137,7 @@ def _has_planned(journal: Journal, ledger_id: str) -> bool:
 def _keep(journal: Journal, ledger_id: str, settle_id: str | None, version: int, resend_reason: str | None) -> None:
     with journal.transaction() as connection:
         connection.execute(
-            "insert or replace into settlings (ledger_id, settle_id, version, resend_reason) values (?, ?, ?, ?)",
+            "insert into settlings values (?, ?, ?, ?) on conflict (ledger_id) do update set"
+            " settle_id = excluded.settle_id, version = excluded.version, resend_reason = excluded.resend_reason",
             [ledger_id, settle_id, version, resend_reason],
         )

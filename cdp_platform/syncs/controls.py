@@ -38,13 +38,19 @@ def is_enabled(journal: Journal, sync: str) -> bool:
 def switch(journal: Journal, sync: str, *, is_enabled: bool) -> None:
     """Switch a sync on or off; a switched-off sync plans without asking the destination and sends nothing."""
     with journal.transaction() as connection:
-        connection.execute("insert or replace into switches values (?, ?, ?)", [sync, int(is_enabled), now()])
+        connection.execute(
+            "insert into switches values (?, ?, ?) on conflict (sync) do update"
+            " set is_enabled = excluded.is_enabled, changed_at = excluded.changed_at",
+            [sync, int(is_enabled), now()],
+        )
 
 
 def pause(journal: Journal, scope: str, name: str, *, paused_by: str) -> None:
     """Pause a sync, a connection or everything; a send that is under way stops after its requests in flight."""
     with journal.transaction() as connection:
-        connection.execute("insert or ignore into pauses values (?, ?, ?, ?)", [scope, name, paused_by, now()])
+        connection.execute(
+            "insert into pauses values (?, ?, ?, ?) on conflict do nothing", [scope, name, paused_by, now()]
+        )
 
 
 def resume(journal: Journal, scope: str, name: str) -> bool:
@@ -129,4 +135,8 @@ def known_account(journal: Journal, connection_name: str) -> str | None:
 def remember_account(journal: Journal, connection_name: str, account_id: str) -> None:
     """Keep the account that a connection leads to."""
     with journal.transaction() as connection:
-        connection.execute("insert or replace into accounts values (?, ?, ?)", [connection_name, account_id, now()])
+        connection.execute(
+            "insert into accounts values (?, ?, ?) on conflict (connection) do update"
+            " set account_id = excluded.account_id, asked_at = excluded.asked_at",
+            [connection_name, account_id, now()],
+        )

@@ -100,7 +100,7 @@ def _secret(journal: Journal, session: Session) -> bytes:
         session.execute("update cdp.unknown_rows set retry_until = null")
         made = secrets.token_hex(32)
         with journal.transaction() as connection:
-            connection.execute("insert or ignore into meta values (?, ?)", [_SECRET, made])
+            connection.execute("insert into meta values (?, ?) on conflict do nothing", [_SECRET, made])
             found = connection.execute("select value from meta where name = ?", [_SECRET]).fetchone()
     return bytes.fromhex(found[0])
 

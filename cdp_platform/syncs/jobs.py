@@ -46,7 +46,7 @@ class OpenJob:
 
 def open_jobs(journal: Journal, ledger_id: str) -> list[OpenJob]:
     """List the jobs under a ledger that have not come to an end, oldest first."""
-    with journal.transaction() as connection:
+    with journal.transaction(ledger_id) as connection:
         lines = connection.execute(_OPEN, [ledger_id]).fetchall()
     return [
         OpenJob(

@@ -1,4 +1,4 @@
-"""The durable log of what this machine is about to send and has sent: SQLite, WAL, synchronous=FULL.
+"""The durable log of what is about to be sent and was sent: a SQLite file, or PostgreSQL where hosts share it.
 
 It is the write-ahead log to the ledger's checkpoint; settling empties it. One row is written per request and not per
 record: a request's records are spans of ordinals of the plan that its digest names, so the journal holds no personal
@@ -6,23 +6,23 @@ data, hashed or not. It also keeps what a send must obey after a restart: plans 
 """
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from cdp_platform.connectors.state_server import Statements, StateServer
+from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import FieldKind
 from cdp_platform.domain.value_rules import ValueRule
 from cdp_platform.errors import CdpError, LeaseLost
 from cdp_platform.faultpoints import faultpoint
+from cdp_platform.syncs.journal_file import JournalFile
 from cdp_platform.syncs.notes import LastWord, RequestNote, Status
 
-SCHEMA_VERSION = 1
 _SCHEMA = """
 create table if not exists meta (name text primary key, value text not null);
 create table if not exists switches (sync text primary key, is_enabled integer not null, changed_at text not null);
@@ -47,80 +47,35 @@ create table if not exists requests (
     fence integer not null, batch integer not null, attempt integer not null, status text not null,
     spans text not null, details text, request_id text, noted_at text not null);
 create index if not exists requests_of_ledger on requests (ledger_id, digest, number);
+create table if not exists alerts (
+    kind text not null, subject text not null, condition text not null, is_over integer not null, told text not null,
+    primary key (kind, subject));
 """
 
 
 class Journal:
-    """The journal of one `CDP_HOME`. Every call is one durable transaction; it may be used by several threads."""
+    """The journal of one `CDP_HOME`, or of the hosts that share its database. It may be used by several threads."""
 
     def __init__(self, home: Home) -> None:
+        """Raises CdpError for a journal that cannot be used, or that another version wrote."""
         home.root.mkdir(parents=True, exist_ok=True)
-        self._path = home.journal
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        with self.transaction() as connection:
-            self._require_schema(connection)
-            for statement in _SCHEMA.split(";\n"):
-                connection.execute(statement)
-            connection.execute("insert or ignore into meta values ('schema', ?)", [str(SCHEMA_VERSION)])
-            if not connection.execute("select 1 from pragma_table_info('leases') where name = 'boot'").fetchone():
-                connection.execute("alter table leases add column boot text not null default ''")
+        self.server: StateServer | None = None
+        """The database, where hosts share it: leases are told by its clock."""
+        if home.journal_address:
+            self.server = StateServer(home.journal_address, scope="journal", schema=_SCHEMA)
+        self._store = self.server or JournalFile(home.journal, _SCHEMA)
 
-    def _require_schema(self, connection: sqlite3.Connection) -> None:
-        """Raise CdpError, before anything is written, for a journal of another version."""
-        if not connection.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
-            return
-        found = connection.execute("select value from meta where name = 'schema'").fetchone()
-        if found and found[0] != str(SCHEMA_VERSION):
-            raise CdpError(
-                f"the journal {self._path.name} has schema {found[0]}, this version reads {SCHEMA_VERSION}.",
-                remedy="Use the version of cdp-platform that wrote it.",
-            )
+    def transaction(self, about: str = "") -> AbstractContextManager[Statements]:
+        """Work on the journal in one durable transaction; what is read in it stays true until it ends.
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Work on the journal's file in one durable transaction. Raises CdpError where the file cannot be used."""
-        with self._lock:
-            try:
-                connection = self._open()
-                connection.execute("begin immediate")
-                try:
-                    yield connection
-                    connection.execute("commit")
-                except BaseException:
-                    # SQLite has rolled back by itself where the disk is full.
-                    if connection.in_transaction:
-                        connection.execute("rollback")
-                    raise
-            except sqlite3.Error as error:
-                raise CdpError(f"the journal {self._path} cannot be used ({error}).", remedy=_remedy(error)) from error
-
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
-            try:
-                connection.execute("pragma journal_mode = wal")
-                connection.execute("pragma synchronous = full")
-            except sqlite3.Error:
-                connection.close()
-                raise
-            self._connection = connection
-        return self._connection
-
-    def __del__(self) -> None:
-        with suppress(sqlite3.Error, AttributeError):
-            if self._connection is not None:
-                self._connection.close()
+        With `about`, a ledger's id, nothing but that ledger's leases and requests may be touched: hosts that work on
+        others do not wait. Raises CdpError where the journal cannot be used.
+        """
+        return self._store.transaction(about)
 
     def shred(self) -> None:
-        """Write the file anew, so that nothing that was deleted is left in it. Raises CdpError where it cannot be."""
-        with self._lock:
-            try:
-                connection = self._open()
-                connection.execute("vacuum")
-                connection.execute("pragma wal_checkpoint(truncate)")
-            except sqlite3.Error as error:
-                raise CdpError(f"the journal {self._path} cannot be used ({error}).", remedy=_remedy(error)) from error
+        """Leave nothing on the disk that was deleted. Raises CdpError where that cannot be."""
+        self._store.shred()
 
     # plans
 
@@ -166,7 +121,7 @@ class Journal:
             *(note.ledger_id, note.digest, note.run_id, note.fence, note.batch, note.attempt, note.status),
             *(json.dumps(_spans(note.ordinals)), json.dumps(details) if details else None, note.request_id, now()),
         ]
-        with self.transaction() as connection:
+        with self.transaction(note.ledger_id) as connection:
             self._require_fence(connection, note)
             connection.execute(
                 "insert into requests (ledger_id, digest, run_id, fence, batch, attempt, status, spans, details,"
@@ -178,7 +133,7 @@ class Journal:
             else:
                 faultpoint("outcome.uncommitted")
 
-    def _require_fence(self, connection: sqlite3.Connection, note: RequestNote) -> None:
+    def _require_fence(self, connection: Statements, note: RequestNote) -> None:
         held = connection.execute("select fence from leases where ledger_id = ?", [note.ledger_id]).fetchone()
         if held and held[0] != note.fence:
             raise LeaseLost(
@@ -188,7 +143,7 @@ class Journal:
 
     def open_digests(self, ledger_id: str) -> list[tuple[str, str]]:
         """(digest, run id) of every plan with requests that are not settled yet, oldest first."""
-        with self.transaction() as connection:
+        with self.transaction(ledger_id) as connection:
             return connection.execute(
                 "select digest, run_id from requests where ledger_id = ? group by digest, run_id order by min(number)",
                 [ledger_id],
@@ -197,7 +152,7 @@ class Journal:
     def last_word(self, ledger_id: str, digest: str) -> LastWord:
         """The newest note of each row under a plan."""
         word = LastWord()
-        with self.transaction() as connection:
+        with self.transaction(ledger_id) as connection:
             lines = connection.execute(
                 "select number, status, spans, details, request_id from requests"
                 " where ledger_id = ? and digest = ? order by number",
@@ -208,27 +163,18 @@ class Journal:
                     word.read(number, Status(status), json.loads(spans), json.loads(details or "{}"), request_id)
             except (ValueError, TypeError, LookupError) as error:
                 raise CdpError(
-                    f"the journal {self._path} holds a line that cannot be read, after number {word.number}.",
-                    remedy=_remedy(sqlite3.DatabaseError()),
+                    f"the journal {self._store.told} holds a line that cannot be read, after number {word.number}.",
+                    remedy=self._store.remedy,
                 ) from error
         return word
 
     def forget(self, ledger_id: str, digest: str, up_to: int | None = None) -> None:
         """Empty the journal of a plan's requests, up to the line that was settled; None: of all."""
-        with self.transaction() as connection:
+        with self.transaction(ledger_id) as connection:
             connection.execute(
                 "delete from requests where ledger_id = ? and digest = ? and number <= coalesce(?, number)",
                 [ledger_id, digest, up_to],
             )
-
-
-def _remedy(error: sqlite3.Error) -> str:
-    if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return (
-            "It is damaged: restore it from a backup, or move it away; then everything is sent again by the next runs,"
-            " and switches, pauses and approvals are given anew."
-        )
-    return "Check the disk and the file's permissions; do not delete it, it knows what was sent."
 
 
 def now() -> str:
@@ -253,7 +199,9 @@ def _plan(record: dict[str, Any]) -> Plan:
     verdicts = tuple(Verdict(**verdict) for verdict in record.pop("verdicts"))
     made_at = datetime.fromisoformat(record.pop("made_at"))
     rules = tuple(_value_rule(rule) for rule in record.pop("value_rules", []))
-    return Plan(**record, made_at=made_at, verdicts=verdicts, value_rules=rules)
+    cost = record.pop("cost", None)
+    told = Cost(**cost) if cost else None
+    return Plan(**record, made_at=made_at, verdicts=verdicts, value_rules=rules, cost=told)
 
 
 def _value_rule(record: dict[str, Any]) -> ValueRule:

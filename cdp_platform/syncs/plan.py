@@ -41,7 +41,7 @@ from cdp_platform.syncs.settle import recover
 from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.syncs.value_rules import rules_of
 from cdp_platform.texts.catalogue import verdict_text
-from cdp_platform.warehouse.base import Dialect, Session
+from cdp_platform.warehouse.base import Dialect, Session, cost_of
 
 APPROVABLE = ("removals_within_limit", "model_not_shrunk", "account_known", "approved")
 """Verdicts that a person may overrule for one plan."""
@@ -176,6 +176,7 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
                     plan = with_resend(plan, session, engine, spec, ledger, draft)
                     plan = with_moves(plan, session, f"select * from {session.parquet(draft)}")
                 file_hash = keep(draft, engine.home, spec.name, plan.digest)
+            plan = replace(plan, cost=cost_of(session))
     return _under_rule(engine, spec, replace(plan, file_hash=file_hash))
 
 
@@ -193,7 +194,7 @@ def _plan(
     dialect, part = engine.warehouse.dialect, scope.partition
     foreseen = foresee_scan(session, dialect, spec, ledger)
     read = read_partition(session, dialect, spec, part)
-    policies, fields = _policied(session, dialect, read, ledger)
+    policies, fields = policied(session, dialect, read, ledger)
     faultpoint("plan.reading")
     only = register_keys(session, scope.keys) if scope.keys else keys_of(session, dialect, spec, ledger, part)
     is_forgetful = _diff(engine, session, spec, ledger, only)
@@ -261,8 +262,8 @@ def _diff(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, only
     return is_forgetful
 
 
-def _policied(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger) -> tuple[Policies, Fields]:
-    """Define the desired records as the fields' policies leave them."""
+def policied(session: Session, dialect: Dialect, spec: SyncSpec, ledger: Ledger) -> tuple[Policies, Fields]:
+    """Define the temporary view `desired` as the fields' policies leave the records."""
     policies = apply_policies(session, dialect, spec, ledger)
     return policies, _desired(session, dialect, policies.source)
 

@@ -15,6 +15,7 @@ from cdp_platform.domain.plans import Verdict
 from cdp_platform.domain.syncs import FieldKind, FieldMapping, FieldPolicy, ReadBack, SyncSpec
 from cdp_platform.errors import ConfigError
 from cdp_platform.syncs.ledger import Ledger
+from cdp_platform.syncs.reading_age import newest_reading_hours
 from cdp_platform.syncs.records import Fields, encoded_fields, type_of
 from cdp_platform.warehouse.base import Dialect, Session
 from cdp_platform.warehouse.literals import literal
@@ -97,6 +98,7 @@ def _judge(
             from {dialect.relation(read_back.relation)}"""
         )
         rows, hours = found["row_count"], None if found["minutes"] is None else found["minutes"] / 60
+        hours = newest_reading_hours(session, dialect, read_back.relation, hours)
     # Before anything was written there are no edits to be respected; what is empty there nobody knows without asking.
     is_needless = ledger.version == 0 and all(entry.policy is FieldPolicy.RESPECT_EDITS for entry in entries)
     is_fresh = rows > 0 and hours is not None and hours <= read_back.max_age_hours
@@ -124,13 +126,15 @@ def _create_policied_model(
     to compare with) for each field that has a policy."""
     fields = encoded_fields(session, dialect, spec)
     added = _added_columns(session, dialect, spec, read_back, fields, entries)
+    # What was deleted there and made anew has two records with one key.
+    is_gone = "coalesce(is_deleted, false)" if "is_deleted" in session.columns(read_back.relation) else "false"
     key, moment = dialect.quote(read_back.key), f"cast({dialect.quote(read_back.read_at)} as timestamptz)"
     session.execute(
         f"""create or replace temporary table policied_model as
         with seen as (
-            select *, {moment} as "seen at" from {dialect.relation(read_back.relation)}
+            select *, {moment} as "seen at", {is_gone} as "is gone" from {dialect.relation(read_back.relation)}
             where {key} is not null
-            qualify row_number() over (partition by cast({key} as varchar) order by {moment} desc) = 1
+            qualify row_number() over (partition by cast({key} as varchar) order by {moment} desc, {is_gone}) = 1
         ),
         newest as (
             select primary_key, max(version) as version from cdp.delivered_rows
@@ -148,7 +152,7 @@ def _create_policied_model(
         )
         select model.*, {", ".join(added)}
         from {dialect.relation(spec.relation)} as model
-        left join seen as there on cast(there.{key} as varchar) = {fields.match_value}
+        left join seen as there on cast(there.{key} as varchar) = {fields.match_value} and not there."is gone"
         left join sent on sent.primary_key = cast(model.{dialect.quote(spec.primary_key)} as varchar)"""
     )
 

@@ -30,11 +30,7 @@ def with_resend(plan: Plan, session: Session, engine: Engine, spec: SyncSpec, le
     """
     if plan.reverts is not None:
         return plan
-    columns = session.columns(spec.relation)
-    encoding = {
-        entry.field: f"{entry.column} {columns[entry.column]}" + (f" as {entry.type}" if entry.type else "")
-        for entry in spec.mapping
-    }
+    encoding = encoding_of(session, spec)
     probe = probe_of(session, engine.warehouse.dialect)
     known = recall(engine.journal, ledger.ledger_id)
     reason = (known.resend_reason if known else None) or _reason_to_differ(spec, ledger, probe, encoding)
@@ -43,6 +39,15 @@ def with_resend(plan: Plan, session: Session, engine: Engine, spec: SyncSpec, le
     differing = [name for name, made in encoding.items() if ledger.encoding.get(name) != made]
     rows = _count(session, path, reason, [] if reason == HASH_CHANGED else differing)
     return replace(plan, probe=probe, encoding=encoding, resend_reason=reason if rows else None, resent_rows=rows)
+
+
+def encoding_of(session: Session, spec: SyncSpec) -> dict[str, str]:
+    """By field, the column and type that it is made of; the source model must be there."""
+    columns = session.columns(spec.relation)
+    return {
+        entry.field: f"{entry.column} {columns[entry.column]}" + (f" as {entry.type}" if entry.type else "")
+        for entry in spec.mapping
+    }
 
 
 def _reason_to_differ(spec: SyncSpec, ledger: Ledger, probe: str, encoding: Mapping[str, str]) -> str | None:

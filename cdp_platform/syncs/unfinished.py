@@ -23,7 +23,7 @@ def unfinished_sends(journal: Journal, clock: Clock | None = None) -> list[Waiti
 
     That is so after a crash: requests stand in the journal, or a lease was never given back.
     """
-    clock = clock or Clock.of_this_kernel()
+    clock = clock or Clock.of(journal)
     with journal.transaction() as connection:
         requests = connection.execute(
             "select ledger_id, digest, max(number) from requests group by ledger_id, digest order by max(number)"

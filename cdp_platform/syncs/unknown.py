@@ -82,7 +82,7 @@ def read_doubt(journal: Journal, plan: Plan, word: LastWord) -> datetime | None:
     Rows in doubt are unknown; while their keys are remembered they are pending, or refused for the time being, and a
     later run repeats them.
     """
-    with journal.transaction() as connection:
+    with journal.transaction(plan.ledger_id) as connection:
         (begun,) = connection.execute(
             "select min(noted_at) from requests where ledger_id = ? and digest = ?", [plan.ledger_id, plan.digest]
         ).fetchone()
@@ -156,7 +156,7 @@ def _attempts(journal: Journal, plan: Plan, word: LastWord) -> pa.Table:
     """The newest request of each row in doubt: row_ordinal, batch, request_id (nullable), noted_at."""
     doubtful = word.in_doubt()
     found: dict[int, tuple[int, str | None, datetime]] = {}
-    with journal.transaction() as connection:
+    with journal.transaction(plan.ledger_id) as connection:
         lines = connection.execute(
             "select batch, request_id, noted_at, spans from requests where ledger_id = ? and digest = ?"
             " and number <= ? order by number",

@@ -149,6 +149,18 @@ class Warehouse(Protocol):
         ...
 
 
+@runtime_checkable
+class NeedsGrants(Protocol):
+    """A warehouse in which the platform's role may do what somebody granted it."""
+
+    def missing_grants(self, relations: Sequence[str]) -> list[str]:
+        """The statements that an administrator has to run before the platform can work and read `relations`.
+
+        Empty where nothing is missing. Raises WarehouseError where it cannot even be asked.
+        """
+        ...
+
+
 def cost_of(session: Session) -> Cost | None:
     """What a session has cost; None where nobody pays by use."""
     return session.cost() if isinstance(session, TellsCost) else None

@@ -7,12 +7,13 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import requests
 
 from cdp_platform.components.loading import load_definitions
 from cdp_platform.components.resources import PLATFORM
 from cdp_platform.components.source_account import SourceAccount
 from cdp_platform.connectors.protocol import Answer
-from cdp_platform.errors import ContractBroken
+from cdp_platform.errors import ConfigError, ContractBroken
 from cdp_platform.ingest import salesforce
 from cdp_platform_tests.contracts.salesforce_stage import DATA, TOKEN, Organization, serving
 
@@ -54,7 +55,9 @@ def test_days_hold_what_was_changed_on_them_and_loading_one_twice_changes_nothin
     assert len(known) == 40 and known[0]["name"] == "Alder Grocers"
     assert all(row["modified_at"].date() == row["modified_on"] for row in known)
     load(project, "accounts", str(known[0]["modified_on"]))
-    assert rows("accounts", "account_id") == known
+    again = rows("accounts", "account_id")
+    assert again[0]["read_at"] > known[0]["read_at"]
+    assert [{**row, "read_at": None} for row in again] == [{**row, "read_at": None} for row in known]
 
 
 def test_an_account_that_changes_or_goes_is_told_by_the_day_of_it(organization: Organization, tmp_path: Path) -> None:
@@ -70,8 +73,33 @@ def test_an_account_that_changes_or_goes_is_told_by_the_day_of_it(organization: 
     assert by_id[gone["account_id"]]["is_deleted"] is True
 
 
-def read(organization: Organization, day: str) -> list[dict[str, Any]]:
-    account = SourceAccount(token_env="SALESFORCE_TOKEN", base_url=organization.url)
+def test_an_account_of_ours_is_known_again_by_the_field_that_the_option_names(organization: Organization) -> None:
+    organization.ask("PATCH", f"{DATA}/sobjects/Account/CDP_Id__c/p-1", json={"Name": "Okafor"})
+    today = datetime.now(UTC).date().isoformat()
+    [named] = read(organization, today, external_id="CDP_Id__c")
+    [unnamed] = read(organization, today)
+    assert (named["name"], named["external_id"], unnamed["external_id"]) == ("Okafor", "p-1", None)
+    assert named["read_at"].date().isoformat() == today
+
+
+def test_an_option_that_the_source_does_not_know_is_named() -> None:
+    with pytest.raises(ConfigError, match="external_ids"):
+        salesforce.SOURCE.check_options({"external_ids": "CDP_Id__c"})
+
+
+def test_while_a_day_is_replayed_records_are_made_and_changed_on_it(organization: Organization) -> None:
+    assert requests.put(f"{organization.url}/sandbox/clock", json={"day": "2017-12-26"}, timeout=10).ok
+    organization.ask("PATCH", f"{DATA}/sobjects/Account/CDP_Id__c/p-1", json={"Name": "Okafor"})
+    [found] = read(organization, "2017-12-26")
+    assert found["created_at"].date() == found["modified_on"] == date(2017, 12, 26)
+    requests.put(f"{organization.url}/sandbox/clock", json={"day": "2017-12-27"}, timeout=10)
+    assert organization.ask("DELETE", f"{DATA}/sobjects/Account/{found['account_id']}").status_code == 204
+    [gone] = read(organization, "2017-12-27")
+    assert gone["is_deleted"] and gone["created_at"] == found["created_at"]
+
+
+def read(organization: Organization, day: str, **options: str) -> list[dict[str, Any]]:
+    account = SourceAccount(token_env="SALESFORCE_TOKEN", base_url=organization.url, options=options)
     days = date.fromisoformat(day), date.fromisoformat(day)
     found: list[dict[str, Any]] = account.read(
         salesforce.SOURCE, "salesforce", "accounts", PLATFORM, days

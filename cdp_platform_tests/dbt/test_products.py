@@ -1,7 +1,8 @@
 """What sells and what does not: the model's sums are those of the raw receipts and of what the sandbox was given."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from cdp_platform.ingest import retail
 from cdp_platform.ingest.goods import make_goods
 from cdp_platform_tests.dbt.conftest import Warehouse
+from cdp_platform_tests.marketing import serving
 from cdp_platform_tests.small_sources import HOUSEHOLDS_UP_TO, REPLAY
 
 DAYS = (date(2017, 12, 26), date(2017, 12, 27))
@@ -27,12 +29,37 @@ def goods(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return told
 
 
+@dataclass(frozen=True, kw_only=True)
+class Promoted:
+    """What HubSpot's account says of a day itself."""
+
+    deals: Sequence[Mapping[str, str]]
+    campaign_codes: set[str]
+
+
 @pytest.fixture(scope="module")
-def built(restore: Callable[[], Warehouse], goods: dict[str, Any]) -> Warehouse:
-    """A warehouse with two days of stock and the offers up to the last of them."""
+def marketing(goods: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> tuple[pa.Table, dict[date, Promoted]]:
+    """What our source read of HubSpot, a range first and then a day; and what the account says of these days."""
+    read, told = [], {}
+    with pytest.MonkeyPatch.context() as patch, serving(tmp_path_factory.mktemp("crm") / "sandbox", goods) as account:
+        patch.setenv("HUBSPOT_TOKEN", "secret")
+        for first, last in ((date(2017, 1, 1), DAYS[0]), (DAYS[1], DAYS[1])):
+            account.turn_clock(last)
+            read.append(account.read(first, last))
+            told[last] = Promoted(deals=account.open_deals(), campaign_codes=account.running(last))
+    return pa.concat_tables(read), told
+
+
+@pytest.fixture(scope="module")
+def built(
+    restore: Callable[[], Warehouse], goods: dict[str, Any], marketing: tuple[pa.Table, dict[date, Promoted]]
+) -> Warehouse:
+    """A warehouse with two days of stock, and the offers, deals and campaigns up to the last of them."""
     warehouse = restore()
     with duckdb.connect(str(warehouse.path)) as connection:
         write_raw(connection, goods)
+        connection.register("told", marketing[0])
+        connection.execute("create schema raw_hubspot; create table raw_hubspot.records as select * from told")
     warehouse.set_clock(DAYS[1])
     result = warehouse.run("build", "--select", *CHAIN.split(), "--exclude", "tag:facts")
     assert result.success, result.exception
@@ -110,6 +137,42 @@ def test_stock_sales_and_offers_are_those_of_their_sources(built: Warehouse, goo
             (len(goods["items"]), stock, units, pytest.approx(revenue), units_28d, pytest.approx(revenue_28d),
              len(still), sum(offer["quantity"] for offer in still))
         ]  # fmt: skip
+
+
+def test_deals_and_campaigns_are_those_that_the_crm_tells_of_the_day(
+    built: Warehouse, goods: dict[str, Any], marketing: tuple[pa.Table, dict[date, Promoted]]
+) -> None:
+    items = pa.array([int(item["sku"]) for item in goods["items"]])
+    coupons = retail.read_table("coupons")
+    coupons = coupons.filter(pc.is_in(coupons["product_id"], items)).to_pylist()
+    for day, told in marketing[1].items():
+        promoted = {
+            (f"campaign_{coupon['campaign_id']}", coupon["product_id"])
+            for coupon in coupons
+            if f"campaign_{coupon['campaign_id']}" in told.campaign_codes
+        }
+        assert promoted and len(told.deals) > 10
+        assert built.rows(
+            "select sum(open_deal_count), sum(open_deal_units), sum(open_deal_value)::double,"
+            f" sum(running_campaign_count) from marts.product_performance where stock_on = '{day}'"
+        ) == [
+            (len(told.deals), sum(int(deal["quantity"]) for deal in told.deals),
+             pytest.approx(sum(float(deal["amount"]) for deal in told.deals)), len(promoted))
+        ]  # fmt: skip
+    before, after = (marketing[1][day] for day in DAYS)
+    assert before.deals != after.deals, "the days differ, or it would not show which of them is told"
+
+
+def test_a_campaign_counts_on_its_first_day_and_its_last_and_on_no_other(built: Warehouse) -> None:
+    counts = "select stock_on, sum(running_campaign_count) from marts.product_performance group by 1 order by 1"
+    before: dict[date, int] = dict(built.rows(counts))
+    built.execute(
+        "insert into raw_hubspot.records (kind, record_id, code, starts_on, ends_on, modified_on)"
+        f" values ('campaign', 'one day', 'campaign_18', '{DAYS[0]}', '{DAYS[0]}', '2017-12-20')"
+    )
+    assert built.run("run", "--select", "int_items__stocked", "product_performance").success
+    after: dict[date, int] = dict(built.rows(counts))
+    assert after[DAYS[0]] > before[DAYS[0]] and after[DAYS[1]] == before[DAYS[1]]
 
 
 def test_in_stock_and_sells_badly_is_a_rule_of_two_thresholds(built: Warehouse) -> None:

@@ -70,6 +70,22 @@ def test_sales_has_an_account_for_each_household_of_high_value_and_nothing_else_
     assert theirs and not [found for found in theirs if found["Tier__c"]]
 
 
+def test_the_accounts_of_a_day_are_known_again_by_our_id_on_the_next_and_keep_their_names(
+    warehouse: DuckDbWarehouse, accounts: Accounts
+) -> None:
+    sent = rows(
+        warehouse,
+        "select primary_key, json_extract_string(payload, '$.Name') as name from cdp.sync_log"
+        " where sync = 'sales_accounts' and operation = 'create' and \"partition\" < '2017-12-26'",
+    )
+    known = rows(
+        warehouse, "select distinct external_id, name from raw_salesforce.accounts where external_id is not null"
+    )
+    assert {(row["external_id"], row["name"]) for row in known} == {(row["primary_key"], row["name"]) for row in sent}
+    now = {found["CDP_Id__c"]: found["Name"] for found in accounts.sales_accounts()}
+    assert sent and all(now[row["primary_key"]] == row["name"] for row in sent)
+
+
 def test_the_ads_audience_is_the_audience_as_far_as_people_said_yes_to_ads(
     warehouse: DuckDbWarehouse, accounts: Accounts
 ) -> None:
@@ -103,6 +119,31 @@ def test_the_crm_knows_the_items_of_the_inventory_with_the_stock_of_the_last_day
     assert sorted(stock.values()) == sorted(float(item["stock"][LAST_DAY]) for item in goods["items"])
     days = rows(warehouse, "select distinct cast(stock_on as varchar) as day from marts.product_performance order by 1")
     assert [row["day"] for row in days] == ["2017-12-24", "2017-12-25", LAST_DAY]
+
+
+def test_the_products_know_the_deals_and_campaigns_that_the_crm_has_on_the_last_day(
+    warehouse: DuckDbWarehouse, accounts: Accounts
+) -> None:
+    found = accounts.asked("/marketing/v3/campaigns", limit="100", properties="hs_utm,hs_start_date,hs_end_date")
+    told = [each["properties"] for each in found["results"]]
+    running = [one["hs_utm"] for one in told if one["hs_start_date"] <= LAST_DAY <= one["hs_end_date"]]
+    deals = accounts.asked("/crm/v3/objects/deals", limit="100")["results"]
+    still_open = [deal for deal in deals if deal["properties"]["dealstage"] not in ("closedwon", "closedlost")]
+    codes = ", ".join(f"'{code}'" for code in running)
+    [promoted] = rows(
+        warehouse,
+        f"""select count(distinct concat(campaign_id, ' ', product_id)) as times from raw_retail.coupons
+        where concat('campaign_', campaign_id) in ({codes}) and cast(product_id as varchar) in (
+            select product_id from marts.product_performance)""",
+    )
+    [known] = rows(
+        warehouse,
+        f"""select sum(open_deal_count) as deals, sum(open_deal_value)::double as value,
+            sum(running_campaign_count) as times from marts.product_performance where stock_on = '{LAST_DAY}'""",
+    )
+    assert known["times"] == promoted["times"] > 0
+    assert known["deals"] == len(still_open) > 10
+    assert known["value"] == pytest.approx(sum(float(deal["properties"]["amount"]) for deal in still_open))
 
 
 def test_the_campaign_knows_who_was_sent_on_the_day_before_and_is_no_effect(warehouse: DuckDbWarehouse) -> None:

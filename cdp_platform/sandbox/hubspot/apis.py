@@ -1,6 +1,7 @@
 """The records API of whichever kind of record a path names, and what is asked about the kinds themselves."""
 
 from collections.abc import Callable
+from typing import Final
 
 from cdp_platform.sandbox.hubspot.answers import not_found
 from cdp_platform.sandbox.hubspot.api import ContactsApi
@@ -10,16 +11,26 @@ from cdp_platform.sandbox.hubspot.objects import Objects
 from cdp_platform.sandbox.hubspot.people import PeopleRule
 from cdp_platform.sandbox.wire import Answer, ApiRequest, Handler
 
+_REPLAYED: Final = ("deals", "line_items")
+
 
 class ObjectApis:
     """Every kind's endpoints, found by the `object` of the path."""
 
     def __init__(
-        self, objects: Objects, rule: PeopleRule, associations: Associations, *, search_lag_seconds: float
+        self,
+        objects: Objects,
+        rule: PeopleRule,
+        associations: Associations,
+        look: Callable[[], None],
+        *,
+        search_lag_seconds: float,
     ) -> None:
+        """`look` brings deals and their lines up to the day that is replayed."""
         self._objects = objects
         self._rule = rule
         self._associations = associations
+        self._look = look
         self._search_lag_seconds = search_lag_seconds
 
     def on(self, endpoint: Callable[[ContactsApi, ApiRequest], Answer]) -> Handler:
@@ -29,6 +40,27 @@ class ObjectApis:
             return endpoint(self._api(request.path["object"]), request)
 
         return handle
+
+    def listed(self, request: ApiRequest) -> Answer:
+        """GET objects/{object}: with `associations`, what each record of the page is associated with."""
+        answer = self._api(request.path["object"]).list_contacts(request)
+        kind, _ = self._objects.find(request.path["object"])
+        others = [
+            self._objects.find(name.strip())[0] for name in request.query.get("associations", "").split(",") if name
+        ]
+        for record in answer.body["results"] if others else []:
+            found = {other: self._associations.of_record(kind, int(record["id"]), other) for other in others}
+            record["associations"] = {
+                other.name: {
+                    "results": [
+                        {"id": str(each["toObjectId"]), "type": f"{kind.singular}_to_{other.singular}"}
+                        for each in linked
+                    ]
+                }
+                for other, linked in found.items()
+                if linked
+            }
+        return answer
 
     def schemas(self, request: ApiRequest) -> Answer:
         """GET schemas: the custom objects."""
@@ -55,4 +87,6 @@ class ObjectApis:
 
     def _api(self, name: str) -> ContactsApi:
         kind, store = self._objects.find(name)
+        if kind.name in _REPLAYED:
+            self._look()
         return ContactsApi(store, self._rule, kind=kind, search_lag_seconds=self._search_lag_seconds)

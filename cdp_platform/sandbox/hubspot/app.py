@@ -14,6 +14,7 @@ from cdp_platform.sandbox.hubspot.answers import in_our_shape, not_found
 from cdp_platform.sandbox.hubspot.api import ContactsApi
 from cdp_platform.sandbox.hubspot.apis import ObjectApis
 from cdp_platform.sandbox.hubspot.associations import Associations
+from cdp_platform.sandbox.hubspot.campaigns import CampaignPages, CampaignsApi
 from cdp_platform.sandbox.hubspot.contacts import ContactStore
 from cdp_platform.sandbox.hubspot.control import Control
 from cdp_platform.sandbox.hubspot.limits import Limits
@@ -21,7 +22,8 @@ from cdp_platform.sandbox.hubspot.lists import Lists
 from cdp_platform.sandbox.hubspot.objects import Objects
 from cdp_platform.sandbox.hubspot.page_views import PageViews
 from cdp_platform.sandbox.hubspot.people import rule_of
-from cdp_platform.sandbox.hubspot.record_pages import RecordPages
+from cdp_platform.sandbox.hubspot.promotions import Promotions
+from cdp_platform.sandbox.hubspot.record_pages import CAMPAIGNS_PATH, RecordPages
 from cdp_platform.sandbox.settings import SandboxSettings
 from cdp_platform.sandbox.tokens import Tokens
 from cdp_platform.sandbox.vendor import Day, Vendor
@@ -31,7 +33,8 @@ _RECORDS = "/crm/v3/objects/{object}"
 _PROPERTIES = "/crm/v3/properties/{object}"
 _LIST = "/crm/v3/lists/{id}"
 _PAIRS = "/crm/v4/associations/{from}/{to}"
-_UNKNOWN = ("/crm/{rest:path}", "/account-info/{rest:path}")
+_CAMPAIGNS = "/marketing/v3/campaigns"
+_UNKNOWN = ("/crm/{rest:path}", "/account-info/{rest:path}", "/marketing/{rest:path}")
 
 
 def open_hubspot(settings: SandboxSettings) -> tuple[Vendor, Day]:
@@ -39,13 +42,15 @@ def open_hubspot(settings: SandboxSettings) -> tuple[Vendor, Day]:
     store = ContactStore(settings.state_path)
     objects = Objects(store, settings.state_path)
     associations, rule = Associations(store, objects), rule_of(settings)
-    apis = ObjectApis(objects, rule, associations, search_lag_seconds=settings.search_lag_seconds)
+    promotions = Promotions(objects, associations, settings.state_path, lambda: store.day)
+    apis = ObjectApis(objects, rule, associations, promotions.look, search_lag_seconds=settings.search_lag_seconds)
     door = _ApiDoor(settings, Limits(settings, store))
     routes = [
         *_api_routes(apis, door),
+        *_campaign_routes(CampaignsApi(promotions), CampaignPages(promotions, objects), door),
         *_account_routes(ContactsApi(store, rule), associations, Lists(store, objects), door),
         *_control_routes(Control(store, objects)),
-        *_page_routes(PageViews(store, rule, objects), RecordPages(objects, associations)),
+        *_page_routes(PageViews(store, rule, objects), RecordPages(objects, associations, promotions.look)),
     ]
 
     def close() -> None:
@@ -64,7 +69,7 @@ def _api_routes(apis: ObjectApis, door: "_ApiDoor") -> list[Route]:
         ("GET", _PROPERTIES, apis.on(ContactsApi.list_properties)),
         ("POST", _PROPERTIES, apis.on(ContactsApi.create_property)),
         ("GET", f"{_PROPERTIES}/{{name}}", apis.on(ContactsApi.get_property)),
-        ("GET", _RECORDS, apis.on(ContactsApi.list_contacts)),
+        ("GET", _RECORDS, apis.listed),
         ("POST", f"{_RECORDS}/batch/upsert", apis.on(ContactsApi.batch_upsert)),
         ("POST", f"{_RECORDS}/batch/read", apis.on(ContactsApi.batch_read)),
         ("POST", f"{_RECORDS}/batch/create", apis.on(ContactsApi.batch_create)),
@@ -75,6 +80,16 @@ def _api_routes(apis: ObjectApis, door: "_ApiDoor") -> list[Route]:
         ("GET", f"{_RECORDS}/{{id}}", apis.on(ContactsApi.get_contact)),
     ]
     return [Route(path, door.endpoint(handler), methods=[method]) for method, path, handler in table]
+
+
+def _campaign_routes(api: CampaignsApi, pages: CampaignPages, door: "_ApiDoor") -> list[Route]:
+    table: list[tuple[str, Handler]] = [
+        (_CAMPAIGNS, api.list_campaigns),
+        (f"{_CAMPAIGNS}/", api.list_campaigns),
+        (f"{_CAMPAIGNS}/{{id}}", api.get_campaign),
+        (f"{_CAMPAIGNS}/{{id}}/budget/totals", api.budget_totals),
+    ]
+    return [Route(CAMPAIGNS_PATH, page(pages.campaigns)), *(Route(path, door.endpoint(each)) for path, each in table)]
 
 
 def _account_routes(account: ContactsApi, links: Associations, lists: Lists, door: "_ApiDoor") -> list[Route]:

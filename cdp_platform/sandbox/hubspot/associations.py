@@ -144,6 +144,12 @@ class Associations:
             linked.setdefault(to_id, []).append({"category": category, "typeId": type_id, "label": label})
         return [{"toObjectId": to_id, "associationTypes": types} for to_id, types in linked.items()]
 
+    def associate(self, from_name: str, from_id: int, to_name: str, to_id: int) -> None:
+        """Associate two records of these kinds without a label."""
+        from_kind, to_kind = self._objects.find(from_name)[0], self._objects.find(to_name)[0]
+        with self._main.transaction():
+            self._link(from_kind, from_id, to_kind, to_id, [("HUBSPOT_DEFINED", self._unlabelled(from_kind, to_kind))])
+
     def _sides(
         self, request: ApiRequest, most: int = MOST_WRITTEN
     ) -> tuple[ObjectType, ObjectType, Sequence[Mapping[str, Any]]]:

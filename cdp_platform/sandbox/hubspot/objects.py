@@ -87,7 +87,15 @@ def vendor_defined() -> list[ObjectType]:
         queried=("name", "hs_sku"),
         setup=_setup("products"),
     )
-    return [companies, deals, products]
+    line_items = ObjectType(
+        name="line_items",
+        id="0-8",
+        singular="line_item",
+        defaults=("name", "quantity", "price", "amount"),
+        queried=("name", "hs_sku"),
+        setup=_setup("line_items"),
+    )
+    return [companies, deals, products, line_items]
 
 
 class ObjectStore(ContactStore):

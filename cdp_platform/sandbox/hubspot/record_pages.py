@@ -1,6 +1,6 @@
 """The pages of companies, deals and custom objects: a list, and one record with its history and associations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
@@ -14,19 +14,24 @@ from cdp_platform.sandbox.hubspot.texts import Texts
 from cdp_platform.sandbox.wire import ApiRequest, Refusal
 
 PER_PAGE: Final = 25
+CAMPAIGNS_PATH: Final = "/campaigns"
 _SHOWN: Final = 6
+_NAMED: Final = ("contacts", "companies", "deals", "products", "line_items")
 
 
 class RecordPages:
     """Two pages a kind of record. Each returns a status and a document."""
 
-    def __init__(self, objects: Objects, associations: Associations) -> None:
+    def __init__(self, objects: Objects, associations: Associations, look: Callable[[], None]) -> None:
+        """`look` brings the records up to the day that is replayed."""
         self._objects = objects
         self._associations = associations
+        self._look = look
 
     def records(self, request: ApiRequest) -> tuple[int, str]:
         """Return the list of a kind's records, the newest first; `page` turns, `lang` chooses the language."""
         texts = Texts(request.query.get("lang", "en"))
+        self._look()
         kind, store = self._objects.find(request.path["object"])
         total = store.count("archived_at is null")
         page_count = max(1, -(-total // PER_PAGE))
@@ -42,7 +47,7 @@ class RecordPages:
         try:
             kind, store = self._objects.find(request.path["object"])
         except Refusal:
-            return 404, _page(escape(texts["not_found_record"]), texts, "/", {})
+            return 404, page_of(escape(texts["not_found_record"]), texts, "/", {})
         found = list(store.contacts(read_record_id(request.path["id"])).values())
         path = f"/objects/{kind.name}/{request.path['id']}"
         menu = kinds_menu(self._objects.kinds, kind.name, texts)
@@ -78,21 +83,22 @@ class RecordPages:
         return f'<section class="panel"><h2>{escape(texts["associations"])}</h2>{body}</section>'
 
     def _document(self, kind: ObjectType, body: str, texts: Texts, path: str, query: Mapping[str, str]) -> str:
-        return _page(body, texts, path, query)
+        return page_of(body, texts, path, query)
 
 
 def kinds_menu(kinds: Sequence[ObjectType], here: str, texts: Texts) -> str:
     """Return the way from one kind of record to the next."""
+    ways = [(kind.name, "/" if kind.name == "contacts" else f"/objects/{kind.name}") for kind in kinds]
+    titles = {kind.name: _named(kind, texts) for kind in kinds} | {"campaigns": texts["campaigns"]}
     links = []
-    for kind in kinds:
-        path = "/" if kind.name == "contacts" else f"/objects/{kind.name}"
-        current = ' aria-current="true"' if kind.name == here else ""
-        links.append(f'<a href="{link(path, texts.language)}"{current}>{escape(_named(kind, texts))}</a>')
+    for name, path in [*ways, ("campaigns", CAMPAIGNS_PATH)]:
+        current = ' aria-current="true"' if name == here else ""
+        links.append(f'<a href="{link(path, texts.language)}"{current}>{escape(titles[name])}</a>')
     return f'<div class="tools"><nav class="filters" aria-label="{escape(texts["kinds"])}">{"".join(links)}</nav></div>'
 
 
 def _named(kind: ObjectType, texts: Texts) -> str:
-    return texts[kind.name] if kind.name in ("contacts", "companies", "deals", "products") else kind.name
+    return texts[kind.name] if kind.name in _NAMED else kind.name
 
 
 def _record_link(kind: ObjectType, record_id: int, texts: Texts) -> str:
@@ -121,5 +127,6 @@ def _entry(item: Mapping[str, Any], texts: Texts) -> str:
     return f"<li><p><strong>{escape(texts[item['operation']])}</strong> · {at} UTC</p><ul>{changes}</ul></li>"
 
 
-def _page(body: str, texts: Texts, path: str, query: Mapping[str, str]) -> str:
+def page_of(body: str, texts: Texts, path: str, query: Mapping[str, str]) -> str:
+    """Return a page of the CRM around its body."""
     return document(body, title=texts["title"], notice=texts["notice"], language=texts.language, path=path, query=query)

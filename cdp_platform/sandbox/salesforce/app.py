@@ -29,7 +29,7 @@ _JOBS: Final = f"{_DATA}/jobs/ingest"
 
 def open_salesforce(settings: SandboxSettings, day: Day) -> Vendor:
     """Open the organization in its state file, `salesforce.sqlite` beside the CRM's."""
-    store = OrganizationStore(settings.state_path.with_name("salesforce.sqlite"))
+    store = OrganizationStore(settings.state_path.with_name("salesforce.sqlite"), day=day)
     fill(store, settings.seed)
     access, bulk = Access(settings, store), BulkApi(store)
     door = _Door(settings, access, Offers(store, settings.state_path, day))

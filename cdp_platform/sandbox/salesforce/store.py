@@ -7,12 +7,13 @@ its external ids free.
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from cdp_platform.sandbox.salesforce.objects import OBJECTS, SObject, write_moment
 from cdp_platform.sandbox.state_file import StateFile
+from cdp_platform.sandbox.vendor import Day
 
 _SCHEMA: Final = """
 create table if not exists account (key text primary key, value text not null) without rowid;
@@ -68,13 +69,23 @@ class Record:
 class OrganizationStore(StateFile):
     """The state of one organization; creates the file when it is new."""
 
-    def __init__(self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, path: Path, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), day: Day = lambda: None
+    ) -> None:
+        """`day` is the business day that is replayed: records are made and changed on it, at the time of the wall."""
         super().__init__(path, _SCHEMA)
         self._now = now
+        self._day = day
 
     def timestamp(self) -> str:
         """Return the time now, as the vendor writes it."""
         return write_moment(self._now())
+
+    def record_time(self) -> str:
+        """Return the time that a record is made or changed now, as the vendor writes it."""
+        now = self._now()
+        day = self._day()
+        return write_moment(datetime.combine(date.fromisoformat(day), now.timetz()) if day else now)
 
     def account_value(self, key: str) -> str | None:
         """Return a value of the organization itself."""
@@ -147,7 +158,7 @@ class OrganizationStore(StateFile):
     def bury(self, record: Record) -> None:
         """Put a record into the recycle bin."""
         self.execute("delete from keys where object = ? and id = ?", (record.object, record.id))
-        self.execute("update records set is_deleted = 1, modified_at = ? where id = ?", (self.timestamp(), record.id))
+        self.execute("update records set is_deleted = 1, modified_at = ? where id = ?", (self.record_time(), record.id))
 
 
 def with_suffix(record_id: str) -> str:

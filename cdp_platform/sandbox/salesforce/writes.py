@@ -77,7 +77,7 @@ def write(store: OrganizationStore, kind: SObject, values: Mapping[str, Any], re
     trouble = _locked(store, known, taken) or _missing(kind, merged) or _against_rules(store, kind, merged, known)
     if trouble:
         return Written(trouble=trouble)
-    at = store.timestamp()
+    at = store.record_time()
     new_id = known.id if known else store.new_id(kind.prefix)
     store.put(kind, new_id, merged, known.created_at if known else at, at)
     return Written(id=new_id, is_new=known is None)

@@ -20,9 +20,9 @@ class Wall:
         return self.now
 
 
-def bucket(folder: Path, wall: Wall, *, most: int | None = 10) -> Bucket:
+def bucket(place: Path | str, wall: Wall, *, most: int | None = 10) -> Bucket:
     return Bucket(
-        folder / "rate_limits.sqlite",
+        place,
         "one",
         requests_per_second=1_000_000.0,
         burst_requests=1_000_000,
@@ -49,16 +49,16 @@ def refusal_of(bucket: Bucket) -> RateLimited | None:
     return None
 
 
-def test_another_process_counts_on_where_this_one_ended(tmp_path: Path) -> None:
+def test_another_process_counts_on_where_this_one_ended(place: Path | str) -> None:
     wall = Wall()
     for _ in range(4):
-        bucket(tmp_path, wall).acquire(1.0)
-    assert taken(bucket(tmp_path, wall)) == 6
+        bucket(place, wall).acquire(1.0)
+    assert taken(bucket(place, wall)) == 6
 
 
-def test_no_24_hours_hold_more_and_a_later_day_has_its_own(tmp_path: Path) -> None:
+def test_no_24_hours_hold_more_and_a_later_day_has_its_own(place: Path | str) -> None:
     wall = Wall()
-    one = bucket(tmp_path, wall)
+    one = bucket(place, wall)
     for _ in range(6):
         one.acquire(1.0)
     wall.now += 20 * HOUR
@@ -71,22 +71,22 @@ def test_no_24_hours_hold_more_and_a_later_day_has_its_own(tmp_path: Path) -> No
     assert taken(one) == 10
 
 
-def test_a_clock_that_was_ahead_takes_nothing_from_the_right_one(tmp_path: Path) -> None:
+def test_a_clock_that_was_ahead_takes_nothing_from_the_right_one(place: Path | str) -> None:
     wall = Wall()
-    one = bucket(tmp_path, wall)
+    one = bucket(place, wall)
     wall.now += 100 * HOUR
     assert taken(one) == 10
     wall.now -= 100 * HOUR
     assert taken(one) == 10
 
 
-def test_without_an_allowance_nothing_is_counted(tmp_path: Path) -> None:
-    one = bucket(tmp_path, Wall(), most=None)
+def test_without_an_allowance_nothing_is_counted(place: Path | str) -> None:
+    one = bucket(place, Wall(), most=None)
     assert [refusal_of(one) for _ in range(50)] == [None] * 50
 
 
-def test_the_error_says_who_gives_how_many_and_what_becomes_of_the_rest(tmp_path: Path) -> None:
-    one = bucket(tmp_path, Wall(), most=1)
+def test_the_error_says_who_gives_how_many_and_what_becomes_of_the_rest(place: Path | str) -> None:
+    one = bucket(place, Wall(), most=1)
     one.acquire(1.0)
     with pytest.raises(RateLimited, match=r"1 requests that zoho_inventory.*pending"):
         one.acquire(1.0)

@@ -18,10 +18,8 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
-def make_bucket(path: Path, clock: FakeClock, *, rate: float = 10.0, burst: int = 5, name: str = "a") -> Bucket:
-    return Bucket(
-        path / "limits.sqlite", name, requests_per_second=rate, burst_requests=burst, clock=clock, sleep=clock.sleep
-    )
+def make_bucket(place: Path | str, clock: FakeClock, *, rate: float = 10.0, burst: int = 5, name: str = "a") -> Bucket:
+    return Bucket(place, name, requests_per_second=rate, burst_requests=burst, clock=clock, sleep=clock.sleep)
 
 
 def acquire_times(bucket: Bucket, clock: FakeClock, count: int) -> list[float]:
@@ -32,13 +30,13 @@ def acquire_times(bucket: Bucket, clock: FakeClock, count: int) -> list[float]:
     return times
 
 
-def test_the_burst_goes_at_once_and_the_pace_follows(tmp_path: Path, clock: FakeClock) -> None:
-    times = acquire_times(make_bucket(tmp_path, clock), clock, 15)
+def test_the_burst_goes_at_once_and_the_pace_follows(place: Path | str, clock: FakeClock) -> None:
+    times = acquire_times(make_bucket(place, clock), clock, 15)
     assert times == pytest.approx([0.0] * 5 + [0.5] * 5 + [1.0] * 5)
 
 
-def test_no_window_ever_holds_more_than_the_burst(tmp_path: Path, clock: FakeClock) -> None:
-    bucket, times = make_bucket(tmp_path, clock), []
+def test_no_window_ever_holds_more_than_the_burst(place: Path | str, clock: FakeClock) -> None:
+    bucket, times = make_bucket(place, clock), []
     for step in range(60):
         bucket.acquire(60)
         times.append(clock.now)
@@ -46,18 +44,18 @@ def test_no_window_ever_holds_more_than_the_burst(tmp_path: Path, clock: FakeClo
     assert all(later - earlier >= 0.5 - 1e-6 for earlier, later in zip(times, times[5:], strict=False))
 
 
-def test_the_vendors_whole_rate_is_used(tmp_path: Path, clock: FakeClock) -> None:
-    times = acquire_times(make_bucket(tmp_path, clock, rate=19.0, burst=190), clock, 19 * 60)
+def test_the_vendors_whole_rate_is_used(place: Path | str, clock: FakeClock) -> None:
+    times = acquire_times(make_bucket(place, clock, rate=19.0, burst=190), clock, 19 * 60)
     assert times[-1] <= 50.0 + 1e-6
 
 
-def test_two_credentials_do_not_wait_for_each_other(tmp_path: Path, clock: FakeClock) -> None:
-    acquire_times(make_bucket(tmp_path, clock, name="a"), clock, 5)
-    assert acquire_times(make_bucket(tmp_path, clock, name="b"), clock, 5) == [0.0] * 5
+def test_two_credentials_do_not_wait_for_each_other(place: Path | str, clock: FakeClock) -> None:
+    acquire_times(make_bucket(place, clock, name="a"), clock, 5)
+    assert acquire_times(make_bucket(place, clock, name="b"), clock, 5) == [0.0] * 5
 
 
-def test_a_slot_too_far_away_is_refused_and_not_taken(tmp_path: Path, clock: FakeClock) -> None:
-    bucket = make_bucket(tmp_path, clock)
+def test_a_slot_too_far_away_is_refused_and_not_taken(place: Path | str, clock: FakeClock) -> None:
+    bucket = make_bucket(place, clock)
     acquire_times(bucket, clock, 5)
     for _ in range(3):
         with pytest.raises(RateLimited) as caught:
@@ -66,27 +64,27 @@ def test_a_slot_too_far_away_is_refused_and_not_taken(tmp_path: Path, clock: Fak
     assert acquire_times(bucket, clock, 1) == pytest.approx([0.5])
 
 
-def test_a_penalty_holds_for_everybody_with_the_credential(tmp_path: Path, clock: FakeClock) -> None:
-    make_bucket(tmp_path, clock).penalise(7)
-    assert acquire_times(make_bucket(tmp_path, clock), clock, 1) == pytest.approx([7.0])
+def test_a_penalty_holds_for_everybody_with_the_credential(place: Path | str, clock: FakeClock) -> None:
+    make_bucket(place, clock).penalise(7)
+    assert acquire_times(make_bucket(place, clock), clock, 1) == pytest.approx([7.0])
 
 
-def test_a_penalty_reaches_those_who_already_wait(tmp_path: Path, clock: FakeClock) -> None:
-    other = make_bucket(tmp_path, clock)
+def test_a_penalty_reaches_those_who_already_wait(place: Path | str, clock: FakeClock) -> None:
+    other = make_bucket(place, clock)
 
     def sleep_while_another_is_told_to_wait(seconds: float) -> None:
         clock.sleep(seconds)
         if clock.now < 1_000_001.0:
             other.penalise(3)
 
-    bucket = make_bucket(tmp_path, clock)
+    bucket = make_bucket(place, clock)
     acquire_times(bucket, clock, 5)
     bucket._sleep = sleep_while_another_is_told_to_wait
     assert acquire_times(bucket, clock, 1) == pytest.approx([3.5])
 
 
-def test_a_shorter_penalty_does_not_end_a_longer_one_and_none_is_endless(tmp_path: Path, clock: FakeClock) -> None:
-    bucket = make_bucket(tmp_path, clock)
+def test_a_shorter_penalty_does_not_end_a_longer_one_and_none_is_endless(place: Path | str, clock: FakeClock) -> None:
+    bucket = make_bucket(place, clock)
     bucket.penalise(864_000)
     bucket.penalise(1)
     with pytest.raises(RateLimited) as caught:
@@ -94,15 +92,15 @@ def test_a_shorter_penalty_does_not_end_a_longer_one_and_none_is_endless(tmp_pat
     assert caught.value.retry_after_seconds == pytest.approx(900)
 
 
-def test_requests_that_others_made_take_slots_too(tmp_path: Path, clock: FakeClock) -> None:
-    bucket = make_bucket(tmp_path, clock)
+def test_requests_that_others_made_take_slots_too(place: Path | str, clock: FakeClock) -> None:
+    bucket = make_bucket(place, clock)
     acquire_times(bucket, clock, 1)
     bucket.observe(remaining=1, window_seconds=0.5)
     assert acquire_times(bucket, clock, 2) == pytest.approx([0.0, 0.5])
 
 
-def test_an_answer_that_agrees_changes_nothing(tmp_path: Path, clock: FakeClock) -> None:
-    bucket = make_bucket(tmp_path, clock)
+def test_an_answer_that_agrees_changes_nothing(place: Path | str, clock: FakeClock) -> None:
+    bucket = make_bucket(place, clock)
     acquire_times(bucket, clock, 1)
     bucket.observe(remaining=4, window_seconds=0.5)
     bucket.observe(remaining=1000, window_seconds=0.5)
@@ -111,9 +109,9 @@ def test_an_answer_that_agrees_changes_nothing(tmp_path: Path, clock: FakeClock)
 
 @pytest.mark.parametrize("hours", [-24, -1, 1, 24])
 def test_a_clock_that_jumps_stalls_nobody_and_lets_one_more_burst_through_at_most(
-    tmp_path: Path, clock: FakeClock, hours: int
+    place: Path | str, clock: FakeClock, hours: int
 ) -> None:
-    bucket = make_bucket(tmp_path, clock)
+    bucket = make_bucket(place, clock)
     acquire_times(bucket, clock, 7)
     clock.now += hours * 3600
     jumped_at = clock.now
@@ -122,8 +120,8 @@ def test_a_clock_that_jumps_stalls_nobody_and_lets_one_more_burst_through_at_mos
     assert clock.now - jumped_at == pytest.approx(1.5), "five at once, then five every half second"
 
 
-def test_a_small_step_back_holds_nobody_longer_than_a_penalty_may(tmp_path: Path, clock: FakeClock) -> None:
-    bucket = make_bucket(tmp_path, clock)
+def test_a_small_step_back_holds_nobody_longer_than_a_penalty_may(place: Path | str, clock: FakeClock) -> None:
+    bucket = make_bucket(place, clock)
     acquire_times(bucket, clock, 5)
     clock.now -= 600
     with pytest.raises(RateLimited) as caught:
@@ -133,18 +131,18 @@ def test_a_small_step_back_holds_nobody_longer_than_a_penalty_may(tmp_path: Path
 
 
 @pytest.mark.parametrize("hours", [-24, -1, 1, 24])
-def test_a_penalty_does_not_outlive_a_clock_that_jumps(tmp_path: Path, clock: FakeClock, hours: int) -> None:
-    bucket = make_bucket(tmp_path, clock)
+def test_a_penalty_does_not_outlive_a_clock_that_jumps(place: Path | str, clock: FakeClock, hours: int) -> None:
+    bucket = make_bucket(place, clock)
     bucket.penalise(900)
     clock.now += hours * 3600
     assert bucket.acquire(0).at == clock.now
 
 
-def test_what_was_kept_by_the_clock_of_another_time_is_forgotten(tmp_path: Path, clock: FakeClock) -> None:
+def test_what_was_kept_by_the_clock_of_another_time_is_forgotten(place: Path | str, clock: FakeClock) -> None:
     written = FakeClock(1_760_000_000.0)
-    acquire_times(make_bucket(tmp_path, written), written, 5)
-    make_bucket(tmp_path, written).penalise(900)
-    assert make_bucket(tmp_path, clock).acquire(0).at == clock.now
+    acquire_times(make_bucket(place, written), written, 5)
+    make_bucket(place, written).penalise(900)
+    assert make_bucket(place, clock).acquire(0).at == clock.now
 
 
 def test_the_usual_clock_is_one_that_nobody_sets(tmp_path: Path) -> None:
@@ -154,7 +152,7 @@ def test_the_usual_clock_is_one_that_nobody_sets(tmp_path: Path) -> None:
 
 
 def test_a_file_that_fails_after_the_answer_does_not_hide_the_answer(tmp_path: Path, clock: FakeClock) -> None:
-    bucket = make_bucket(tmp_path, clock)
+    bucket = make_bucket(tmp_path / "limits.sqlite", clock)
     slot = bucket.acquire(1)
     bucket.close()
     for file in tmp_path.iterdir():
@@ -169,7 +167,7 @@ def test_a_file_that_fails_after_the_answer_does_not_hide_the_answer(tmp_path: P
 
 def test_the_file_tells_no_credential(tmp_path: Path, clock: FakeClock) -> None:
     secret = Secret("canary-5f3a9c")
-    bucket = make_bucket(tmp_path, clock, name=name_bucket("api.hubapi.com", secret))
+    bucket = make_bucket(tmp_path / "limits.sqlite", clock, name=name_bucket("api.hubapi.com", secret))
     acquire_times(bucket, clock, 1)
     bucket.penalise(1)
     bucket.close()
@@ -185,22 +183,23 @@ def test_a_bucket_belongs_to_host_and_credential() -> None:
 def test_a_file_that_is_no_database_stops_before_anything_is_sent(tmp_path: Path, clock: FakeClock) -> None:
     (tmp_path / "limits.sqlite").write_text("not a database, and long enough to be sure of it" * 30)
     with pytest.raises(ConnectionFailed, match=r"limits\.sqlite"):
-        make_bucket(tmp_path, clock).acquire(1)
+        make_bucket(tmp_path / "limits.sqlite", clock).acquire(1)
 
 
 WORKER = """
 import sys, time
 from pathlib import Path
 from cdp_platform.connectors.rate_limit import Bucket
-bucket = Bucket(Path(sys.argv[1]), "shared", requests_per_second=100.0, burst_requests=20)
+place = sys.argv[1] if "://" in sys.argv[1] else Path(sys.argv[1])
+bucket = Bucket(place, "shared", requests_per_second=100.0, burst_requests=20)
 until = time.monotonic() + 1.0
 while time.monotonic() < until:
     print(bucket.acquire(10).at)
 """
 
 
-def test_two_processes_share_one_pace_exactly_and_use_it_whole(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", WORKER, str(tmp_path / "limits.sqlite")]
+def test_two_processes_share_one_pace_exactly_and_use_it_whole(place: Path | str) -> None:
+    command = [sys.executable, "-c", WORKER, str(place)]
     workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     outputs = [worker.communicate(timeout=60)[0].split() for worker in workers]
     slots = sorted(float(text) for output in outputs for text in output)

@@ -17,7 +17,11 @@ FIRST = date(2017, 10, 2)
 
 
 def read(name: str, days: tuple[date, date] | None) -> pa.Table:
-    """200 products of which every day some are sold, 40 that were sold once, and fuel."""
+    """200 products of which every day some are sold, 40 that were sold once, fuel, and two campaigns."""
+    if name == "campaigns":
+        return pa.table({"campaign_id": [1, 2, 2], "household_id": [7, 7, 8]})
+    if name == "campaign_descriptions":
+        return pa.Table.from_pylist([campaign(2, date(2017, 12, 28)), campaign(1, date(2017, 11, 14))])
     if name == "products":
         rows = [product(number, "FUEL" if number == 999 else "GROCERY") for number in [*range(240), 999]]
         return pa.Table.from_pylist(rows)
@@ -28,6 +32,11 @@ def read(name: str, days: tuple[date, date] | None) -> pa.Table:
 
 def product(number: int, department: str) -> dict[str, Any]:
     return {"product_id": number, "department": department, "product_type": "TEA - LEAF", "package_size": "2 OZ"}
+
+
+def campaign(number: int, begins: date) -> dict[str, Any]:
+    days = {"start_date": begins, "end_date": begins + timedelta(days=30)}
+    return {"campaign_id": number, "campaign_type": "Type B", **days}
 
 
 def line(number: int, day: date, quantity: int) -> dict[str, Any]:
@@ -63,6 +72,36 @@ def test_offers_are_of_items_and_some_are_opened_on_the_days_of_the_replay(made:
     days = [date.fromisoformat(offer["opened_on"]) for offer in made["offers"]]
     assert {offer["sku"] for offer in made["offers"]} <= known
     assert days == sorted(days) and days[0] < REPLAY[0] <= days[-1] <= REPLAY[1]
+
+
+def test_campaigns_are_those_of_the_retailer_with_their_days(made: Mapping[str, Any]) -> None:
+    assert made["campaigns"] == [
+        {"number": 1, "name": "Campaign 1 (Type B)", "code": "campaign_1", "starts_on": "2017-11-14",
+         "ends_on": "2017-12-14", "budget": 1.5},
+        {"number": 2, "name": "Campaign 2 (Type B)", "code": "campaign_2", "starts_on": "2017-12-28",
+         "ends_on": "2018-01-27", "budget": 3.0},
+    ]  # fmt: skip
+
+
+def test_deals_are_of_items_and_some_are_opened_and_closed_on_the_days_of_the_replay(made: Mapping[str, Any]) -> None:
+    first, last = (day.isoformat() for day in REPLAY)
+    deals = made["deals"]
+    assert {deal["sku"] for deal in deals} <= {item["sku"] for item in made["items"]}
+    assert [deal["opened_on"] for deal in deals] == sorted(deal["opened_on"] for deal in deals)
+    assert [deal for deal in deals if deal["opened_on"] < first] and deals[-1]["opened_on"] >= first
+    closed = [deal for deal in deals if deal["closed_on"]]
+    assert all(deal["opened_on"] < deal["closed_on"] for deal in closed)
+    assert [deal for deal in closed if first <= deal["closed_on"] <= last]
+
+
+def test_a_file_of_before_there_were_campaigns_is_made_anew_with_the_same_goods(tmp_path: Path) -> None:
+    file = tmp_path / "goods.json"
+    make_goods(file, seed=1, replay=REPLAY, read=read)
+    told = json.loads(file.read_text(encoding="utf-8"))
+    older = {"origin": {name: told["origin"][name] for name in ("seed", "replay")}}
+    file.write_text(json.dumps({**older, "items": told["items"], "offers": told["offers"]}), encoding="utf-8")
+    assert make_goods(file, seed=1, replay=REPLAY, read=read).is_new
+    assert json.loads(file.read_text(encoding="utf-8")) == told
 
 
 def test_the_same_seed_is_not_made_again_and_another_one_is(tmp_path: Path) -> None:

@@ -27,6 +27,18 @@ from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 Person = Mapping[str, Any]
 ON_EVERY_WAREHOUSE = ("test_plan", "test_moves")
 """Modules whose examples run on PostgreSQL in the fast suite, too."""
+ON_BOTH_JOURNALS = {
+    "test_clocks": True,
+    "test_unfinished": True,
+    "test_at_most_once": False,
+    "test_continuity": False,
+    "test_jobs": False,
+    "test_doubt": False,
+    "test_operating": False,
+    "test_resolve": False,
+    "test_send": False,
+}
+"""Modules whose examples run with the journal in PostgreSQL, and whether they do so in the fast suite, too."""
 FIELDS = ("cdp_person_id", "email", "email_permission", "segment", "lifetime_value")
 
 
@@ -68,9 +80,9 @@ def spec_of(**changes: Any) -> SyncSpec:
 class Shop:
     """The warehouse's models, the engine and the account at the other end."""
 
-    def __init__(self, root: Path, warehouse: Warehouse | None = None) -> None:
-        """By default the warehouse is a DuckDB file under `root`."""
-        self.home = Home(root=root)
+    def __init__(self, root: Path, warehouse: Warehouse | None = None, journal_address: str | None = None) -> None:
+        """By default warehouse and journal are files under `root`."""
+        self.home = Home(root=root, journal_address=journal_address)
         self.warehouse: Warehouse = warehouse or DuckDbWarehouse(self.home.warehouse, wait_seconds=5)
         self.account = FakeAccount(
             fields=[DestinationField(name=n, kind=FieldKind.TEXT, is_unique=n == "cdp_person_id") for n in FIELDS]
@@ -167,16 +179,22 @@ def person_of(number: int = 1, **changes: Any) -> dict[str, Any]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every example of the engine runs on each warehouse; on PostgreSQL most of them only in the slow suite, on
-    emulators all of them.
+    """Every example of the engine runs on each warehouse, what the journal is for on each of its stores, too.
+
+    On PostgreSQL most of them run only in the slow suite, on emulators all of them.
     """
-    if "empty_warehouse" in metafunc.fixturenames:
-        is_chosen = metafunc.module.__name__.rsplit(".", 1)[-1] in ON_EVERY_WAREHOUSE
-        postgres = pytest.param("postgres", marks=[] if is_chosen else [pytest.mark.slow])
-        snowflake, bigquery = (pytest.param(name, marks=pytest.mark.slow) for name in ("snowflake", "bigquery"))
-        is_portable = metafunc.definition.get_closest_marker("duckdb_only") is None
-        engines = ["duckdb", postgres, snowflake, bigquery] if is_portable else ["duckdb"]
-        metafunc.parametrize("empty_warehouse", engines, indirect=True)
+    module = metafunc.module.__name__.rsplit(".", 1)[-1]
+    cases: list[tuple[str, str, list[pytest.MarkDecorator]]] = [("duckdb", "file", [])]
+    if metafunc.definition.get_closest_marker("duckdb_only") is None and "empty_warehouse" in metafunc.fixturenames:
+        cases.append(("postgres", "file", [] if module in ON_EVERY_WAREHOUSE else [pytest.mark.slow]))
+        cases += [(engine, "file", [pytest.mark.slow]) for engine in ("snowflake", "bigquery")]
+    if module in ON_BOTH_JOURNALS:
+        cases.append(("duckdb", "postgres", [] if ON_BOTH_JOURNALS[module] else [pytest.mark.slow]))
+    fixtures = [name for name in ("empty_warehouse", "journal_address") if name in metafunc.fixturenames]
+    if fixtures:
+        first = 0 if "empty_warehouse" in fixtures else 1
+        chosen = [pytest.param(*case[first : first + len(fixtures)], marks=case[2]) for case in cases]
+        metafunc.parametrize(fixtures, chosen, indirect=True)
 
 
 @pytest.fixture
@@ -220,5 +238,11 @@ def _on_crucible(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, empty_warehouse: Warehouse | None) -> Shop:
-    return Shop(tmp_path / "home", empty_warehouse)
+def journal_address(request: pytest.FixtureRequest) -> str | None:
+    """Where the shop's journal is; None for the file in its home."""
+    return None if request.param == "file" else str(request.getfixturevalue("postgres").emptied())
+
+
+@pytest.fixture
+def shop(tmp_path: Path, empty_warehouse: Warehouse | None, journal_address: str | None) -> Shop:
+    return Shop(tmp_path / "home", empty_warehouse, journal_address)

@@ -29,8 +29,8 @@ class Time:
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Journal:
-    return Journal(Home(root=tmp_path / "home"))
+def journal(tmp_path: Path, journal_address: str | None) -> Journal:
+    return Journal(Home(root=tmp_path / "home", journal_address=journal_address))
 
 
 @pytest.fixture
@@ -91,8 +91,9 @@ def test_a_holder_whose_clock_jumps_renews_or_learns_that_it_lost(journal: Journ
 
 
 def test_a_lease_of_a_journal_from_before_boots_were_noted_is_waited_for_one_term(
-    journal: Journal, tmp_path: Path, everybody_lives: None
+    tmp_path: Path, everybody_lives: None
 ) -> None:
+    journal = Journal(Home(root=tmp_path / "home"))
     with journal.transaction() as connection:
         connection.execute("alter table leases drop column boot")
         connection.execute("insert into leases values ('a-ledger', 'host/1/a', 7, 1790000000.0)")

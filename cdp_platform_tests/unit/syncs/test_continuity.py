@@ -1,9 +1,7 @@
 """A ledger or a journal that was lost, or comes from yesterday: nothing is lost with it, nothing removed by it."""
 
 import shutil
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
@@ -22,19 +20,16 @@ from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.plan_files import plan_path
 from cdp_platform.syncs.reset import adopt, reset, resync
 from cdp_platform.testing.fakes import FakeAccount, FakeDestination
+from cdp_platform_tests.unit.syncs import journal_copies
 from cdp_platform_tests.unit.syncs.conftest import Shop, person_of, spec_of
 
 pytestmark = pytest.mark.duckdb_only
 
 
 def copy_of(path: Path) -> Path:
-    """Keep a copy of a database that nobody has open."""
+    """Keep a copy of a warehouse that nobody has open."""
     kept = path.with_suffix(".yesterday")
-    if path.suffix == ".sqlite":
-        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(kept)) as target:
-            source.backup(target)
-    else:
-        shutil.copy(path, kept)
+    shutil.copy(path, kept)
     return kept
 
 
@@ -170,8 +165,7 @@ def test_a_new_journal_beside_a_ledger_with_a_past_sends_everything_again(shop: 
     plan = shop.plan()
     with patch.object(send_module, "settle"):
         shop.send(plan)
-    for file in shop.home.root.glob("journal.sqlite*"):
-        file.unlink()
+    journal_copies.lose(shop.home)
     switch(shop.engine.journal, "crm_contacts", is_enabled=True)
     # The answer to b is lost with the journal, and the model is back at a, as the ledger has it.
     shop.people([person_of(1, segment="a"), person_of(2)])
@@ -188,13 +182,13 @@ def test_a_journal_from_yesterday_settles_nothing_twice_and_everything_is_sent_a
     shop.people([person_of(1, segment="b"), person_of(2)])
     with patch.object(send_module, "settle"):
         shop.send(shop.plan())
-    kept = copy_of(shop.home.journal)
+    journal_copies.keep(shop.home)
     assert len(shop.session.writes) == 2
     shop.plan()
     shop.people([person_of(1, segment="c"), person_of(2)])
     shop.run()
     logged = shop.sql("select * from cdp.sync_log")
-    put_back(kept, shop.home.journal)
+    journal_copies.put_back(shop.home)
     plan = shop.plan()
     assert shop.sql("select * from cdp.sync_log") == logged
     assert (plan.resend_reason, plan.resent_rows) == ("ledger_behind", 2)
@@ -206,10 +200,10 @@ def test_a_journal_from_yesterday_settles_nothing_twice_and_everything_is_sent_a
 def test_an_older_journal_with_nothing_under_way_is_noticed_and_everything_is_sent_again(shop: Shop) -> None:
     shop.people([person_of(1, segment="a"), person_of(2)])
     shop.run()
-    kept = copy_of(shop.home.journal)
+    journal_copies.keep(shop.home)
     shop.people([person_of(1, segment="b"), person_of(2)])
     shop.run()
-    put_back(kept, shop.home.journal)
+    journal_copies.put_back(shop.home)
     plan = shop.plan()
     assert (plan.resend_reason, plan.resent_rows) == ("journal_behind", 2)
     shop.send(plan)

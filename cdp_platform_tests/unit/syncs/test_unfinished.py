@@ -64,7 +64,7 @@ def test_a_send_that_was_cut_off_is_found_until_a_run_has_taken_it_up(unsettled:
 def test_a_send_whose_process_is_alive_is_left_alone(unsettled: Shop) -> None:
     import os
 
-    journal, clock = Journal(unsettled.home), Clock.of_this_kernel()
+    journal, clock = Journal(unsettled.home), Clock.of(unsettled.engine.journal)
     with journal.transaction() as connection:
         holder = f"{socket.gethostname()}/{os.getpid()}/x"
         connection.execute("update leases set holder = ?, expires_at = ?", [holder, clock.seconds() + 60])
@@ -72,7 +72,7 @@ def test_a_send_whose_process_is_alive_is_left_alone(unsettled: Shop) -> None:
 
 
 def test_a_live_process_whose_lease_has_run_out_counts_as_gone(unsettled: Shop) -> None:
-    journal, clock = Journal(unsettled.home), Clock.of_this_kernel()
+    journal, clock = Journal(unsettled.home), Clock.of(unsettled.engine.journal)
     with journal.transaction() as connection:
         connection.execute("update leases set holder = 'elsewhere/1/x', expires_at = ?", [clock.seconds() + 60])
     assert unfinished_sends(journal) == []

@@ -47,6 +47,36 @@ offers as (
         and (dated.valid_until is null or dated.valid_until > items.stock_on)
     group by items.item_day_id
 
+),
+
+deals as (
+
+    select
+        items.item_day_id,
+        count(distinct dated.deal_id) as open_deal_count,
+        sum(dated.quantity) as open_deal_units,
+        sum(dated.amount) as open_deal_value
+    from items
+    inner join {{ ref('int_deals__dated') }} as dated
+        on items.sku = dated.sku
+        and dated.valid_from <= items.stock_on
+        and (dated.valid_until is null or dated.valid_until > items.stock_on)
+    group by items.item_day_id
+
+),
+
+campaigns as (
+
+    select
+        items.item_day_id,
+        count(distinct promoting.campaign_id) as running_campaign_count
+    from items
+    inner join {{ ref('int_campaigns__promoting') }} as promoting
+        on items.sku = promoting.sku
+        and promoting.starts_on <= items.stock_on
+        and (promoting.ends_on is null or promoting.ends_on >= items.stock_on)
+    group by items.item_day_id
+
 )
 
 select
@@ -64,6 +94,10 @@ select
     coalesce(offers.open_offer_count, 0) as open_offer_count,
     cast(coalesce(offers.open_offer_units, 0) as {{ dbt.type_bigint() }}) as open_offer_units,
     {{ money('coalesce(offers.open_offer_value, 0)') }} as open_offer_value,
+    coalesce(deals.open_deal_count, 0) as open_deal_count,
+    cast(coalesce(deals.open_deal_units, 0) as {{ dbt.type_bigint() }}) as open_deal_units,
+    {{ money('coalesce(deals.open_deal_value, 0)') }} as open_deal_value,
+    coalesce(campaigns.running_campaign_count, 0) as running_campaign_count,
     items.stock_count >= {{ var('slow_seller')['stock_at_least'] }}
     and coalesce(sales.units_sold_28d, 0) <= {{ var('slow_seller')['units_28d_at_most'] }} as is_slow_seller,
     items.is_newest,
@@ -71,3 +105,5 @@ select
 from items
 left join sales on items.item_day_id = sales.item_day_id
 left join offers on items.item_day_id = offers.item_day_id
+left join deals on items.item_day_id = deals.item_day_id
+left join campaigns on items.item_day_id = campaigns.item_day_id

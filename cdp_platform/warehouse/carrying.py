@@ -1,0 +1,50 @@
+"""Rows on their way from one warehouse to another, in Arrow and in pieces of bounded size."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import pyarrow as pa
+
+from cdp_platform.warehouse.base import Session
+from cdp_platform.warehouse.literals import quoted
+
+_PIECE_ROWS = 100_000
+_PIECE = "carried_piece"
+
+
+def carry(source: Session, target: Session, query: str, name: str, columns: Mapping[str, str]) -> None:
+    """Make the temporary table `name`, of these columns and types, in `target` of a query's answer in `source`.
+
+    The query answers columns of the same names. Both sessions are outside of a transaction; raises as they do.
+    """
+    shape = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items())
+    target.execute(f"create or replace temporary table {quoted(name)} ({shape})")
+    chosen = ", ".join(f"cast({quoted(column)} as {kind})" for column, kind in columns.items())
+    for piece in _pieces(source.batches(query)):
+        target.register(_PIECE, piece)
+        target.execute(f"insert into {quoted(name)} select {chosen} from {_PIECE}")
+
+
+def carry_table(source: Session, target: Session, relation: str) -> int:
+    """Make `schema.table` in `target` what it is in `source`, all of it or nothing; return the number of rows.
+
+    Raises as the sessions do.
+    """
+    columns = source.columns(relation)
+    schema, name = relation.split(".")
+    carry(source, target, f"select * from {relation}", f"carried_{name}", columns)
+    target.execute(f"create schema if not exists {quoted(schema)}")
+    target.execute(f"create or replace table {relation} as select * from {quoted(f'carried_{name}')}")
+    [found] = target.rows(f"select count(*) as row_count from {relation}")
+    return int(found["row_count"])
+
+
+def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Put batches together to pieces of about the same size."""
+    held: list[pa.RecordBatch] = []
+    for batch in batches:
+        held.append(batch)
+        if sum(one.num_rows for one in held) >= _PIECE_ROWS:
+            yield pa.Table.from_batches(held)
+            held = []
+    if held:
+        yield pa.Table.from_batches(held)
