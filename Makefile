@@ -45,7 +45,7 @@ test-vendors: $(STAMP)  ## Let the vendors' own SDKs judge the sandbox: installs
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-all.lock
 	@$(BIN)/python -m pytest -n 2 --dist loadfile cdp_platform_tests/vendors
 
-emulators: .emulators/fakesnow  ## Install the emulators of other warehouses, each into an environment of its own
+emulators: .emulators/crucible .emulators/fakesnow  ## Install the emulators of other warehouses, each into an environment of its own
 
 .emulators/%: requirements-%.lock
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found." >&2; exit 1; }
@@ -68,8 +68,9 @@ format: $(STAMP)  ## Let ruff put the code into shape
 lock:  ## Write the lock files anew from pyproject.toml (needs uv); add UPGRADE=--upgrade for newer versions
 	@$(UV) $(COMPILE) $(UPGRADE) --output-file requirements.lock
 	@$(UV) $(COMPILE) $(UPGRADE) --all-extras --group vendors --output-file requirements-all.lock
-	@$(UV) pip compile --group fakesnow --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--custom-compile-command "make lock" --quiet $(UPGRADE) --output-file requirements-fakesnow.lock
+	@for emulator in crucible fakesnow; do \
+		$(UV) pip compile --group $$emulator --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--custom-compile-command "make lock" --quiet $(UPGRADE) --output-file requirements-$$emulator.lock; done
 
 clean:  ## Remove what was built; .cdp, the warehouse and its books, stays
 	@rm -rf $(VENV) .emulators .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dbt_project/target dbt_project/logs
