@@ -15,7 +15,8 @@ from cdp_platform.warehouse.accounts import (
     account_names,
     read_account,
 )
-from cdp_platform.warehouse.base import Warehouse
+from cdp_platform.warehouse.base import Source, Warehouse
+from cdp_platform.warehouse.local_state import LocalStateWarehouse
 
 DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
@@ -36,7 +37,8 @@ def open_warehouse(home: Home) -> Warehouse:
 
         return DuckDbWarehouse(home.warehouse)
     if account := chosen_account(home):
-        return _of_account(home, account)
+        warehouse = _of_account(home, account)
+        return _only_read(home, warehouse) if account.state == "local" else warehouse
     if home.warehouse_kind == POSTGRES:
         return _postgres(home.warehouse_address)
     raise _unknown(home)
@@ -55,6 +57,17 @@ def require_embedded(home: Home, what: str) -> None:
             f"{what} does not run on {home.warehouse_kind} yet: only syncs do.",
             remedy="Make the tables with tools of your own there, or unset CDP_WAREHOUSE.",
         )
+
+
+def _only_read(home: Home, warehouse: Warehouse) -> Warehouse:
+    if not isinstance(warehouse, Source):
+        raise ConfigError(
+            f"the account `{home.warehouse_kind}` says `state: local`, and its warehouse cannot be only read yet.",
+            remedy="Take the line out, and grant the platform a schema of its own.",
+        )
+    from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+
+    return LocalStateWarehouse(state=DuckDbWarehouse(home.state), source=warehouse)
 
 
 def _of_account(home: Home, account: Account) -> Warehouse:
