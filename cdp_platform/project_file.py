@@ -28,8 +28,10 @@ class ProjectFile(BaseModel):
         " left out: a file among the platform's state.",
     )
     state: str = Field(default=".cdp", description="The folder of the platform's state; not for version control.")
-    environment: Literal["embedded", "local"] = Field(
-        default="embedded", description="Steps in the run's own process (`embedded`), or in one process each (`local`)."
+    environment: Literal["embedded", "local", "cluster"] = Field(
+        default="embedded",
+        description="Steps in the run's own process (`embedded`), in one process each (`local`), or done by workers on"
+        " several hosts (`cluster`).",
     )
 
 

@@ -25,7 +25,7 @@ def compute_traits(
     session: Session, dialect: Dialect, found: TraitSet, catalogue: Catalogue, *, as_of: date
 ) -> ComputedTraits:
     """Write `traits.<set>`: `person_id` (text), a column per trait, `as_of_on`; one row for everybody."""
-    compiled = compile_traits(found.traits, catalogue, as_of=as_of, dialect=dialect.name)
+    compiled = compile_traits(found.traits, catalogue, as_of=as_of)
     relation = dialect.relation(f"{SCHEMA}.{found.name}")
     session.execute(f"create schema if not exists {SCHEMA}")
     session.execute(

@@ -71,12 +71,12 @@ def take_over(
     _require_order(session, definition.name, as_of)
     require_asked(session, definition, as_of)
     began = clock()
-    compiled = compile_audience(definition, catalogue, as_of=as_of, dialect=dialect.name)
+    compiled = compile_audience(definition, catalogue, as_of=as_of)
     compile_seconds = clock() - began
     session.execute(f"create or replace temporary table judged as {compiled.sql}", compiled.parameters)
     change = None
     if before is not None:
-        old = compile_audience(before, catalogue, as_of=as_of, dialect=dialect.name)
+        old = compile_audience(before, catalogue, as_of=as_of)
         change = _changes(session, old, "judged", {}, examples=0)
     sizes = measure_rows(session, compiled.steps, "judged")
     with session.transaction():
@@ -241,7 +241,7 @@ def _assign(session: Session, dialect: Dialect, definition: Definition, as_of: d
         sql = f"update {table} set ended_on = $day where audience = $audience and ended_on is null"
         session.execute(sql, {"audience": definition.name, "day": as_of})
         return
-    bucket = hashed("concat($audience, ':', person_id)", dialect.name)
+    bucket = hashed("concat($audience, ':', person_id)", "duckdb")
     session.execute(
         f"""
         insert into {table}

@@ -1,7 +1,8 @@
 """dbt's parse in a process of its own, followed by what the columns of each model are made of: `column_lineage.json`.
 
 Started as `python -m cdp_platform.components.dbt_parsing parse …` with dbt's own arguments. The models are compiled
-against an empty file in which the sources stand without rows: the warehouse is not opened, and may be held by a run.
+against an empty DuckDB file in which the sources stand without rows, whatever the warehouse is: it is not opened, and
+may be held by a run.
 """
 
 import json
@@ -21,6 +22,7 @@ from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 _ADAPTER: Final = "duckdb"
 _OTHER_FILES: Final = ("attach", "extensions", "plugins", "secrets", "is_ducklake", "remote")
+_TRACED_ADAPTERS: Final = (_ADAPTER, "postgres")
 _TRACED: Final = ("model", "snapshot")
 
 
@@ -38,16 +40,19 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def traced_project(content: Mapping[str, Any], parsed: Any, project: Path, profiles: Path) -> ColumnLineage:
-    """Compile the models of a parsed project and follow their columns; of another warehouse than DuckDB none are."""
+    """Compile the models of a parsed project and follow their columns; none of an engine that is not known here."""
     nodes = {key: node for key, node in content["nodes"].items() if node["resource_type"] != "test"}
     everything = {**nodes, **content["sources"]}
     relations = {key: node["relation_name"] for key, node in everything.items() if node.get("relation_name")}
     models = [key for key in _in_order(nodes) if nodes[key]["resource_type"] in _TRACED and key in relations]
     compiled: dict[str, str] = {}
-    if content["metadata"].get("adapter_type") == _ADAPTER:
+    adapter = str(content["metadata"].get("adapter_type"))
+    if adapter in _TRACED_ADAPTERS:
+        # Macros of DuckDB's adapter are no part of another's manifest: they are parsed with the project once more.
+        shared = parsed if adapter == _ADAPTER else None
         with TemporaryDirectory(prefix="cdp-lineage-") as scratch:
-            compiled = _compiled(content, parsed, project, profiles, Path(scratch))
-    return trace(relations, {key: compiled.get(key, "") for key in models}, _ADAPTER)
+            compiled = _compiled(content, shared, project, profiles, Path(scratch))
+    return trace(relations, {key: compiled.get(key, "") for key in models}, adapter)
 
 
 def _compiled(content: Mapping[str, Any], parsed: Any, project: Path, profiles: Path, scratch: Path) -> dict[str, str]:
@@ -55,7 +60,8 @@ def _compiled(content: Mapping[str, Any], parsed: Any, project: Path, profiles: 
     database = next((str(node["database"]) for node in content["nodes"].values() if node.get("database")), "warehouse")
     file = scratch / f"{database}.duckdb"
     _stand_ins(file, [source for source in content["sources"].values() if source["database"] == database])
-    _write_profiles(profiles / "profiles.yml", scratch / "profiles.yml", file)
+    adapter = str(content["metadata"].get("adapter_type"))
+    _write_profiles(profiles / "profiles.yml", scratch / "profiles.yml", file, adapter)
     options = {"--project-dir": project, "--profiles-dir": scratch, "--target-path": scratch / "target"}
     line = ["--quiet", "--no-version-check", "compile", "--select", *(f"resource_type:{kind}" for kind in _TRACED)]
     for option, value in options.items():
@@ -72,20 +78,25 @@ def _stand_ins(file: Path, sources: Sequence[Mapping[str, Any]]) -> None:
         for source in sources:
             names = list(source.get("columns", {})) or [NO_COLUMN]
             columns = ", ".join(f"{warehouse.dialect.quote(name)} varchar" for name in names)
-            relation = warehouse.dialect.relation(f"{source['schema']}.{source['identifier']}")
-            session.execute(f"create schema if not exists {warehouse.dialect.quote(source['schema'])}")
+            # A database may have the name of one of its schemas.
+            schema = ".".join(map(warehouse.dialect.quote, (file.stem, source["schema"])))
+            relation = f"{schema}.{warehouse.dialect.quote(source['identifier'])}"
+            session.execute(f"create schema if not exists {schema}")
             session.execute(f"create table if not exists {relation} ({columns})")
 
 
-def _write_profiles(profiles: Path, into: Path, file: Path) -> None:
-    """Copy the profiles with every DuckDB file replaced by one, and without what would open or fetch others."""
+def _write_profiles(profiles: Path, into: Path, file: Path, adapter: str) -> None:
+    """Copy the profiles with every output of the adapter leading to one DuckDB file, and without what opens others."""
     content = yaml.safe_load(profiles.read_text(encoding="utf-8"))
     for profile in content.values():
-        for output in profile.get("outputs", {}).values() if isinstance(profile, dict) else ():
-            if output.get("type") == _ADAPTER:
+        outputs = profile.get("outputs", {}) if isinstance(profile, dict) else {}
+        for name, output in outputs.items():
+            if output.get("type") == adapter == _ADAPTER:
                 output["path"] = str(file)
-                for name in _OTHER_FILES:
-                    output.pop(name, None)
+                for other in _OTHER_FILES:
+                    output.pop(other, None)
+            elif output.get("type") == adapter:
+                outputs[name] = {"type": _ADAPTER, "path": str(file), "schema": output.get("schema", "main")}
     into.write_text(yaml.safe_dump(content), encoding="utf-8")
 
 

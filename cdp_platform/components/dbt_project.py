@@ -22,6 +22,7 @@ from cdp_platform.components.processes import end_with_parent
 from cdp_platform.components.resources import child_environment, variable
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import CdpError, ConfigError
+from cdp_platform.warehouse.choice import dbt_environment
 
 _PARSING: Final = "cdp_platform.components.dbt_parsing"
 _PARSE_SECONDS: Final = 180
@@ -138,7 +139,7 @@ class DbtProject:
 
     def _environment(self, target: Path) -> dict[str, str]:
         return child_environment(
-            CDP_WAREHOUSE_PATH=str(self.home.warehouse),
+            **dbt_environment(self.home, child_environment()),
             DBT_SEND_ANONYMOUS_USAGE_STATS="false",
             DBT_LOG_PATH=str(target),
             # What it logs of each node when debugging costs a fifth of a build.

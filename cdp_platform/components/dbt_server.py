@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Final
 
 from cdp_platform.components.processes import end_with_parent
@@ -118,16 +119,22 @@ def serve() -> None:
     """Import dbt, then fork for each command that a line of the standard input tells, and answer its exit code."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    import dbt.adapters.duckdb
     import dbt.cli.main  # noqa: F401
 
     for line in sys.stdin:
+        _import_adapter(json.loads(line)["environment"].get("CDP_DBT_TARGET", ""))
         child = os.fork()
         if child == 0:
             _command(json.loads(line))
         _, status = os.waitpid(child, 0)
         answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
         answers.flush()
+
+
+def _import_adapter(name: str) -> None:
+    """Import the adapter that the commands are likely to need; of another one, dbt speaks itself."""
+    with suppress(ImportError):
+        import_module(f"dbt.adapters.{name or 'duckdb'}")
 
 
 def _command(request: Mapping[str, Any]) -> None:

@@ -55,7 +55,7 @@ class DeliveriesComponent(dg.Component, dg.Model, dg.Resolvable):
             group_name="sources",
             description="What was delivered before the clock's day; the models of a day never read the day's own.",
             owners=[self.owner],
-            kinds={"duckdb"},
+            kinds={PLATFORM.engine},
             metadata=told,
         )
 
@@ -65,7 +65,7 @@ class DeliveriesComponent(dg.Component, dg.Model, dg.Resolvable):
             group_name="feedback",
             description="Each row that a destination accepted, with the day of the loop; one row per delivery.",
             owners=[self.owner],
-            kinds={"duckdb"},
+            kinds={PLATFORM.engine},
             metadata=told,
             backfill_policy=dg.BackfillPolicy.single_run(),
             op_tags={"room": "feedback"},

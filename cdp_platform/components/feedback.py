@@ -83,7 +83,7 @@ class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
             group_name="feedback",
             description=f"What {self.destination.name} says of our {self.destination.object} at the end of the day.",
             owners=[self.owner],
-            kinds={self.destination.name, "dlt", "duckdb"},
+            kinds={self.destination.name, "dlt", PLATFORM.engine},
             skippable=True,
             metadata=self._columns(),
             freshness_policy=dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=self.freshness_hours)),

@@ -100,7 +100,7 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
 
     def _specs(self, node: Node, rules: "Rules") -> Iterator[dg.AssetSpec]:
         records, offered = key_of(node), set(node["columns"])
-        common: dict[str, Any] = {"group_name": "models", "owners": [self.owner], "kinds": {"python", "duckdb"}}
+        common: dict[str, Any] = {"group_name": "models", "owners": [self.owner], "kinds": {"python", PLATFORM.engine}}
         common["code_version"] = rules.digest
         for name, description in TABLES.items():
             metadata = {"dagster/table_name": f"{self.into}.{name}"} | identity_columns(name, records, rules, offered)
@@ -135,7 +135,7 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
             clusters = self._key("identity_clusters")
             try:
                 done = update(
-                    platform.embedded("identity"),
+                    platform.whole("identity"),
                     rules,
                     records=f"{node['schema']}.{node['alias']}",
                     schema=self.into,

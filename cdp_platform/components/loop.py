@@ -66,7 +66,7 @@ class LoopComponent(dg.Component, dg.Model, dg.Resolvable):
             group_name="sources",
             description="The day up to whose end people are described. It only goes forward; facts do not read it.",
             owners=[self.owner],
-            kinds={"duckdb"},
+            kinds={PLATFORM.engine},
             metadata=column_metadata({"as_of_on": ("date", "The day up to whose end people are described.")}, {}),
             partitions_def=self.days.partitions,
             backfill_policy=dg.BackfillPolicy.single_run(),

@@ -107,7 +107,7 @@ def _build(
     chosen = [key for key in unique_ids if manifest.asset_key(key) in context.selected_asset_keys]
     tests = [key for key, spec in checks.items() if spec.key in context.selected_asset_check_keys]
     names = [(manifest.models.get(key) or manifest.tests[key])["name"] for key in [*chosen, *tests]]
-    with platform.embedded("dbt build").exclusive("dbt build"):
+    with platform.whole("dbt build").exclusive("dbt build"):
         results = project.build(names, _bounds(context))
     facts = _describe(platform, manifest, lineage, [key for key in chosen if _is_built(results, key)])
     is_range = context.has_partition_key_range and len(set(days_of(context))) > 1
@@ -126,7 +126,8 @@ def _build(
 
 
 def _bounds(context: dg.AssetExecutionContext) -> tuple[str, str] | None:
-    if not context.has_partition_key_range:
+    # A run of one day has a key, and no range.
+    if not (context.has_partition_key_range or context.has_partition_key):
         return None
     first, last = days_of(context)
     return first.isoformat(), (last + timedelta(days=1)).isoformat()

@@ -8,10 +8,11 @@ from typing import Any, Final
 
 import dagster as dg
 
+from cdp_platform.components.dlt_destination import dlt_destination
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.domain.home import Home
 from cdp_platform.warehouse.base import Warehouse
-from cdp_platform.warehouse.choice import open_warehouse, require_embedded
+from cdp_platform.warehouse.choice import engine_of, open_warehouse, require_whole
 
 _DAGSTER_YAML = """\
 # Written by cdp. Runs, events and schedules lie beside this file.
@@ -61,21 +62,23 @@ class Platform(dg.ConfigurableResource[Any]):
         return cdp_home()
 
     @property
+    def engine(self) -> str:
+        """What the warehouse is, as the graph shows it: duckdb or another."""
+        return engine_of(self.home)
+
+    @property
     def warehouse(self) -> Warehouse:
         """The warehouse that is set. Raises ConfigError for a setting that cannot work."""
         return open_warehouse(self.home)
 
-    def embedded(self, what: str) -> Warehouse:
-        """The warehouse, for a part of the platform that runs on DuckDB only. Raises ConfigError, naming the part."""
-        require_embedded(self.home, what)
+    def whole(self, what: str) -> Warehouse:
+        """The warehouse, for a part of the platform that runs on some engines only. Raises ConfigError, naming it."""
+        require_whole(self.home, what)
         return self.warehouse
 
     def dlt_destination(self) -> Any:
         """Name the warehouse to dlt; load only inside `warehouse.exclusive`."""
-        import dlt
-
-        require_embedded(self.home, "loading of sources")
-        return dlt.destinations.duckdb(str(self.home.warehouse))
+        return dlt_destination(self.home, os.environ)
 
 
 PLATFORM: Final = Platform()

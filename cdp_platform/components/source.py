@@ -137,7 +137,7 @@ class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
             group_name="sources",
             description=self.descriptions.get(table.name),
             owners=[self.owner],
-            kinds={"dlt", "duckdb"},
+            kinds={"dlt", PLATFORM.engine},
             tags={"source": self.source},
             metadata={"dagster/column_schema": _column_schema(table.schema)},
             partitions_def=self.days.partitions if is_daily and self.days else None,

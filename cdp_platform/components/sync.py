@@ -189,7 +189,7 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
                 "stored under a digest and judged by its guards before anything is sent."
             ),
             owners=[self.owner],
-            kinds={"parquet", "duckdb"},
+            kinds={"parquet", PLATFORM.engine},
             code_version=spec.mapping_version,
             tags=tags_of(self.days, self.split),
             partitions_def=partitions_of(self.days, self.split),

@@ -66,7 +66,7 @@ class TraitsComponent(dg.Component, dg.Model, dg.Resolvable):
             group_name="models",
             description=f"Computed traits, one row per person as of the clock: {labels}.",
             owners=[self.owner],
-            kinds={"yaml", "duckdb"},
+            kinds={"yaml", PLATFORM.engine},
             code_version=hashlib.sha256(repr(found.traits).encode()).hexdigest()[:16],
             metadata={"dagster/table_name": f"traits.{found.name}"} | trait_columns(named, catalogue),
             op_tags={"room": "audiences"},
@@ -76,7 +76,7 @@ class TraitsComponent(dg.Component, dg.Model, dg.Resolvable):
             from cdp_platform.audiences.computing import compute_traits
 
             as_of = clock_day(platform.warehouse)
-            with platform.embedded("computing traits").session(f"computing traits/{found.name}") as session:
+            with platform.whole("computing traits").session(f"computing traits/{found.name}") as session:
                 computed = compute_traits(session, platform.warehouse.dialect, found, catalogue, as_of=as_of)
             known = {f"known/{name}": count for name, count in computed.known.items()}
             return dg.MaterializeResult(

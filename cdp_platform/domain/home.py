@@ -87,8 +87,8 @@ class Home:
 
     @property
     def dbt_target(self) -> Path:
-        """dbt's target folder, with the manifest."""
-        return self.root / "dbt"
+        """dbt's target folder, with the manifest; one an engine, whose SQL it holds."""
+        return self.root / ("dbt" if self.warehouse_kind == "duckdb" else f"dbt_{self.warehouse_kind}")
 
     @property
     def sandbox(self) -> Path:

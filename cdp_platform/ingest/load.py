@@ -125,9 +125,11 @@ def _load(pipeline: dlt.Pipeline, table: pa.Table, name: str, replaced_days: tup
     deleted_row_count = 0
     if replaced_days is not None:
         deleted_row_count = _count(pipeline, name, replaced_days)
-        if deleted_row_count:
-            _execute(pipeline, "DELETE FROM", name, replaced_days)
-    pipeline.load(raise_on_failed_jobs=True)
+    if deleted_row_count or not table.num_rows:
+        _execute(pipeline, "DELETE FROM", name, replaced_days)
+    if table.num_rows:
+        # Of no rows dlt makes a file that its loader for PostgreSQL cannot read; the table is there already.
+        pipeline.load(raise_on_failed_jobs=True)
     return deleted_row_count
 
 

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cdp_platform.connectors.state_server import Statements, StateServer
+from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import FieldKind
@@ -198,7 +199,9 @@ def _plan(record: dict[str, Any]) -> Plan:
     verdicts = tuple(Verdict(**verdict) for verdict in record.pop("verdicts"))
     made_at = datetime.fromisoformat(record.pop("made_at"))
     rules = tuple(_value_rule(rule) for rule in record.pop("value_rules", []))
-    return Plan(**record, made_at=made_at, verdicts=verdicts, value_rules=rules)
+    cost = record.pop("cost", None)
+    told = Cost(**cost) if cost else None
+    return Plan(**record, made_at=made_at, verdicts=verdicts, value_rules=rules, cost=told)
 
 
 def _value_rule(record: dict[str, Any]) -> ValueRule:

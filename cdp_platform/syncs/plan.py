@@ -36,12 +36,13 @@ from cdp_platform.syncs.plan_files import drafted, expire, keep
 from cdp_platform.syncs.policies import Policies, apply_policies
 from cdp_platform.syncs.records import Fields, create_desired, encoded_fields, register_keys
 from cdp_platform.syncs.resend import with_resend
+from cdp_platform.syncs.scan_cost import foresee_scan
 from cdp_platform.syncs.settle import recover
 from cdp_platform.syncs.source import prepare_source
 from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.syncs.value_rules import rules_of
 from cdp_platform.texts.catalogue import verdict_text
-from cdp_platform.warehouse.base import Dialect, Session
+from cdp_platform.warehouse.base import Dialect, Session, cost_of
 
 APPROVABLE = ("removals_within_limit", "model_not_shrunk", "account_known", "approved")
 """Verdicts that a person may overrule for one plan."""
@@ -176,6 +177,7 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
                     plan = with_resend(plan, session, engine, spec, ledger, draft)
                     plan = with_moves(plan, session, f"select * from {session.parquet(draft)}")
                 file_hash = keep(draft, engine.home, spec.name, plan.digest)
+            plan = replace(plan, cost=cost_of(session))
     return _under_rule(engine, spec, replace(plan, file_hash=file_hash))
 
 
@@ -191,6 +193,7 @@ def _plan(
     engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, scope: _Scope, *, run_id: str
 ) -> tuple[Plan, str]:
     dialect, part = engine.warehouse.dialect, scope.partition
+    foreseen = foresee_scan(session, dialect, spec, ledger)
     read = read_partition(session, dialect, spec, part)
     policies, fields = policied(session, dialect, read, ledger)
     faultpoint("plan.reading")
@@ -231,6 +234,7 @@ def _plan(
         outside_rows=outside_count(session, dialect, spec, part),
         has_forgotten=is_forgetful,
         held_fields=policies.held,
+        scanned_bytes=foreseen,
     )
     kind = kind_of(engine, spec)
     return plan, planned_rows(dialect, policies.source, ledger, fields, operations, kind=kind)

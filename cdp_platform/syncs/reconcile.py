@@ -13,8 +13,6 @@ from cdp_platform.syncs.ledger import ensure_tables, read_header
 from cdp_platform.warehouse.base import Dialect, Session
 from cdp_platform.warehouse.literals import literal
 
-_WAREHOUSE = "duckdb"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
@@ -53,13 +51,8 @@ class Reconciliation:
 def reconcile(session: Session, dialect: Dialect, sync: str, reading: Reading) -> Reconciliation | None:
     """Compare the newest ledger of a sync with the newest reading; None where nothing was sent, or nothing read.
 
-    Raises ConfigError for a reading that lacks a column, and on a warehouse other than DuckDB.
+    Raises ConfigError for a reading that lacks a column.
     """
-    if dialect.name != _WAREHOUSE:
-        raise ConfigError(
-            f"a read-back is compared on {_WAREHOUSE} only, not on {dialect.name}.",
-            remedy="Take `reconciliation` and `drift` out of the checks.",
-        )
     ensure_tables(session)
     ledgers = session.rows(
         "select ledger_id from cdp.ledgers where sync = ? and version > 0 order by created_at desc limit 1", [sync]

@@ -119,6 +119,19 @@ class TellsCost(Protocol):
         ...
 
 
+@runtime_checkable
+class ForeseesScan(Protocol):
+    """A session of a warehouse that says what a statement would scan, without running it."""
+
+    def scanned_bytes(self, sql: str) -> int:
+        """Ask how many bytes a query would scan, for nothing. Raises WarehouseError."""
+        ...
+
+    def limit_scan(self, maximum_bytes: int) -> None:
+        """Let later statements raise GuardTripped, before they are run, where together they would scan more."""
+        ...
+
+
 class Warehouse(Protocol):
     """Where models, ledgers and logs live."""
 
@@ -137,6 +150,18 @@ class Warehouse(Protocol):
 
     def exclusive(self, purpose: str) -> AbstractContextManager[None]:
         """Keep other processes of the platform out while a tool (dbt, dlt) opens the warehouse itself."""
+        ...
+
+
+@runtime_checkable
+class NeedsGrants(Protocol):
+    """A warehouse in which the platform's role may do what somebody granted it."""
+
+    def missing_grants(self, relations: Sequence[str]) -> list[str]:
+        """The statements that an administrator has to run before the platform can work and read `relations`.
+
+        Empty where nothing is missing. Raises WarehouseError where it cannot even be asked.
+        """
         ...
 
 

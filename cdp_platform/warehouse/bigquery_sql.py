@@ -152,6 +152,9 @@ def _function(node: exp.Anonymous) -> exp.Expr:
             return _own(bigquery_json.changed_members(new, old, [name.name for name in given[2:]]))
         case "to_minutes":
             return exp.Interval(this=given[0], unit=exp.Var(this="MINUTE"))
+        case "isfinite":
+            # Of times: `_typed` says the last one for an infinite one.
+            return exp.LT(this=given[0], expression=exp.cast(exp.Literal.string(_LAST_MOMENT), "timestamptz"))
         case "strlen":
             return exp.Anonymous(this="byte_length", expressions=given)
         case "list_position":

@@ -1,5 +1,6 @@
 """Which warehouse the platform works on: one setting, read with the home folder; nobody else names an engine."""
 
+from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
@@ -21,6 +22,8 @@ from cdp_platform.warehouse.local_state import LocalStateWarehouse
 DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
 KINDS: Final = (DUCKDB, POSTGRES)
+_WHOLE: Final = (DUCKDB, POSTGRES)
+"""The engines on which everything runs: loading, models, identity, audiences, syncs, reports, erasure."""
 _SNOWFLAKES: Final[dict[SnowflakeAccount, Warehouse]] = {}
 _BIGQUERIES: Final[dict[BigQueryAccount, Warehouse]] = {}
 
@@ -50,12 +53,59 @@ def chosen_account(home: Home) -> Account | None:
     return read_account(file, name) if file is not None and name in account_names(file) else None
 
 
-def require_embedded(home: Home, what: str) -> None:
-    """Raise ConfigError, naming `what`, for a part of the platform that runs on the embedded warehouse only, as yet."""
-    if home.warehouse_kind != DUCKDB:
+def engine_of(home: Home) -> str:
+    """What the warehouse is: `duckdb`, `postgres`, `snowflake` `bigquery`. Raises ConfigError for a wrong account."""
+    account = None if home.warehouse_kind == DUCKDB else chosen_account(home)
+    return home.warehouse_kind if account is None else account.type
+
+
+def postgres_address(home: Home) -> str | None:
+    """Where the PostgreSQL server is, as libpq reads it; holds the account's password. None: nobody says it."""
+    account = chosen_account(home)
+    if not isinstance(account, PostgresAccount):
+        return home.warehouse_address
+    password = _secrets(home).text(account.password_env) if account.password_env else None
+    return _with_password(account.address, password)
+
+
+def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str]:
+    """Say to dbt's profile where the warehouse is, in variables that it reads; `environment` is this process's.
+
+    CDP_DBT_TARGET names the output. Raises ConfigError for an address that is missing or none.
+    """
+    engine = engine_of(home)
+    if engine != POSTGRES:
+        return {"CDP_DBT_TARGET": engine, "CDP_WAREHOUSE_PATH": str(home.warehouse)}
+    # Says what is missing, the driver, too.
+    open_warehouse(home)
+    from cdp_platform.warehouse.postgres_address import libpq_environment
+
+    server = libpq_environment(postgres_address(home), environment)
+    # dbt keeps what has this prefix out of its logs. Of days and times it must think as the platform does.
+    secret = {"DBT_ENV_SECRET_CDP_POSTGRES_PASSWORD": server["PGPASSWORD"]}
+    return {**server, **secret, "CDP_DBT_TARGET": POSTGRES, "PGTZ": "UTC", "PGDATESTYLE": "ISO, YMD"}
+
+
+def require_whole(home: Home, what: str) -> None:
+    """Raise ConfigError, naming `what`, for a part of the platform that was not shown to run on every engine.
+
+    Nor does it run where the warehouse is only read.
+    """
+    require_written(home, what)
+    if engine_of(home) not in _WHOLE:
         raise ConfigError(
             f"{what} does not run on {home.warehouse_kind} yet: only syncs do.",
             remedy="Make the tables with tools of your own there, or unset CDP_WAREHOUSE.",
+        )
+
+
+def require_written(home: Home, what: str) -> None:
+    """Raise ConfigError, naming `what`, where the warehouse's account says `state: local`, so that it is only read."""
+    account = None if home.warehouse_kind == DUCKDB else chosen_account(home)
+    if account is not None and account.state == "local":
+        raise ConfigError(
+            f"{what} would write into the warehouse, and its account `{home.warehouse_kind}` says `state: local`.",
+            remedy="Make the tables with tools of your own there: syncs read them.",
         )
 
 
@@ -73,8 +123,7 @@ def _only_read(home: Home, warehouse: Warehouse) -> Warehouse:
 def _of_account(home: Home, account: Account) -> Warehouse:
     match account:
         case PostgresAccount():
-            password = _secrets(home).text(account.password_env) if account.password_env else None
-            return _postgres(_with_password(account.address, password))
+            return _postgres(postgres_address(home))
         case SnowflakeAccount():
             return _snowflake(account, _secrets(home))
         case BigQueryAccount():
@@ -129,16 +178,12 @@ def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
 
 
 def _postgres(address: str | None) -> Warehouse:
-    if not address:
-        raise ConfigError(
-            "the warehouse is PostgreSQL, and nothing says where it is.",
-            remedy="Set CDP_POSTGRES to its address, as postgresql://user@host/database, PGPASSWORD to the password.",
-        )
     try:
         from cdp_platform.warehouse.postgres import PostgresWarehouse
+        from cdp_platform.warehouse.postgres_address import checked_address
     except ImportError as error:
         raise ConfigError(
             "the warehouse is PostgreSQL, and its driver is not installed.",
             remedy='Install the extra: pip install "cdp-platform[postgres]".',
         ) from error
-    return PostgresWarehouse(address)
+    return PostgresWarehouse(checked_address(address))

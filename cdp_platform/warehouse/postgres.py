@@ -55,6 +55,7 @@ class PostgresSession:
     def __init__(self, connection: Connection) -> None:
         """Use `connection`, which commits by itself."""
         self._connection = connection
+        self._is_in_transaction = False
         self._numbers = itertools.count()
         self._files: dict[tuple[Path, int, int], str] = {}
 
@@ -107,6 +108,7 @@ class PostgresSession:
         # Everything in it is read from one moment, as in DuckDB.
         with _translated():
             _told(self._connection, "begin isolation level repeatable read")
+        self._is_in_transaction = True
         try:
             yield
         except BaseException:
@@ -114,11 +116,19 @@ class PostgresSession:
             with suppress(*_Failures):
                 _told(self._connection, "rollback")
             raise
+        finally:
+            self._is_in_transaction = False
         with _translated():
             _told(self._connection, "commit")
 
     def _run(self, cursor: Cursor, sql: str, parameters: Parameters) -> None:
-        for place, statement in enumerate(to_postgres(sql)):
+        statements = to_postgres(sql)
+        if len(statements) > 1 and not self._is_in_transaction:
+            # One statement of the platform's is done or not done.
+            with self.transaction():
+                self._run(cursor, sql, parameters)
+            return
+        for place, statement in enumerate(statements):
             # Of several statements, the first has the values.
             written = with_literals(statement, parameters) if parameters and not place else statement
             if written is None:

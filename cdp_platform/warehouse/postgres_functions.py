@@ -9,7 +9,58 @@ SCHEMA: Final = "cdp_functions"
 _SQL = "language sql stable parallel safe"
 _QUIET = "language plpgsql stable strict parallel safe"
 
+# The database's own order, which is by characters, knows lower case of ASCII alone. Plain text, which is nearly all, is
+# not sent through the collation. A server without ICU has to do with the system's.
+_CASES: Final = """do $do$
+    declare collation_name text := (
+        select quote_ident(collname) from pg_collation where collname in ('und-x-icu', 'C.utf8', 'C.UTF-8')
+        order by collname = 'und-x-icu' desc limit 1);
+    begin
+        execute format($f$create function lower_of(text) returns text language sql immutable parallel safe as $$
+            select case when octet_length($1) = char_length($1) then lower($1) else lower($1 collate %1$s) end $$;
+        create function upper_of(text) returns text language sql immutable parallel safe as $$
+            select case when octet_length($1) = char_length($1) then upper($1) else upper($1 collate %1$s) end $$$f$,
+            coalesce(collation_name, '"default"'));
+    end $do$"""
+
+# A view hangs on the very relation that it was made on, whatever its name: where there is one and the columns are the
+# same, the old relation stays and takes the content. Else the new one takes the name, unless a view is on the old.
+_TAKE_NAME: Final = """create procedure take_name(home text, anew text, old text, kind text)
+    language plpgsql as $$
+    declare
+        old_path text := format('%I.%I', home, old);
+        new_path text := format('%I.%I', home, anew);
+        is_read boolean := exists (
+            select from pg_depend join pg_rewrite on pg_rewrite.oid = pg_depend.objid
+            where pg_depend.classid = 'pg_rewrite'::regclass and pg_depend.refobjid = to_regclass(old_path)
+                and pg_rewrite.ev_class <> pg_depend.refobjid);
+        shapes text[] := array(
+            select string_agg(format('%I %s', attname, format_type(atttypid, atttypmod)), ',' order by attnum)
+            from pg_attribute where attrelid in (to_regclass(old_path), to_regclass(new_path))
+                and attnum > 0 and not attisdropped group by attrelid);
+    begin
+        if not is_read or shapes[1] is distinct from shapes[2] then
+            execute format('drop %s if exists %s', kind, old_path);
+            execute format('alter %s %s rename to %I', kind, new_path, old);
+            return;
+        end if;
+        if kind = 'VIEW' then
+            execute format('create or replace view %s as %s', old_path, pg_get_viewdef(to_regclass(new_path)));
+        else
+            execute format('truncate table %s', old_path);
+            execute format('insert into %s select * from %s', old_path, new_path);
+        end if;
+        execute format('drop %s %s', kind, new_path);
+    end $$"""
+
 FUNCTIONS: Final = (
+    _CASES,
+    _TAKE_NAME,
+    f"create function nfc_normalize(text) returns text {_SQL} as $$ select normalize($1, NFC) $$",
+    f"""create function md5_number_lower(text) returns bigint {_SQL} as $$
+        select ('x' || right(md5($1), 16))::bit(64)::bigint $$""",
+    f"create function split(text, text) returns text[] {_SQL} as $$ select string_to_array($1, $2) $$",
+    f"create function array_sort(text[]) returns text[] {_SQL} as $$ select array(select unnest($1) order by 1) $$",
     f"create function nfc(text) returns text {_SQL} as $$ select normalize($1, NFC) $$",
     # A number as a text; more digits than this no type of ours holds, and PostgreSQL would count with all of them.
     f"""create function number_of(text) returns numeric {_SQL} as $$

@@ -15,6 +15,7 @@ from sqlglot.errors import SqlglotError
 from cdp_platform.errors import WarehouseError
 from cdp_platform.warehouse.literals import quoted
 from cdp_platform.warehouse.snowflake_functions import SCHEMA
+from cdp_platform.warehouse.translating import listed
 
 LAST_MOMENT: Final = "9999-12-31 23:59:59.999999"
 """What stands for a time that never comes: Snowflake has no infinity."""
@@ -129,6 +130,11 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
             node.set("kind", "TABLE")
         case exp.Cast() if _is_infinity(node):
             return exp.cast(exp.Literal.string(LAST_MOMENT), node.to.copy())
+        case exp.Select():
+            return listed(node)
+        case exp.Filter(this=exp.Count(this=exp.Star())):
+            counted = exp.If(this=node.expression.this.copy(), true=exp.Literal.number(1))
+            return exp.Count(this=counted)
         case exp.Add(expression=exp.Anonymous() as minutes) if minutes.name.lower() == "to_minutes":
             # An interval of Snowflake's is a constant.
             return _call("dateadd", exp.var("minute"), minutes.expressions[0], node.this)

@@ -11,6 +11,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from cdp_platform.errors import WarehouseError
+from cdp_platform.warehouse.literals import literal
 
 _CACHED_STATEMENTS = 2_000
 _TYPES = {
@@ -21,6 +22,13 @@ _TYPES = {
     exp.DataType.Type.UTINYINT: "smallint",
     exp.DataType.Type.TINYINT: "smallint",
 }
+_TRIED = {
+    exp.DataType.Type.DOUBLE: "number_of",
+    exp.DataType.Type.BOOLEAN: "truth_of",
+    exp.DataType.Type.DATE: "day_of",
+    exp.DataType.Type.TIMESTAMP: "moment_of",
+}
+"""Functions that answer null where a cast would fail."""
 _SCHEMAS = {"temp": "pg_temp", "main": "public"}
 
 
@@ -56,19 +64,21 @@ def _replaced(tree: exp.Create) -> list[str]:
     """Make the new relation beside the old one, which it may read, and let it take the name.
 
     What reads a temporary relation goes with it, since whoever replaces it makes that anew, too. What reads
-    another stays, and the statement is refused.
+    another stays, where the columns are the same; else the statement is refused.
     """
     is_temporary = tree.find(exp.TemporaryProperty) is not None
     table = tree.this.find(exp.Table)
-    name = exp.to_identifier(table.name, quoted=True).sql("postgres")
-    schema = "pg_temp." if is_temporary else f"{table.args['db'].sql('postgres')}." if table.db else ""
-    anew = exp.to_identifier(f"{table.name}__anew", quoted=True)
+    plain = table.name
+    name, anew = (exp.to_identifier(one, quoted=True) for one in (plain, f"{plain}__anew"))
     tree.set("replace", False)
     table.set("this", anew)
+    if not is_temporary:
+        named = ", ".join(literal(part) for part in (table.db or "public", anew.name, plain, str(tree.kind)))
+        return [tree.sql("postgres"), f"CALL take_name({named})"]
     return [
         tree.sql("postgres"),
-        f"DROP {tree.kind} IF EXISTS {schema}{name}{' CASCADE' if is_temporary else ''}",
-        f"ALTER {tree.kind} {schema}{anew.sql('postgres')} RENAME TO {name}",
+        f"DROP {tree.kind} IF EXISTS pg_temp.{name.sql('postgres')} CASCADE",
+        f"ALTER {tree.kind} pg_temp.{anew.sql('postgres')} RENAME TO {name.sql('postgres')}",
     ]
 
 
@@ -89,14 +99,26 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
             node.set("using", exp.cast(exp.column(node.this.copy()), node.args["dtype"].copy()))
         case exp.Array() if not node.expressions:
             return exp.cast(node.copy(), exp.DataType.build("text[]", dialect="postgres"), copy=False)
+        case exp.TryCast() if node.to.this in _TRIED:
+            tried = exp.Anonymous(this=_TRIED[node.to.this], expressions=[exp.cast(_inside(node), "text")])
+            return exp.cast(tried, node.to, copy=False)
+        case exp.Lower() | exp.Upper():
+            return exp.Anonymous(this=f"{node.key}_of", expressions=[_inside(node)])
         case exp.ArgMax():
             return _newest(node.this, node.expression)
-        case exp.JSONExtract() if isinstance(node.expression, exp.JSONPath):
+        case exp.JSONExtract() | exp.JSONExtractScalar() if isinstance(node.expression, exp.JSONPath):
             name = exp.Literal.string(str(node.expression.expressions[-1].this))
-            return exp.Anonymous(this="json_member", expressions=[node.this, name])
+            function = "json_member" if isinstance(node, exp.JSONExtract) else "json_text"
+            return exp.Anonymous(this=function, expressions=[_inside(node), name])
         case exp.Select():
-            return _listed(_unqualified(node))
+            return _unqualified(listed(node))
     return node
+
+
+def _inside(node: exp.Expr) -> exp.Expr:
+    """What a node is of, rewritten: of one that another takes the place of, nobody else would look inside."""
+    inside: exp.Expr = node.this
+    return inside.transform(_rewritten)
 
 
 def _newest(value: exp.Expr, by: exp.Expr) -> exp.Expr:
@@ -105,7 +127,7 @@ def _newest(value: exp.Expr, by: exp.Expr) -> exp.Expr:
     return sqlglot.parse_one(f"(array_agg({said} order by {order} desc) {known})[1]", read="postgres")
 
 
-def _unqualified(select: exp.Select) -> exp.Select:
+def _unqualified(select: exp.Select) -> exp.Expr:
     """Put `qualify` of a query with `*` into one around it; sqlglot would name the other columns twice."""
     condition = select.args.get("qualify")
     if condition is None or not select.is_star:
@@ -117,10 +139,11 @@ def _unqualified(select: exp.Select) -> exp.Select:
         ranks.append(exp.alias_(window.copy(), f"rank_{number}"))
         window.replace(exp.column(f"rank_{number}"))
     subquery = inner.select(*ranks, copy=False).subquery("ranked", copy=False)
-    return exp.select("*").from_(subquery, copy=False).where(condition.this.copy(), copy=False)
+    around: exp.Expr = exp.select("*").from_(subquery, copy=False).where(condition.this.copy(), copy=False)
+    return around.transform(_rewritten)
 
 
-def _listed(select: exp.Select) -> exp.Select:
+def listed(select: exp.Select) -> exp.Select:
     """Say `group by all` and `order by all` by the places of the columns."""
     group, order = select.args.get("group"), select.args.get("order")
     if group is not None and group.args.get("all"):

@@ -21,6 +21,10 @@
     cast(concat('0x', substr(md5({{ text }}), 1, 8)) as bigint)
 {%- endmacro %}
 
+{% macro postgres__hash_number(text) -%}
+    cast(cast('x' || substr(md5({{ text }}), 1, 8) as bit(32)) as bigint)
+{%- endmacro %}
+
 {% macro snowflake__hash_number(text) -%}
     to_number(substr(md5({{ text }}), 1, 8), 'XXXXXXXX')
 {%- endmacro %}

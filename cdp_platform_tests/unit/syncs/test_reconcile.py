@@ -6,7 +6,6 @@ from cdp_platform.errors import ConfigError
 from cdp_platform.syncs.reconcile import Reading, Reconciliation, reconcile
 from cdp_platform_tests.unit.syncs.conftest import Shop, person_of
 
-pytestmark = pytest.mark.duckdb_only
 READING = Reading(relation="raw_hubspot.contacts", key="person", columns={"email": "address", "segment": "segment"})
 LATER, LATER_STILL = "2999-01-01 00:00:00+00", "2999-01-02 00:00:00+00"
 

@@ -8,7 +8,7 @@ import pytest
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import ConfigError
-from cdp_platform.warehouse.choice import open_warehouse, require_embedded
+from cdp_platform.warehouse.choice import dbt_environment, open_warehouse, require_whole
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 
@@ -67,10 +67,43 @@ def test_an_address_with_a_password_is_not_printed_with_the_home() -> None:
     assert "canary" not in repr(home)
 
 
-def test_what_runs_on_the_embedded_one_alone_says_its_name() -> None:
-    with pytest.raises(ConfigError, match="identity does not run on postgres yet"):
-        require_embedded(Home(root=Path("nowhere"), warehouse_kind="postgres"), "identity")
-    require_embedded(Home(root=Path("nowhere")), "identity")
+def test_what_does_not_run_on_an_engine_says_its_name() -> None:
+    with pytest.raises(ConfigError, match="identity does not run on snowflake yet"):
+        require_whole(Home(root=Path("nowhere"), warehouse_kind="snowflake"), "identity")
+    for kind in ("duckdb", "postgres"):
+        require_whole(Home(root=Path("nowhere"), warehouse_kind=kind), "identity")
+
+
+def test_dbt_is_told_where_the_warehouse_is() -> None:
+    told = dbt_environment(Home(root=Path("nowhere")), {})
+    assert told == {"CDP_DBT_TARGET": "duckdb", "CDP_WAREHOUSE_PATH": "nowhere/warehouse.duckdb"}
+
+
+def test_dbt_reads_a_servers_address_in_libpqs_variables_and_the_password_in_one_that_it_does_not_log() -> None:
+    address = "postgresql://anna:s%20cret@db.example.com:6000/cdp?sslmode=require&connect_timeout=3"
+    home = Home(root=Path("nowhere"), warehouse_kind="postgres", warehouse_address=address)
+    told = dbt_environment(home, {"PGSSLROOTCERT": "root.pem", "PGHOST": "elsewhere", "PATH": "/bin"})
+    assert told["CDP_DBT_TARGET"] == "postgres"
+    assert (told["PGHOST"], told["PGPORT"], told["PGUSER"], told["PGDATABASE"]) == (
+        "db.example.com", "6000", "anna", "cdp",
+    )  # fmt: skip
+    assert (told["PGSSLMODE"], told["PGCONNECT_TIMEOUT"], told["PGSSLROOTCERT"]) == ("require", "3", "root.pem")
+    assert told["DBT_ENV_SECRET_CDP_POSTGRES_PASSWORD"] == "s cret"
+    assert told["PGTZ"] == "UTC" and "PATH" not in told
+
+
+def test_what_the_address_leaves_out_comes_from_the_environment() -> None:
+    home = Home(root=Path("nowhere"), warehouse_kind="postgres", warehouse_address="postgresql:///cdp?host=/tmp/socket")
+    told = dbt_environment(home, {"PGUSER": "anna", "PGPASSWORD": "secret", "PGPORT": "6001"})
+    assert (told["PGHOST"], told["PGUSER"], told["PGPORT"]) == ("/tmp/socket", "anna", "6001")
+    assert told["DBT_ENV_SECRET_CDP_POSTGRES_PASSWORD"] == "secret"
+
+
+def test_what_is_no_address_is_refused_without_being_repeated() -> None:
+    home = Home(root=Path("nowhere"), warehouse_kind="postgres", warehouse_address="postgresql://u:canary@h/d?what=it")
+    with pytest.raises(ConfigError, match="no address of a PostgreSQL server") as failure:
+        open_warehouse(home)
+    assert "canary" not in str(failure.value)
 
 
 def write_accounts(folder: Path, text: str) -> Home:
@@ -85,6 +118,16 @@ def test_an_account_is_chosen_by_its_name(tmp_path: Path, monkeypatch: pytest.Mo
     warehouse = open_warehouse(home)
     assert "canary" not in repr(home) + repr(warehouse)
     assert vars(warehouse)["_address"] == "postgresql:///x?password=it%27s%20a%26canary"
+
+
+def test_dbt_is_told_of_an_account_and_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_WAREHOUSE", "server")
+    monkeypatch.setenv("SHOP_PASSWORD", "it's a&secret")
+    home = write_accounts(tmp_path, "server: {type: postgres, address: postgresql://h/x, password_env: SHOP_PASSWORD}")
+    told = dbt_environment(home, {})
+    assert (told["CDP_DBT_TARGET"], told["PGHOST"], told["PGDATABASE"]) == ("postgres", "h", "x")
+    assert told["DBT_ENV_SECRET_CDP_POSTGRES_PASSWORD"] == "it's a&secret"
+    require_whole(home, "identity")
 
 
 def test_a_server_engine_without_an_account_says_where_to_put_one(monkeypatch: pytest.MonkeyPatch) -> None:

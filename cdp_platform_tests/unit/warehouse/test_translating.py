@@ -43,8 +43,9 @@ def test_a_replaced_temporary_table_may_read_the_one_before() -> None:
 
 
 def test_what_reads_a_lasting_table_is_not_dropped_with_it() -> None:
-    [_, dropped, _] = to_postgres("create or replace table s.x as select 1 as a")
-    assert dropped == 'DROP TABLE IF EXISTS s."x"'
+    made, renamed = to_postgres("create or replace table s.x as select 1 as a")
+    assert made == 'CREATE TABLE s."x__anew" AS SELECT 1 AS a'
+    assert renamed == "CALL take_name('s', 'x__anew', 'x', 'TABLE')"
 
 
 def test_the_newest_value_is_the_one_of_the_greatest_that_is_known() -> None:

@@ -37,7 +37,7 @@ select
     results.exposed_household_count,
     results.redeeming_household_count,
     cast(results.redemption_count as {{ dbt.type_bigint() }}) as redemption_count,
-    cast(results.redeeming_household_count * 1.00 / results.exposed_household_count as decimal(5, 4)) as redemption_share,
+    cast({{ ratio('results.redeeming_household_count * 1.00', 'results.exposed_household_count') }} as decimal(5, 4)) as redemption_share,
     results.last_redeemed_on,
     clock.as_of_on
 from results

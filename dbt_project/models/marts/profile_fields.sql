@@ -83,7 +83,7 @@ ranked as (
         candidates.*,
         row_number() over (
             partition by person_id, field
-            order by strength, seen_at desc, record_key
+            order by strength, seen_at desc nulls last, record_key
         ) as strongest_first
     from candidates
 

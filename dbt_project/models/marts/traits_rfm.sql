@@ -74,7 +74,7 @@ select
     cast(scored.order_count as {{ dbt.type_int() }}) as order_count,
     cast(scored.orders_365d as {{ dbt.type_int() }}) as orders_365d,
     cast(scored.orders_180d_to_last as {{ dbt.type_int() }}) as orders_180d_to_last,
-    cast(scored.order_count * 1.00 / scored.active_week_count as decimal(8, 2)) as orders_per_active_week,
+    cast({{ ratio('scored.order_count * 1.00', 'scored.active_week_count') }} as decimal(8, 2)) as orders_per_active_week,
     scored.lifetime_value,
     cast(scored.recency_score as {{ dbt.type_int() }}) as recency_score,
     cast(scored.frequency_score as {{ dbt.type_int() }}) as frequency_score,

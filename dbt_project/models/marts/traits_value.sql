@@ -38,10 +38,10 @@ select
     person_id,
     order_value_90d,
     order_value_before_90d,
-    cast((order_value_90d - order_value_before_90d) / nullif(order_value_before_90d, 0) as decimal(12, 4))
+    cast({{ ratio('(order_value_90d - order_value_before_90d)', 'nullif(order_value_before_90d, 0)') }} as decimal(12, 4))
         as order_value_change_share,
     order_value_365d,
-    {{ money('order_value_365d / nullif(orders_365d, 0)') }} as average_order_value_365d,
-    cast(discount_365d / nullif(order_value_365d + discount_365d, 0) as decimal(6, 4)) as discount_share_365d,
+    {{ money(ratio('order_value_365d', 'nullif(orders_365d, 0)')) }} as average_order_value_365d,
+    cast({{ ratio('discount_365d', 'nullif(order_value_365d + discount_365d, 0)') }} as decimal(6, 4)) as discount_share_365d,
     case when tenth <= 2 then 'high' when tenth <= 5 then 'middle' else 'low' end as value_tier
 from ranked

@@ -1,0 +1,47 @@
+"""The warehouse that is set, as dlt names it; where it is stands in the home alone, never in dlt's own files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cdp_platform.domain.home import Home
+from cdp_platform.errors import ConfigError
+from cdp_platform.warehouse.choice import engine_of, postgres_address, require_written
+
+
+def dlt_destination(home: Home, environment: Mapping[str, str]) -> Any:
+    """Name the warehouse to dlt; load only inside `warehouse.exclusive`. `environment` is this process's.
+
+    Raises ConfigError for a warehouse into which nothing is loaded, and without an address where one is needed.
+    """
+    import dlt
+
+    engine = engine_of(home)
+    require_written(home, "loading of sources")
+    match engine:
+        case "duckdb":
+            return dlt.destinations.duckdb(str(home.warehouse))
+        case "postgres":
+            return dlt.destinations.postgres(_credentials(home, environment))
+    raise ConfigError(f"sources are not loaded into {engine} yet.", remedy="Load them with another tool.")
+
+
+def _credentials(home: Home, environment: Mapping[str, str]) -> Any:
+    """All but the names goes into the query, where libpq reads it: a host may be a socket's folder, or none."""
+    from dlt.destinations.impl.postgres.configuration import PostgresCredentials
+
+    from cdp_platform.warehouse.postgres_address import address_parts, libpq_environment
+
+    address = postgres_address(home)
+    parts, server = address_parts(address), libpq_environment(address, environment)
+    others = {name: value for name, value in parts.items() if name not in ("user", "password", "dbname", "port")}
+    return PostgresCredentials(
+        {
+            # dlt asks for one; the query's goes before it.
+            "host": "localhost",
+            "port": int(server["PGPORT"]),
+            "username": server["PGUSER"],
+            "password": server["PGPASSWORD"],
+            "database": server["PGDATABASE"],
+            "query": {**others, "host": server["PGHOST"]},
+        }
+    )
