@@ -116,7 +116,9 @@ def _copy_of(there: Reading, dialect: Dialect, spec: SyncSpec) -> _Copy:
     chosen = dict.fromkeys([*narrow, *(entry.column for entry in spec.mapping)])
     columns, read = {}, {}
     for name in chosen:
-        is_plain = known[name] in _PLAIN or dialect.field_type(known[name]) is not None
+        # As text also what has a type of its own for it: blanks that fill a column up, identifiers in binary.
+        is_text = known[name] in ("VARCHAR", "UUID") or dialect.field_type(known[name]) is None
+        is_plain = known[name] in _PLAIN or not is_text
         value = f"model.{dialect.quote(name)}"
         columns[name] = known[name] if is_plain else "VARCHAR"
         read[name] = value if is_plain else f"cast({value} as varchar)"
@@ -210,7 +212,7 @@ def _fetch(session: Session, there: Reading, dialect: Dialect, copy: _Copy) -> N
     query = copy.query(dialect, tuple(copy.columns))
     only = f'{quoted(copy.key)} in (select "key" from wanted)'
     is_few = found["wanted"] <= _KEYS_AT_ONCE or found["wanted"] * _WHOLE_SHARE <= found["every"]
-    if not (is_few and copy.columns[copy.key] in ("VARCHAR", "UUID", *_NUMBERS)):
+    if not (is_few and copy.columns[copy.key] in ("VARCHAR", *_NUMBERS)):
         pour(there, session, query, "brought_rows", copy.held, only=only)
         return
     for keys in _keys(session, copy, found["wanted"]):
@@ -220,12 +222,9 @@ def _fetch(session: Session, there: Reading, dialect: Dialect, copy: _Copy) -> N
 
 def _keys(session: Session, copy: _Copy, count: int) -> Iterator[list[Any]]:
     """The keys in `wanted`, so many at once, as the source's SQL is told them."""
-    key = '"key"' if copy.columns[copy.key] in _NUMBERS else 'cast("key" as varchar)'
     for first in range(0, count, _KEYS_AT_ONCE):
-        rows = session.rows(
-            f"select {key} as name from wanted where place >= {first} and place < {first + _KEYS_AT_ONCE}"
-        )
-        yield [row["name"] for row in rows]
+        rows = session.rows(f'select "key" from wanted where place >= {first} and place < {first + _KEYS_AT_ONCE}')
+        yield [row["key"] for row in rows]
 
 
 def _keep(session: Session, dialect: Dialect, copy: _Copy, *, is_same: bool) -> None:

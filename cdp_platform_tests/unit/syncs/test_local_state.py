@@ -1,25 +1,28 @@
 """`state: local`: the warehouse is PostgreSQL, and the platform's role may do nothing there but select."""
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from cdp_platform.domain.outcomes import Counts
-from cdp_platform.domain.syncs import MemberView, Mode, ReadBack, Removal
+from cdp_platform.domain.syncs import FieldMapping, FieldType, MemberView, Mode, ReadBack, Removal
 from cdp_platform.errors import ConfigError, WarehouseError
 from cdp_platform.syncs.explain import explain
+from cdp_platform.syncs.plan_files import plan_path
 from cdp_platform.syncs.rejected import read_rejected
 from cdp_platform.syncs.reset import adopt
 from cdp_platform.syncs.status import read_status
 from cdp_platform.warehouse.base import Dialect, Parameters, Reading, Row, Source, Warehouse
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 from cdp_platform.warehouse.local_state import LocalStateWarehouse
-from cdp_platform_tests.unit.syncs.conftest import Person, Shop, person_of, spec_of
+from cdp_platform_tests.unit.syncs.conftest import Person, Shop, on_crucible, on_fakesnow, person_of, spec_of
 
 _ROLE = (
     """do $$ begin
@@ -85,11 +88,13 @@ class _ListeningReading:
 class LocalShop(Shop):
     """A shop whose models are made by somebody else, in a database that the platform may only read."""
 
-    def __init__(self, root: Path, owner: Warehouse, source: Source, grants: Any) -> None:
+    def __init__(
+        self, root: Path, owner: Warehouse, source: Source, run_there: Callable[[Sequence[str]], None]
+    ) -> None:
         self.source = Listening(source)
         super().__init__(root, LocalStateWarehouse(state=DuckDbWarehouse(root / "state.duckdb"), source=self.source))
         self._owner = owner
-        self._grants = grants
+        self._run_there = run_there
 
     def people(self, people: Sequence[Person]) -> None:
         ours, self.warehouse = self.warehouse, self._owner
@@ -97,7 +102,11 @@ class LocalShop(Shop):
             super().people(people)
         finally:
             self.warehouse = ours
-        self._grants()
+        self.owned(*_GRANTS)
+
+    def owned(self, *statements: str) -> None:
+        """Run statements of PostgreSQL's own SQL as the warehouse's owner."""
+        self._run_there(statements)
 
     def there(self, sql: str) -> list[Row]:
         """Run a statement as the warehouse's owner."""
@@ -116,7 +125,28 @@ def shop(tmp_path: Path, postgres: Any) -> Iterator[LocalShop]:
         closing(PostgresWarehouse(owned, wait_seconds=5)) as owner,
         closing(PostgresWarehouse(owned.replace("user=cdp", "user=reader"), wait_seconds=5)) as reader,
     ):
-        yield LocalShop(tmp_path / "home", owner, reader, lambda: postgres.run_in_shop(_GRANTS))
+        yield LocalShop(tmp_path / "home", owner, reader, postgres.run_in_shop)
+
+
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow) for name in ("snowflake", "bigquery")])
+def elsewhere(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[LocalShop]:
+    """A shop on an emulator, where nobody holds the platform's user back."""
+    for warehouse in on_fakesnow(request) if request.param == "snowflake" else on_crucible(request):
+        assert isinstance(warehouse, Source)
+        yield LocalShop(tmp_path / "home", warehouse, warehouse, lambda statements: None)
+
+
+def test_the_warehouses_of_the_vendors_can_be_only_read_too(elsewhere: LocalShop) -> None:
+    shop = elsewhere
+    shop.people([person_of(1), person_of(2), person_of(3, permission=None)])
+    assert shop.run().counts == Counts(planned=3, delivered=2, skipped=1)
+    assert shop.records("lifetime_value") == {"p-001": "10.00", "p-002": "10.00"}
+    shop.source.queries.clear()
+    assert shop.run().counts == Counts(planned=1, skipped=1)
+    assert len(shop.source.queries) == 3
+    shop.people([person_of(1, segment="lapsed"), person_of(2, permission="withdrawn"), person_of(4)])
+    assert shop.run().counts == Counts(planned=3, delivered=3)
+    assert shop.records("segment")["p-001"] == "lapsed"
 
 
 def test_rows_are_delivered_from_a_database_in_which_nothing_may_be_written(shop: LocalShop) -> None:
@@ -267,6 +297,53 @@ def test_a_source_that_is_lost_while_it_is_read_leaves_nothing_half_planned(shop
     ]
     shop.source.lost_after = None
     assert shop.run().counts == Counts(planned=2, delivered=2)
+
+
+_TYPES: Mapping[str, tuple[str, str, object]] = {
+    "whole": ("bigint", "9007199254740993", 9007199254740993),
+    "number": ("numeric", "12.345", "12.35"),
+    "double": ("double precision", "0.1", "0.10"),
+    "day": ("date", "'2017-12-25'", "2017-12-25"),
+    "moment": ("timestamptz", "'2017-12-25 08:00:00.123456+08'", "2017-12-25T00:00:00.123456Z"),
+    "local": ("timestamp", "'2017-12-25 08:00:00'", "2017-12-25T08:00:00.000000Z"),
+    "yes": ("boolean", "true", True),
+    "padded": ("char(5)", "'ab'", "ab"),
+    "named": ("uuid", "'6f1c1c2e-0000-4000-8000-000000000001'", "6f1c1c2e-0000-4000-8000-000000000001"),
+    "document": ("jsonb", """'{"a": [1]}'""", '{"a": [1]}'),
+    "said": ("text", "E'e\\u0301 \\\\ 王'", "é \\ 王"),
+    "nothing": ("text", "null", None),
+}
+"""By column: its type in PostgreSQL, a value in its SQL, and what is sent."""
+_DECLARED = {"number": "decimal(12,2)", "double": "decimal(12,2)", "document": "text"}
+
+
+def test_each_type_of_a_column_is_sent_as_from_an_embedded_warehouse(shop: LocalShop) -> None:
+    shop.people([])
+    columns = ", ".join(f"{name} {kind}" for name, (kind, _, _) in _TYPES.items())
+    values = ", ".join(value for _, value, _ in _TYPES.values())
+    shop.owned(
+        f"create table activation.typed (id uuid, {columns})",
+        f"insert into activation.typed values ('6f1c1c2e-0000-4000-8000-000000000002', {values})",
+        "grant select on activation.typed to reader",
+    )
+    types = {name: FieldType.parse(declared) for name, declared in _DECLARED.items()}
+    mapping = [FieldMapping(column=name, field=name, type=types.get(name)) for name in _TYPES]
+    key = FieldMapping(column="id", field="cdp_person_id", match_key=True)
+    shop.spec = spec_of(relation="activation.typed", primary_key="id", consent=None, mapping=(key, *mapping))
+    plan = shop.plan()
+    [row] = pq.read_table(plan_path(shop.home, plan.sync, plan.digest)).to_pylist()
+    sent = json.loads(row["payload"])
+    assert {name: sent[name] for name in _TYPES} == {name: told for name, (_, _, told) in _TYPES.items()}
+    shop.source.queries.clear()
+    assert (shop.plan().to_send, len(shop.source.queries)) == (1, 1)
+
+
+def test_a_number_without_digits_needs_a_declared_type(shop: LocalShop) -> None:
+    shop.people([person_of(1)])
+    shop.owned("alter table activation.sync_contacts__crm alter column lifetime_value type numeric")
+    shop.spec = spec_of(mapping=(shop.spec.match_key, FieldMapping(column="lifetime_value", field="lifetime_value")))
+    with pytest.raises(ConfigError, match="no exact text"):
+        shop.plan()
 
 
 def test_keys_that_are_doubled_or_missing_stop_the_plan(shop: LocalShop) -> None:
