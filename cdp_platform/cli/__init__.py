@@ -19,6 +19,7 @@ from cdp_platform.cli.operate_commands import app as operate_commands
 from cdp_platform.cli.review_commands import app as review_commands
 from cdp_platform.cli.smoke_command import app as smoke_command
 from cdp_platform.cli.sync_commands import app as sync_commands
+from cdp_platform.cli.worker_command import app as worker_command
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.errors import CdpError
 
@@ -37,6 +38,7 @@ app.add_typer(operate_commands)
 app.add_typer(move_command)
 app.add_typer(forget_commands)
 app.add_typer(smoke_command)
+app.add_typer(worker_command)
 app.add_typer(audience_commands, name="audience")
 app.add_typer(identity_commands, name="identity")
 
@@ -71,9 +73,17 @@ def ui(
 
 
 @app.command()
-def sandbox(port: SandboxPort = 8790) -> None:
-    """Serve the sandbox CRM alone, until Ctrl-C."""
-    from cdp_platform.cli.sandbox_process import state_file, token_file
+def sandbox(
+    port: SandboxPort = 8790,
+    env: Annotated[
+        bool, typer.Option("--env", help="Print the variables that lead other shells to it, and serve nothing.")
+    ] = False,
+) -> None:
+    """Serve the sandbox CRM alone, until Ctrl-C.
+
+    A shell that is to find it takes its variables: eval "$(cdp sandbox --env)".
+    """
+    from cdp_platform.cli.sandbox_process import exports, state_file, token_file
     from cdp_platform.sandbox.server import run_sandbox
     from cdp_platform.sandbox.settings import SandboxSettings, read_or_create_token
 
@@ -82,6 +92,9 @@ def sandbox(port: SandboxPort = 8790) -> None:
         token = read_or_create_token(token_file(home))
     except (ValueError, OSError) as error:
         raise CdpError(f"the sandbox's token cannot be used: {error}.") from error
+    if env:
+        print(exports(port, token))
+        return
     run_sandbox(SandboxSettings(state_path=state_file(home), token=token, port=port))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 import typer
 from packaging.requirements import Requirement
@@ -13,8 +14,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from cdp_platform.cli import declared_syncs
-from cdp_platform.connectors.credentials import cdp_home
-from cdp_platform.errors import CdpError
+from cdp_platform.cli.sandbox_process import token_file
+from cdp_platform.connectors.credentials import cdp_home, credential_of, resolve_base_url
+from cdp_platform.domain.home import Home
+from cdp_platform.domain.syncs import SyncSpec
+from cdp_platform.errors import AuthenticationFailed, CdpError
 from cdp_platform.syncs.checkup import (
     Finding,
     State,
@@ -57,9 +61,38 @@ def _findings() -> Iterator[Finding]:
     yield Finding(subject="definitions", state=State.FINE, told=f"{len(syncs)} syncs can be loaded")
     if not syncs:
         return
-    yield from examine_warehouse(cdp_home(), syncs[0][0].warehouse)
+    relations = [relation for _, spec in syncs for relation in _relations(spec)]
+    yield from examine_warehouse(cdp_home(), syncs[0][0].warehouse, relations)
     for engine, spec in syncs:
         yield from examine_sync(engine, spec)
+    yield from examine_sandbox(cdp_home(), [spec for _, spec in syncs])
+
+
+def examine_sandbox(home: Home, specs: Sequence[SyncSpec]) -> Iterator[Finding]:
+    """After a demo: do the syncs that lead to this machine find their variables in this shell."""
+    lost = [spec.name for spec in specs if _is_here(spec) and not _has_credential(spec)]
+    if lost and token_file(home).is_file():
+        told = f"{len(lost)} syncs lead to this machine, and this shell has not the variables of the sandbox"
+        remedy = 'Take them with eval "$(cdp sandbox --env)", and have it run: cdp sandbox, or make ui.'
+        yield Finding(subject="sandbox", state=State.WARNING, told=told, remedy=remedy)
+
+
+def _is_here(spec: SyncSpec) -> bool:
+    return urlsplit(resolve_base_url(spec.connection, "")).hostname == "127.0.0.1"
+
+
+def _has_credential(spec: SyncSpec) -> bool:
+    try:
+        return credential_of(spec.connection) is not None
+    except AuthenticationFailed:
+        return False
+
+
+def _relations(spec: SyncSpec) -> Iterator[str]:
+    """What a sync reads in the warehouse, of what others make there."""
+    yield spec.relation
+    if spec.consent:
+        yield from filter(None, (spec.consent.relation, spec.consent.suppressions))
 
 
 def examine_versions() -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """The sandbox of all vendors as a process beside a command: started, or taken as it is where ours already runs."""
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -52,6 +53,12 @@ def running_sandbox(home: Home, port: int) -> Iterator[str]:
     finally:
         if process is not None:
             end(process)
+
+
+def exports(port: int, token: str) -> str:
+    """What a shell has to run so that its syncs find the sandbox at `port`."""
+    variables = environment_of(f"http://127.0.0.1:{port}", token)
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
 
 
 def command(home: Home, port: int) -> list[str]:

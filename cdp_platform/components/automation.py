@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from cdp_platform.components.environment import EXECUTORS, current_environment
+from cdp_platform.components.environment import ENVIRONMENTS, current_environment
 from cdp_platform.components.resources import PLATFORM
 from cdp_platform.components.sync import SyncComponent
 from cdp_platform.components.sync_sensors import journal_sensors
@@ -107,7 +107,7 @@ def refuse_double(rules: Sequence[tuple[str, RunRule]]) -> None:
     """Raise ConfigError, naming both, where two rules would run one sync in one environment."""
     runs: dict[tuple[str, str], str] = {}
     for name, rule in rules:
-        for environment in rule.environments or EXECUTORS:
+        for environment in rule.environments or ENVIRONMENTS:
             for sync in rule.syncs:
                 other = runs.setdefault((environment, sync), name)
                 if other != name:
@@ -120,10 +120,10 @@ def refuse_double(rules: Sequence[tuple[str, RunRule]]) -> None:
 
 def _check_environments(environments: Sequence[str] | None, field: str) -> None:
     for name in environments or ():
-        if name not in EXECUTORS:
+        if name not in ENVIRONMENTS:
             raise ConfigError(
                 f"there is no environment {name!r}.",
-                remedy=nearest_of(name, EXECUTORS),
+                remedy=nearest_of(name, ENVIRONMENTS),
                 field=f"{field}.environments",
             )
 

@@ -3,8 +3,7 @@
 A step of its own process imports Dagster and the definitions again, which costs more than most steps do.
 """
 
-from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import dagster as dg
 
@@ -14,19 +13,28 @@ from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
 
 VARIABLE: Final = "CDP_ENVIRONMENT"
-EXECUTORS: Final[Mapping[str, dg.ExecutorDefinition]] = {
-    "embedded": dg.in_process_executor,
-    "local": dg.multiprocess_executor,
+ENVIRONMENTS: Final = ("embedded", "local", "cluster")
+"""Where steps run: in the run's own process; in one process each; by Celery's workers, on several hosts."""
+BROKER: Final = "CDP_BROKER"
+"""The variable with the address of the Redis through which runs hand steps to workers."""
+CELERY_SETTINGS: Final[dict[str, Any]] = {
+    # Redis hands out again what nobody has begun within this time: a day, while others' steps are waited for.
+    "broker_transport_options": {"visibility_timeout": 86_400},
+    "worker_prefetch_multiplier": 1,
+    # A worker that is at work takes no step that another could begin.
+    "worker_disable_prefetch": True,
+    "broker_connection_retry_on_startup": True,
+    "task_default_queue": "dagster",
+    "task_default_priority": 5,
 }
-"""Environment → where its steps run: in the run's own process, or in one process each."""
 
 
 def current_environment() -> str:
-    """Name the environment, `embedded` or `local`; raise ConfigError for a name that is neither."""
+    """Name the environment, one of ENVIRONMENTS; raise ConfigError for another name."""
     if name := variable(VARIABLE):
-        if name not in EXECUTORS:
+        if name not in ENVIRONMENTS:
             raise ConfigError(
-                f"{VARIABLE} is {name!r}.", remedy=f"{nearest_of(name, EXECUTORS)} Or leave it unset: embedded."
+                f"{VARIABLE} is {name!r}.", remedy=f"{nearest_of(name, ENVIRONMENTS)} Or leave it unset: embedded."
             )
         return name
     project = cdp_project()
@@ -34,5 +42,24 @@ def current_environment() -> str:
 
 
 def executor_of(environment: str) -> dg.ExecutorDefinition:
-    """Choose where the steps of an environment run."""
-    return EXECUTORS[environment]
+    """Choose where the steps of an environment run. Raises ConfigError where what it needs is not installed."""
+    if environment == "cluster":
+        return _celery()
+    return dg.multiprocess_executor if environment == "local" else dg.in_process_executor
+
+
+def _celery() -> dg.ExecutorDefinition:
+    try:
+        import redis  # noqa: F401
+        from dagster_celery import celery_executor
+    except ImportError:
+        raise ConfigError(
+            "The environment `cluster` needs Celery and Redis, which are not installed.",
+            remedy="Install cdp-platform[cluster].",
+        ) from None
+    # The address is read by who runs, and stands in no run's configuration.
+    place = {"env": BROKER}
+    configured: dg.ExecutorDefinition = celery_executor.configured(
+        {"broker": place, "backend": place, "config_source": CELERY_SETTINGS}, name="celery"
+    )
+    return configured

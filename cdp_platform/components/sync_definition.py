@@ -78,6 +78,9 @@ class SyncLimits(dg.Model, dg.Resolvable):
     removed_rows: int = Field(default=100, ge=0, description="Removals up to this number pass whatever the share.")
     shrunk_share: float = Field(default=0.5, ge=0, le=1, description="Largest share of rows the model may lose.")
     rejected_share: float = Field(default=0.05, ge=0, le=1, description="Above it rejected rows fail the check.")
+    scanned_bytes: int | None = Field(
+        default=None, gt=0, description="The most bytes a plan may scan, where the warehouse can tell beforehand."
+    )
 
 
 def make_spec(

@@ -9,6 +9,7 @@ from cdp_platform.components.column_metadata import column_metadata
 from cdp_platform.components.markdown import table
 from cdp_platform.components.sync_source import Source
 from cdp_platform.connectors.protocol import Capabilities
+from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.outcomes import RunRecord
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import Mode, SyncSpec
@@ -57,9 +58,25 @@ def plan_metadata(
         "skipped": dg.MetadataValue.md(table(("reason", "rows"), plan.skipped.items())),
         **({"held_fields": dg.MetadataValue.md(held_table(plan))} if plan.held_fields else {}),
         **({"skipped_holdout": held_out} if held_out else {}),
+        **({"scanned_bytes": plan.scanned_bytes} if plan.scanned_bytes is not None else {}),
+        **cost_metadata(plan.cost),
         "preview": dg.MetadataValue.md(preview_table(changes)),
         "ledger": f"{plan.ledger_id} version {plan.ledger_version}",
     }
+
+
+def cost_metadata(cost: Cost | None) -> dict[str, Any]:
+    """Say what was asked of the warehouse, and what it cost as far as the warehouse tells."""
+    if cost is None:
+        return {}
+    told = {
+        "warehouse_statements": cost.statements,
+        "warehouse_query_id": cost.last_statement_id,
+        "warehouse_bytes_scanned": cost.bytes_scanned,
+        "warehouse_bytes_billed": cost.bytes_billed,
+        "warehouse_credits": cost.credits,
+    }
+    return {name: value for name, value in told.items() if value is not None}
 
 
 def held_table(plan: Plan) -> str:

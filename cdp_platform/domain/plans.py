@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.value_rules import ValueRule
 
 
@@ -83,6 +84,10 @@ class Plan:
     """Suppressions of the sync's channel; 0 where there is no such list."""
     file_hash: str = ""
     """SHA-256 of the plan's file, in hexadecimal digits; empty before it is kept."""
+    scanned_bytes: int | None = None
+    """What one reading of what was compared scans, as foreseen; None where the warehouse cannot say."""
+    cost: Cost | None = None
+    """What computing it has cost in the warehouse; None where nobody pays by use."""
     value_rules: tuple[ValueRule, ...] = ()
     """What the destination said of the values that its fields take, when the plan was made."""
 

@@ -201,6 +201,8 @@ class Limits:
     """The model, the consents or the suppressions may lose at most this share of rows against the last good run."""
     rejected_share: float = 0.05
     """More rejected rows than this fail the run's check; fewer warn."""
+    scanned_bytes: int | None = None
+    """The most bytes that a plan may scan, where the warehouse can say so beforehand; None: no limit."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.erasure.holdings import Holding
-from cdp_platform.erasure.identifiers import Closure, normalised_sql
+from cdp_platform.erasure.identifiers import EXCLUSIVE, Closure, normalised_sql
 from cdp_platform.syncs.ledger import ensure_tables
 from cdp_platform.warehouse.base import Dialect, Session, text_column
 
@@ -55,6 +55,7 @@ def _keys_of(
             f"select distinct {column} as key from {dialect.relation(spec.relation)} where {belongs(holding, dialect)}"
         )
         keys |= {row["key"] for row in found if row["key"] is not None}
+        keys |= _keys_that_carried(session, dialect, spec, holding)
     for log in _LOGS:
         rows = session.rows(
             f"""select distinct primary_key from {log}
@@ -67,6 +68,24 @@ def _keys_of(
     while more := {row["former_key"] for row in moves if row["key"] in keys} - keys:
         keys |= more
     return tuple(sorted(keys))
+
+
+def _keys_that_carried(session: Session, dialect: Dialect, spec: SyncSpec, holding: Holding) -> set[str]:
+    """The keys of rows that were sent with an id of the person in a field, as an event is that has left its model."""
+    keys: set[str] = set()
+    for entry in spec.mapping:
+        kind = holding.person_key.get(entry.column)
+        if kind not in EXCLUSIVE:
+            continue
+        for log in _LOGS:
+            rows = session.rows(
+                f"""select distinct primary_key from {log}
+                where ledger_id in (select ledger_id from cdp.ledgers where sync = ?)
+                    and {dialect.json_text("payload", entry.field)} in (select value from known where kind = ?)""",
+                [spec.name, kind],
+            )
+            keys |= {row["primary_key"] for row in rows}
+    return keys
 
 
 def count_rows(session: Session, dialect: Dialect, holdings: Sequence[Holding], closure: Closure) -> Mapping[str, int]:

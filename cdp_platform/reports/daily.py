@@ -134,6 +134,7 @@ def _rejection(session: Session, group: Row, destinations: Mapping[str, str]) ->
     )
     people = name_people(session, (row["primary_key"] for row in rows))
     return Rejection(
+        sync=group["sync"],
         destination=destinations.get(group["sync"], ""),
         code=group["code"],
         parameters=json.loads(group["parameters"] or "{}"),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from cdp_platform.reports.daily import read_days
 from cdp_platform.reports.markup import Markup, element, joined, page, words
-from cdp_platform.reports.sections import Sections, audience_title
+from cdp_platform.reports.sections import Sections, audience_title, told_destination
 from cdp_platform.reports.values import DayReport, SyncDay
-from cdp_platform.texts.catalogue import LANGUAGES, name_of, operation_text, text
+from cdp_platform.texts.catalogue import LANGUAGES, operation_text, text
 from cdp_platform.warehouse.base import Warehouse
 
 
@@ -38,7 +38,7 @@ def summary(report: DayReport, language: str) -> str:
     """Say in a few sentences what happened on a day."""
     sentences = [
         *(_audience_sentences(report, language)),
-        *(sentence for sync in report.syncs or () for sentence in _sync_sentences(sync, language)),
+        *(sentence for sync in report.syncs or () for sentence in _sync_sentences(report, sync, language)),
         *(_feedback_sentences(report, language)),
     ]
     if not sentences:
@@ -67,8 +67,8 @@ def _audience_sentences(report: DayReport, language: str) -> list[str]:
     ]
 
 
-def _sync_sentences(sync: SyncDay, language: str) -> list[str]:
-    destination = name_of(sync.destination, language)
+def _sync_sentences(report: DayReport, sync: SyncDay, language: str) -> list[str]:
+    destination = told_destination(report, sync.destination, sync.sync, language)
     told = [text("report.summary.sent_nothing", language, destination=destination)]
     if sync.delivered:
         parts = [

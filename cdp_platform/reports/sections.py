@@ -31,6 +31,13 @@ Item = TypeVar("Item")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
+def told_destination(report: DayReport, destination: str, sync: str, language: str) -> str:
+    """A destination's name; where other syncs of the day go to one of that name, with the sync's own."""
+    name = name_of(destination, language)
+    alike = {other.sync for other in report.syncs or () if name_of(other.destination, language) == name} - {sync}
+    return text("report.summary.destination", language, destination=name, sync=sync) if alike else name
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sections:
     """Writes the sections of one day in one language."""
@@ -204,7 +211,7 @@ class Sections:
             rejection.code,
             rejection.count,
             self.language,
-            destination=rejection.destination,
+            destination=told_destination(self.report, rejection.destination, rejection.sync, self.language),
             parameters={**rejection.parameters, "field": field_label(named, self.language) if named else ""},
         )
         concerns = self.say("rejected.concerns", names=self._names(rejection.people, rejection.count))

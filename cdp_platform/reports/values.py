@@ -78,8 +78,9 @@ class SyncDay:
 
 @dataclass(frozen=True, kw_only=True)
 class Rejection:
-    """Rejected rows that share a reason and the field it concerns."""
+    """Rejected rows of a sync that share a reason and the field it concerns."""
 
+    sync: str
     destination: str
     code: str
     parameters: Mapping[str, str]

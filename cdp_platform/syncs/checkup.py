@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from cdp_platform.syncs import controls, guards
 from cdp_platform.syncs.account import Engine, connection_id, session_to
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.texts.catalogue import verdict_text
-from cdp_platform.warehouse.base import Warehouse
+from cdp_platform.warehouse.base import NeedsGrants, ReadsElsewhere, Source, Warehouse
 
 _SPARE_BYTES: Final = 1_000_000_000
 """Plans, dbt's temporary tables and a second copy of a small warehouse fit into it."""
@@ -61,12 +61,25 @@ def examine_home(home: Home, *, now: Callable[[], datetime] = lambda: datetime.n
     return [_writable(home.root), _room(home), *_readers(home), *_clock_went_back(home, now())]
 
 
-def examine_warehouse(home: Home, warehouse: Warehouse) -> list[Finding]:
-    """Open the warehouse, read, and write inside a transaction that is taken back."""
+def examine_warehouse(home: Home, warehouse: Warehouse, relations: Iterable[str] = ()) -> list[Finding]:
+    """Open the warehouse, read, and write inside a transaction that is taken back.
+
+    Where a warehouse is shared, each right that is missing is told first, with the statement that grants it;
+    `relations` are those that syncs read.
+    """
     if not home.has_warehouse:
         told = f"there is no {home.warehouse.name} yet"
         remedy = "Build it first: `cdp demo`, or your own ingest and models."
         return [Finding(subject="warehouse", state=State.WARNING, told=told, remedy=remedy)]
+    if isinstance(warehouse, ReadsElsewhere):
+        read = _tried("source", lambda: _read_all(warehouse.source, relations))
+        return [read, _tried("warehouse", lambda: _write_and_take_back(warehouse))]
+    if isinstance(warehouse, NeedsGrants):
+        try:
+            if missing := list(map(_not_granted, warehouse.missing_grants(sorted(set(relations))))):
+                return missing
+        except CdpError as error:
+            return [Finding(subject="warehouse", state=State.WRONG, told=error.what, remedy=error.remedy)]
     return [_tried("warehouse", lambda: _write_and_take_back(warehouse))]
 
 
@@ -192,19 +205,42 @@ def _clock_differs(subject: str, ahead: float | None) -> Iterator[Finding]:
         yield Finding(subject=subject, state=State.WARNING, told=told, remedy="Set this machine's clock, best by NTP.")
 
 
+def _not_granted(statement: str) -> Finding:
+    told = "the warehouse's role lacks a right; an administrator grants it:"
+    return Finding(subject="warehouse", state=State.WRONG, told=told, remedy=statement)
+
+
 class _TakenBack(Exception):
     """Ends the transaction of the probe."""
 
 
 def _write_and_take_back(warehouse: Warehouse) -> Finding:
-    with warehouse.session("cdp doctor") as session, suppress(_TakenBack), session.transaction():
-        session.execute("create schema if not exists cdp")
-        session.execute(f"create table cdp.{_PROBE} (number integer)")
-        session.execute(f"insert into cdp.{_PROBE} values (1)")
-        session.rows(f"select number from cdp.{_PROBE}")
-        raise _TakenBack
+    with warehouse.session("cdp doctor") as session:
+        with suppress(_TakenBack), session.transaction():
+            session.execute("create schema if not exists cdp")
+            session.execute(f"create table if not exists cdp.{_PROBE} (number integer)")
+            session.execute(f"insert into cdp.{_PROBE} values (1)")
+            session.rows(f"select number from cdp.{_PROBE}")
+            raise _TakenBack
+        # Some warehouses keep a relation whatever becomes of the transaction.
+        session.execute(f"drop table if exists cdp.{_PROBE}")
     told = f"{warehouse.dialect.name} can be read, and written to in the schema cdp"
     return Finding(subject="warehouse", state=State.FINE, told=told)
+
+
+def _read_all(source: Source, relations: Iterable[str]) -> Finding:
+    """Look at each relation of a warehouse that is only read, and read none of its rows."""
+    with source.reading("cdp doctor") as session:
+        missing = [relation for relation in sorted(set(relations)) if not session.columns(relation)]
+        for relation in sorted(set(relations) - set(missing)):
+            session.rows(f"select count(*) as row_count from {source.dialect.relation(relation)} where false")
+    if missing:
+        told = f"{source.dialect.name} has no {', '.join(missing)}, or the platform's role does not see them"
+        remedy = "Build them there, and grant the role to use their schemas and to select from them."
+        return Finding(subject="source", state=State.WRONG, told=told, remedy=remedy)
+    return Finding(
+        subject="source", state=State.FINE, told=f"{source.dialect.name} can be read; nothing is written there"
+    )
 
 
 def _waiting(journal: Journal) -> Finding:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from cdp_platform.connectors.state_server import Statements, StateServer
+from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.plans import Plan, Verdict
 from cdp_platform.domain.syncs import FieldKind
@@ -121,24 +122,22 @@ class Journal:
             *(json.dumps(_spans(note.ordinals)), json.dumps(details) if details else None, note.request_id, now()),
         ]
         with self.transaction(note.ledger_id) as connection:
-            self._require_fence(connection, note)
-            connection.execute(
+            # One statement, since each is a way to the server and back where the journal is shared.
+            written = connection.execute(
                 "insert into requests (ledger_id, digest, run_id, fence, batch, attempt, status, spans, details,"
-                " request_id, noted_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
+                " request_id, noted_at) select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+                " where not exists (select 1 from leases where ledger_id = ? and fence <> ?)",
+                [*values, note.ledger_id, note.fence],
             )
+            if not written.rowcount:
+                raise LeaseLost(
+                    "another run took over this account's object while this one stood still.",
+                    remedy="Nothing more was sent from here; look at the other run.",
+                )
             if note.status is Status.INTENT:
                 faultpoint("intent.uncommitted")
             else:
                 faultpoint("outcome.uncommitted")
-
-    def _require_fence(self, connection: Statements, note: RequestNote) -> None:
-        held = connection.execute("select fence from leases where ledger_id = ?", [note.ledger_id]).fetchone()
-        if held and held[0] != note.fence:
-            raise LeaseLost(
-                "another run took over this account's object while this one stood still.",
-                remedy="Nothing more was sent from here; look at the other run.",
-            )
 
     def open_digests(self, ledger_id: str) -> list[tuple[str, str]]:
         """(digest, run id) of every plan with requests that are not settled yet, oldest first."""
@@ -198,7 +197,9 @@ def _plan(record: dict[str, Any]) -> Plan:
     verdicts = tuple(Verdict(**verdict) for verdict in record.pop("verdicts"))
     made_at = datetime.fromisoformat(record.pop("made_at"))
     rules = tuple(_value_rule(rule) for rule in record.pop("value_rules", []))
-    return Plan(**record, made_at=made_at, verdicts=verdicts, value_rules=rules)
+    cost = record.pop("cost", None)
+    told = Cost(**cost) if cost else None
+    return Plan(**record, made_at=made_at, verdicts=verdicts, value_rules=rules, cost=told)
 
 
 def _value_rule(record: dict[str, Any]) -> ValueRule:

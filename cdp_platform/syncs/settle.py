@@ -22,18 +22,25 @@ from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.ledger import Ledger, read_header
 from cdp_platform.syncs.notes import LastWord, Status
 from cdp_platform.syncs.plan_files import has_former_match_values, intact_plan, is_intact
-from cdp_platform.syncs.unknown import keep_unknown, read_doubt
+from cdp_platform.syncs.unknown import keep_unknown, read_doubt, read_known_doubt, values_in
 from cdp_platform.warehouse.base import Session, text_column
 
 _GONE = "status = 'delivered' and operation = 'remove'"
-_CREATED_AGAIN = (
-    """create or replace temporary table created_again as select "key" from settled where is_touched
-        and operation = 'create' and "key" in (select "key" from {diff} where fingerprint is null)""",
+# What makes a relation comes first: some warehouses commit by it whatever was written before.
+_CREATED_AGAIN = """create or replace temporary table created_again as select "key" from settled where is_touched
+    and operation = 'create' and "key" in (select "key" from {diff} where fingerprint is null)"""
+_STRIKE_OUT = (
     'delete from {diff} where "key" in (select "key" from created_again)',
     'delete from {side} where "key" in (select "key" from created_again)',
 )
+_REFUSED = """create or replace temporary table refused as
+    select settled.*, coalesce(known.attempts, 0) + 1 as attempts, coalesce(known.first_at, $now) as first_at
+    from settled left join cdp.rejected_rows as known
+        on known.ledger_id = $ledger and known.primary_key = cast(settled."key" as varchar)
+        and known.fingerprint is not distinct from cast(settled.fingerprint as varchar)
+    where settled.status = 'rejected'"""
 _FOLD = (
-    # What is created was in no table before, or is struck out by `_CREATED_AGAIN`.
+    # What is created was in no table before, or is struck out by `_STRIKE_OUT`.
     """delete from {diff} where "key" in (select "key" from settled where is_touched and operation <> 'create')""",
     """insert into {diff} select "key", case when status = 'delivered' then fingerprint end
         from settled where is_touched and not is_gone""",
@@ -52,12 +59,6 @@ _FOLD = (
         from {planned} as planned
         left join reasons on reasons.row_ordinal = planned.ordinal
         where planned.ordinal not in (select ordinal from undelivered)""",
-    """create or replace temporary table refused as
-        select settled.*, coalesce(known.attempts, 0) + 1 as attempts, coalesce(known.first_at, $now) as first_at
-        from settled left join cdp.rejected_rows as known
-            on known.ledger_id = $ledger and known.primary_key = cast(settled."key" as varchar)
-            and known.fingerprint is not distinct from cast(settled.fingerprint as varchar)
-        where settled.status = 'rejected'""",
     """delete from cdp.rejected_rows where ledger_id = $ledger and primary_key in (
         select cast("key" as varchar) from settled where status in ('delivered', 'rejected')
             and cast("key" as varchar) in (select primary_key from cdp.rejected_rows where ledger_id = $ledger))""",
@@ -65,7 +66,7 @@ _FOLD = (
     # so few attempts tell that it was the clock that jumped.
     """insert into cdp.rejected_rows select $ledger, $sync, cast("key" as varchar), operation,
         cast(fingerprint as varchar), code, parameters, attempts, first_at, $now,
-        case when $now - first_at > interval 7 days and attempts > 4 then cast('infinity' as timestamptz)
+        case when first_at < $now - interval 7 days and attempts > 4 then cast('infinity' as timestamptz)
             else $now + to_minutes(cast(least(15 * pow(4, attempts - 1), 1440) as bigint)) end,
         request_id
         from refused""",
@@ -232,11 +233,15 @@ def _fold(
         "retry": retry_until,
     }
     [doubtful] = session.rows(f"select count(*) as row_count from {ledger.diff_table} where fingerprint is null")
-    for statement in (*(_CREATED_AGAIN if doubtful["row_count"] else ()), *_FOLD):
-        sql = statement.format(diff=ledger.diff_table, side=ledger.side_table, planned=operations)
-        session.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
+    is_doubtful = bool(doubtful["row_count"])
+    made, struck_out = ((_CREATED_AGAIN, _REFUSED), _STRIKE_OUT) if is_doubtful else ((_REFUSED,), ())
     if plan.at_most_once:
-        keep_unknown(engine.journal, session, plan, word, operations, values)
+        read_known_doubt(engine.journal, session, plan, word, values)
+    for statement in (*made, *struck_out, *_FOLD):
+        sql = statement.format(diff=ledger.diff_table, side=ledger.side_table, planned=operations)
+        session.execute(sql, values_in(sql, values))
+    if plan.at_most_once:
+        keep_unknown(session, operations, values)
 
 
 def _register_told(session: Session, word: LastWord, rows: int) -> None:

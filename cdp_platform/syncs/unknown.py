@@ -26,11 +26,11 @@ _DOUBTFUL = (
     " or settled.status = 'rejected' and settled.is_touched)"
 )
 _OPEN = "ledger_id = $ledger and resolved_at is null and primary_key in"
+# What was known of the same delivery before: since when, and until when its key may be repeated.
+_KNOWN = f"""create or replace temporary table known_doubt as
+    select primary_key, first_at, retry_until from cdp.unknown_rows
+    where {_OPEN} (select cast("key" as varchar) from settled where {_DOUBTFUL})"""
 _KEEP = (
-    # What was known of the same delivery before: since when, and until when its key may be repeated.
-    f"""create or replace temporary table known_doubt as
-        select primary_key, first_at, retry_until from cdp.unknown_rows
-        where {_OPEN} (select cast("key" as varchar) from settled where {_DOUBTFUL})""",
     f"""update cdp.unknown_rows set resolved_as = 'delivered', resolved_by = $run, resolved_at = $now
         where {_OPEN} (select cast("key" as varchar) from settled where status = 'delivered')""",
     f"delete from cdp.unknown_rows where {_OPEN} (select primary_key from known_doubt)",
@@ -94,17 +94,28 @@ def read_doubt(journal: Journal, plan: Plan, word: LastWord) -> datetime | None:
     return None
 
 
-def keep_unknown(
-    journal: Journal, session: Session, plan: Plan, word: LastWord, planned: str, values: Mapping[str, Any]
-) -> None:
+def read_known_doubt(journal: Journal, session: Session, plan: Plan, word: LastWord, values: Mapping[str, Any]) -> None:
+    """Make what `keep_unknown` reads, before anything is written: `attempts` and `known_doubt`.
+
+    `values` are those of the fold.
+    """
+    session.register("attempts", _attempts(journal, plan, word))
+    session.execute(_KNOWN, values_in(_KNOWN, values))
+
+
+def keep_unknown(session: Session, planned: str, values: Mapping[str, Any]) -> None:
     """Keep the rows in doubt of the temporary table `settled`, and strike out those that were delivered after all.
 
     `planned` names the plan's file in SQL; `values` are those of the fold, and `retry`.
     """
-    session.register("attempts", _attempts(journal, plan, word))
     for statement in _KEEP:
         sql = statement.format(planned=planned) if "{planned}" in statement else statement
-        session.execute(sql, {name: value for name, value in values.items() if f"${name}" in sql})
+        session.execute(sql, values_in(sql, values))
+
+
+def values_in(sql: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of named values those that a statement asks for."""
+    return {name: value for name, value in values.items() if f"${name}" in sql}
 
 
 def hold_unresolved(session: Session, ledger: Ledger) -> None:

@@ -70,12 +70,8 @@ class Dialect(Protocol):
         ...
 
 
-class Session(Protocol):
-    """One short conversation with the warehouse."""
-
-    def execute(self, sql: str, parameters: Parameters = ()) -> None:
-        """Run one statement."""
-        ...
+class Reading(Protocol):
+    """One short conversation with a warehouse of which nothing but queries is asked."""
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Run a query with a small answer."""
@@ -83,6 +79,18 @@ class Session(Protocol):
 
     def batches(self, sql: str, parameters: Parameters = ()) -> Iterator[pa.RecordBatch]:
         """Run a query and read its answer bit by bit, in Arrow."""
+        ...
+
+    def columns(self, relation: str) -> dict[str, str]:
+        """Column names and types of `schema.table`, in order; empty where there is no such relation."""
+        ...
+
+
+class Session(Reading, Protocol):
+    """One short conversation with the warehouse."""
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement."""
         ...
 
     def write_parquet(self, sql: str, path: Path) -> None:
@@ -97,10 +105,6 @@ class Session(Protocol):
         """Name a Parquet file in SQL; a column `ordinal` counts its rows from 0."""
         ...
 
-    def columns(self, relation: str) -> dict[str, str]:
-        """Column names and types of `schema.table`, in order; empty where there is no such relation."""
-        ...
-
     def transaction(self) -> AbstractContextManager[None]:
         """Commit at the end of the block, roll back on any exception."""
         ...
@@ -112,6 +116,19 @@ class TellsCost(Protocol):
 
     def cost(self) -> Cost:
         """What this session's statements have cost so far; never raises, and costs next to nothing itself."""
+        ...
+
+
+@runtime_checkable
+class ForeseesScan(Protocol):
+    """A session of a warehouse that says what a statement would scan, without running it."""
+
+    def scanned_bytes(self, sql: str) -> int:
+        """Ask how many bytes a query would scan, for nothing. Raises WarehouseError."""
+        ...
+
+    def limit_scan(self, maximum_bytes: int) -> None:
+        """Let later statements raise GuardTripped, before they are run, where together they would scan more."""
         ...
 
 
@@ -133,6 +150,45 @@ class Warehouse(Protocol):
 
     def exclusive(self, purpose: str) -> AbstractContextManager[None]:
         """Keep other processes of the platform out while a tool (dbt, dlt) opens the warehouse itself."""
+        ...
+
+
+@runtime_checkable
+class NeedsGrants(Protocol):
+    """A warehouse in which the platform's role may do what somebody granted it."""
+
+    def missing_grants(self, relations: Sequence[str]) -> list[str]:
+        """The statements that an administrator has to run before the platform can work and read `relations`.
+
+        Empty where nothing is missing. Raises WarehouseError where it cannot even be asked.
+        """
+        ...
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A warehouse that can be read without a right to write: no table, view, function or lock is made there."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How this warehouse says what differs."""
+        ...
+
+    def reading(self, purpose: str) -> AbstractContextManager[Reading]:
+        """Open a short session that only reads, all of it from one moment where the warehouse can do that.
+
+        Raises WarehouseError.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsElsewhere(Protocol):
+    """A warehouse of the platform's own whose models and consents are kept in another, which is only read."""
+
+    @property
+    def source(self) -> Source:
+        """Where they are read."""
         ...
 
 

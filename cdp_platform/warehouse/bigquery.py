@@ -9,9 +9,9 @@ vendor's was used for any of it: it ran on an emulator.
 
 import itertools
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,10 +30,12 @@ from cdp_platform.warehouse.accounts import BigQueryAccount
 from cdp_platform.warehouse.base import Parameters, Row
 from cdp_platform.warehouse.bigquery_arrow import numbered, parquet_files, plain_schema, table_schema
 from cdp_platform.warehouse.bigquery_block import Block
-from cdp_platform.warehouse.bigquery_connecting import connected
+from cdp_platform.warehouse.bigquery_connecting import connected, provide
 from cdp_platform.warehouse.bigquery_dialect import BigQueryDialect, type_name
 from cdp_platform.warehouse.bigquery_errors import Failures, translated
+from cdp_platform.warehouse.bigquery_grants import missing_grants
 from cdp_platform.warehouse.bigquery_jobs import Jobs, plain_rows
+from cdp_platform.warehouse.bigquery_moments import Moments
 from cdp_platform.warehouse.bigquery_names import TEMPORARY, Names, Resolved
 from cdp_platform.warehouse.bigquery_sql import said, written
 from cdp_platform.warehouse.literals import quoted
@@ -51,6 +53,7 @@ class BigQuerySession:
         self._names = names
         self._made = made
         self._block: Block | None = None
+        self._moments = Moments(jobs, names.temporary_dataset)
         self._numbers = itertools.count()
         self._files: dict[tuple[Path, int, int], str] = {}
 
@@ -107,6 +110,7 @@ class BigQuerySession:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         self._block = block = Block()
+        self._moments.begin()
         try:
             yield
         finally:
@@ -126,6 +130,13 @@ class BigQuerySession:
         """Ask how many bytes a query would read, without running it, for nothing. Raises WarehouseError."""
         return self._jobs.scanned_bytes(written(self._names.resolve(said(sql)).tree))
 
+    def limit_scan(self, maximum_bytes: int) -> None:
+        """Let later statements raise GuardTripped, before they are run, where together they would scan more.
+
+        Each is asked for first. Scripts, which end transactions, are not: BigQuery cannot foresee one.
+        """
+        self._jobs.scan_limit = maximum_bytes
+
     def _answer(self, sql: str, parameters: Parameters) -> RowIterator | None:
         """Run a statement, or keep it for the end of the transaction; the answer of a query, None of all others."""
         tree = said(sql, parameters)
@@ -144,9 +155,11 @@ class BigQuerySession:
         return None
 
     def _query(self, resolved: Resolved) -> RowIterator:
-        sql = written(resolved.tree)
-        is_dirty = self._block is not None and bool(resolved.reads & self._block.dirty)
-        return self._jobs.run(self._block.asking(sql) if self._block and is_dirty else sql)
+        if self._block is not None and resolved.reads & self._block.dirty:
+            return self._jobs.run(self._block.asking(written(resolved.tree)))
+        if self._block is not None:
+            self._moments.fix(resolved.tree, resolved.reads)
+        return self._jobs.run(written(resolved.tree))
 
     def _make_temporary(self, resolved: Resolved) -> None:
         tree, name, table = resolved.tree, resolved.temporary or "", resolved.target or ""
@@ -158,6 +171,8 @@ class BigQuerySession:
                 f"create temp table {written(tree)[len('CREATE TABLE ') :]}", writes=table, reads=frozenset()
             )
         else:
+            if self._block is not None:
+                self._moments.fix(tree, resolved.reads)
             self._names.made.append(table)
             self._jobs.run(written(tree))
         self._names.bind(name, table)
@@ -228,6 +243,10 @@ class BigQueryWarehouse:
         finally:
             _drop(client, names.made, self._retry)
 
+    def reading(self, purpose: str) -> AbstractContextManager[BigQuerySession]:
+        """A session as any: it makes nothing before it is told to. Each statement reads from a moment of its own."""
+        return self.session(purpose)
+
     @contextmanager
     def exclusive(self, purpose: str) -> Iterator[None]:
         """Nothing is to be kept out: a tool's statements stand beside ours."""
@@ -238,6 +257,17 @@ class BigQueryWarehouse:
         least) and seven days more, and then they are gone. Copies in temporary tables live for a day at the most.
         """
 
+    def missing_grants(self, relations: Sequence[str]) -> list[str]:
+        """The statements that an administrator has to run before the platform can work and read `relations`.
+
+        Raises WarehouseError where BigQuery cannot even be asked.
+        """
+        with translated("cdp doctor"):
+            client = connected(self._account, self._secrets)
+            email = getattr(client._credentials, "service_account_email", None)
+            member = f"serviceAccount:{email}" if email else "user:YOU@EXAMPLE.COM"
+            return missing_grants(client, self._account, relations, member, self._retry)
+
     def close(self) -> None:
         """Close the client's connections; another is made when there is a next session."""
         if self._client is not None:
@@ -247,7 +277,10 @@ class BigQueryWarehouse:
     def _opened(self, purpose: str) -> bigquery.Client:
         if self._client is None:
             with translated(purpose):
-                self._client = connected(self._account, self._secrets, self._retry)
+                client = connected(self._account, self._secrets)
+                for name in (self._account.dataset, self._account.temporary_dataset):
+                    provide(client, self._account, name, self._retry)
+            self._client = client
         return self._client
 
 

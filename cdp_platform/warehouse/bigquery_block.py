@@ -9,9 +9,9 @@ and holds the tables that long. So what a block writes to tables that stay is co
   is in the same script as the rows.
 
 What a block reads is read at once where it has not written to it. Where it has, the query runs in a script with
-everything that was collected, which is not committed. Each query sees the moment in which it runs: what others than the
-platform write to a model meanwhile may be seen by a later query of the block and not by an earlier one. Tables that
-stay cannot be made or dropped in a transaction: they are made at once, and dropped after it.
+everything that was collected, which is not committed. Tables are read as they were when the block first read one
+(`bigquery_moments`); a script reads them as they are when it begins. Tables that stay cannot be made or dropped in a
+transaction: they are made at once, and dropped after it.
 """
 
 from dataclasses import dataclass, field

@@ -17,29 +17,29 @@ _TEMPORARY_MILLISECONDS = 86_400_000
 """A day: then a table of a session that was killed is gone."""
 
 
-def connected(account: BigQueryAccount, secrets: Secrets, retry: Retry) -> bigquery.Client:
-    """Open a client, and make the datasets that the platform needs where they are missing.
-
-    Raises ConfigError for a key file that cannot be read, AuthenticationFailed where its variable is not set, and what
-    the client raises.
+def connected(account: BigQueryAccount, secrets: Secrets) -> bigquery.Client:
+    """Open a client. Raises ConfigError for a key file that cannot be read, AuthenticationFailed where its variable is
+    not set, GoogleAuthError where there are no credentials.
     """
-    client = bigquery.Client(
+    return bigquery.Client(
         project=account.project,
         credentials=_credentials(account, secrets),
         location=account.location,
         client_options={"api_endpoint": account.api_endpoint} if account.api_endpoint else None,
     )
-    for name in (account.dataset, account.temporary_dataset):
-        dataset = bigquery.Dataset(f"{account.project}.{name}")
-        dataset.location = account.location
-        if name == account.temporary_dataset:
-            dataset.default_table_expiration_ms = _TEMPORARY_MILLISECONDS
-        try:
-            client.get_dataset(dataset.reference, retry=retry)
-        except NotFound:
-            with suppress(Conflict):
-                client.create_dataset(dataset, retry=retry)
-    return client
+
+
+def provide(client: bigquery.Client, account: BigQueryAccount, name: str, retry: Retry) -> None:
+    """Make a dataset where it is missing; tables of the temporary one expire. Raises what the client raises."""
+    dataset = bigquery.Dataset(f"{account.project}.{name}")
+    dataset.location = account.location
+    if name == account.temporary_dataset:
+        dataset.default_table_expiration_ms = _TEMPORARY_MILLISECONDS
+    try:
+        client.get_dataset(dataset.reference, retry=retry)
+    except NotFound:
+        with suppress(Conflict):
+            client.create_dataset(dataset, retry=retry)
 
 
 def _credentials(account: BigQueryAccount, secrets: Secrets) -> Credentials | None:

@@ -20,12 +20,14 @@ from google.cloud import bigquery
 from google.cloud.bigquery.table import RowIterator
 
 from cdp_platform.domain.costs import Cost
+from cdp_platform.errors import GuardTripped
 from cdp_platform.warehouse.bigquery_errors import Failures, explained, translated
 
 _PAGE_ROWS = 20_480
 _LABEL_LENGTH = 63
 _ATTEMPTS = 5
 _PREFIX = "cdp"
+_SCRIPT = "begin transaction"
 # A transaction that met another's writes has been taken back whole, and may be tried again.
 _CONFLICT = re.compile(r"aborted due to concurrent|Could not serialize|jobBackendError|jobInternalError")
 
@@ -39,11 +41,16 @@ class Jobs:
     retry: Retry
     """How long a request is repeated where the connection or the service fails."""
     maximum_bytes: int | None = None
+    scan_limit: int | None = None
+    """What all statements together may scan, in bytes; None: nothing bounds it."""
+    foreseen: int = 0
+    """What those that were asked for beforehand scan."""
     sleep: Callable[[float], None] = time.sleep
     done: list[bigquery.QueryJob] = field(default_factory=list)
 
     def run(self, sql: str) -> RowIterator:
-        """Run a statement or script, and wait for it. Raises WarehouseError."""
+        """Run a statement or script, and wait for it. Raises WarehouseError, GuardTripped for one above the limit."""
+        self._hold_to_limit(sql)
         attempt = 0
         while True:
             attempt, name = attempt + 1, _new_name()
@@ -60,6 +67,18 @@ class Jobs:
         with translated(self.purpose):
             job = self.client.query(sql, job_config=config, retry=self.retry, job_retry=None)
             return int(job.total_bytes_processed or 0)
+
+    def _hold_to_limit(self, sql: str) -> None:
+        if self.scan_limit is None or sql.startswith(_SCRIPT):
+            return
+        self.foreseen += self.scanned_bytes(sql)
+        if self.foreseen > self.scan_limit:
+            raise GuardTripped(
+                f"{self.purpose} would scan {self.foreseen:,} bytes by its next statement; its limit is"
+                f" {self.scan_limit:,}. That statement was not run.",
+                remedy="Raise limits.scanned_bytes, map fewer columns, or cut the sync by a partition.",
+                counts={"scanned_bytes": self.foreseen},
+            )
 
     def batches(self, rows: RowIterator) -> Iterator[pa.RecordBatch]:
         """Read an answer page by page, in Arrow. Raises WarehouseError where a page is not to be had."""

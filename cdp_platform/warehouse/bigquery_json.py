@@ -11,16 +11,28 @@ from sqlglot import exp
 
 _MEMBER = r'"(?:[^"\\]|\\.)*":(?:"(?:[^"\\]|\\.)*"|[^,}]*)'
 _NAME = r'^"(?:[^"\\]|\\.)*":'
-_LISTED = "(select member, place, regexp_extract(member, {name}) as name from unnest({members}) as member"
-_MERGED = """(
-    select concat('{{', coalesce(string_agg(said.member, ',' order by said.place), ''), '}}')
-    from (
-        select coalesce(fresh.member, former.member) as member, coalesce(former.place, 1000 + fresh.place) as place
-        from {former} with offset as place) as former
-        full join {fresh} with offset as place) as fresh on fresh.name = former.name
-    ) as said
-    where not ends_with(said.member, ':null')
-)"""
+_MERGED = """concat('{{', array_to_string(array_concat(
+    array(
+        select said.member
+        from (
+            select place, coalesce(
+                (select max(fresh) from unnest({new}) as fresh
+                    where starts_with(fresh, regexp_extract(former, {name}))),
+                former) as member
+            from unnest({old}) as former with offset as place
+        ) as said
+        where not ends_with(said.member, ':null')
+        order by said.place
+    ),
+    array(
+        select fresh
+        from unnest({new}) as fresh with offset as place
+        where not ends_with(fresh, ':null')
+            and not exists (
+                select 1 from unnest({old}) as former where starts_with(former, regexp_extract(fresh, {name})))
+        order by place
+    )
+), ','), '}}')"""
 _CHANGED = """array(
     select listed.name
     from unnest([{names}]) as listed with offset as place
@@ -56,9 +68,7 @@ def changed_members(new: str, old: str, members: Sequence[str]) -> str:
 
 def merged(of: str, patch: str) -> str:
     """SQL of a document with the members of another written over its own; a null takes a member away."""
-    name = _literal(_NAME)
-    former, fresh = (_LISTED.format(name=name, members=_members(text)) for text in (of, patch))
-    return _MERGED.format(former=former, fresh=fresh)
+    return _MERGED.format(old=_members(of), new=_members(patch), name=_literal(_NAME))
 
 
 def _members(of: str) -> str:

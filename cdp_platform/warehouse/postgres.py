@@ -187,6 +187,20 @@ class PostgresWarehouse:
         with self._alone(purpose):
             yield
 
+    @contextmanager
+    def reading(self, purpose: str) -> Iterator[PostgresSession]:
+        """Read within one transaction that can write nothing, without lock and without functions of the platform's."""
+        connection = self._named(purpose)
+        try:
+            with _translated():
+                _told(connection, "set client_encoding = 'UTF8'")
+                _told(connection, "begin isolation level repeatable read read only")
+            yield PostgresSession(connection)
+            with _translated():
+                _told(connection, "commit")
+        finally:
+            self._put_back(connection)
+
     def shred(self) -> None:
         """Write every table of ours anew without its deleted rows, and what the planner remembers of their values.
 

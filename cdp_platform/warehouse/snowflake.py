@@ -6,15 +6,16 @@ through a stage. Each statement carries the purpose of its session as its query 
 There is no lock where DuckDB has that of its file: sessions of any number of processes work beside each other. What
 must not happen twice is kept by what the platform has anyway: a sync's ledger by its lease in the journal, temporary
 tables by Snowflake, which shows them to their session only, a table that dbt replaces by Snowflake, which shows it
-whole, before or after. Snowflake reads each statement, not each transaction, from one moment. So temporary views are
-made as tables: what a plan compares is read once. And it commits whatever is open when a relation is made: so a
-transaction begins with the first change of a table that lasts, and refuses to make relations from there on.
+whole, before or after. Snowflake reads each statement, not each transaction, from one moment. So what a transaction
+reads of others is copied when it is first read, a table without a byte, and temporary views are made as tables. And
+Snowflake commits whatever is open when a relation is made: so a transaction begins with the first change of a table
+that lasts, and refuses to make relations from there on.
 """
 
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -23,6 +24,7 @@ import pyarrow.parquet as pq
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 from snowflake.connector.errors import Error as DriverError
+from snowflake.connector.errors import ProgrammingError
 
 from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.home import Secrets
@@ -34,11 +36,13 @@ from cdp_platform.warehouse.snowflake_arrow import bounded, plain_rows, schema_o
 from cdp_platform.warehouse.snowflake_connecting import connected, query_tag, translated
 from cdp_platform.warehouse.snowflake_dialect import SnowflakeDialect
 from cdp_platform.warehouse.snowflake_functions import FUNCTIONS, SCHEMA
+from cdp_platform.warehouse.snowflake_grants import missing_grants
 from cdp_platform.warehouse.snowflake_loading import load, numbered
 from cdp_platform.warehouse.snowflake_names import Names
 from cdp_platform.warehouse.snowflake_sql import Kind, Statement
 
 _BATCH_ROWS = 20_480
+_SCANNED = "select sum(bytes_scanned) from table(information_schema.query_history_by_session(result_limit => 10000))"
 
 
 class SnowflakeSession:
@@ -77,7 +81,7 @@ class SnowflakeSession:
     def batches(self, sql: str, parameters: Parameters = ()) -> Iterator[pa.RecordBatch]:
         with translated(self._purpose), closing(self._cursor()) as cursor:
             if self._run(cursor, sql, parameters) is Kind.QUERY:
-                yield from self._read(cursor, schema_of(cursor.description))
+                yield from self._read(cursor, schema_of(cursor.description, is_short=True))
 
     def write_parquet(self, sql: str, path: Path) -> None:
         with translated(self._purpose), closing(self._cursor()) as cursor:
@@ -108,7 +112,8 @@ class SnowflakeSession:
     def transaction(self) -> Iterator[None]:
         self._is_deferred = True
         try:
-            yield
+            with self._names.read_once(self._copied):
+                yield
         except BaseException:
             # A connection that is gone has rolled back by itself.
             with suppress(DriverError, OSError):
@@ -120,7 +125,16 @@ class SnowflakeSession:
             self._end("commit")
 
     def cost(self) -> Cost:
-        return Cost(statements=self._statements, last_statement_id=self._last_query)
+        statements, query, scanned = self._statements, self._last_query, None
+        with suppress(DriverError, OSError):
+            [[told]] = self._told(_SCANNED)
+            scanned = int(str(told)) if told is not None else None
+        return Cost(statements=statements, last_statement_id=query, bytes_scanned=scanned)
+
+    def missing_grants(self, account: SnowflakeAccount, relations: Sequence[str]) -> list[str]:
+        """The statements that grant what the account's role lacks, and lets it read `relations`."""
+        with translated(self._purpose):
+            return missing_grants(self._told, account, lambda name: bool(self._names.columns(name)), relations)
 
     def _end(self, word: str) -> None:
         if self._is_begun:
@@ -154,6 +168,19 @@ class SnowflakeSession:
             )
         if statement.is_temporary and (target := statement.target) is not None:
             self._temporary[target.name] = None
+
+    def _copied(self, relation: str) -> str:
+        """Copy a relation that others make, unless rows have been written: what is read twice is to be the same."""
+        if self._is_begun:
+            return relation
+        name = f"copy_{next(self._numbers)}"
+        self._temporary[name] = None
+        try:
+            self._told(f"create temporary table {quoted(name)} clone {relation}")
+        except ProgrammingError:
+            # Of a view, and of what somebody else shares, there is no clone.
+            self._told(f"create temporary table {quoted(name)} as select * from {relation}")
+        return quoted(name)
 
     def _retyping(self, statement: Statement) -> str | None:
         """Make the table anew, where a column takes a type that Snowflake does not change it to."""
@@ -226,11 +253,17 @@ class SnowflakeWarehouse:
 
     @contextmanager
     def session(self, purpose: str) -> Iterator[SnowflakeSession]:
+        with self.reading(purpose) as session:
+            with translated(purpose):
+                self._prepare(session)
+            yield session
+
+    @contextmanager
+    def reading(self, purpose: str) -> Iterator[SnowflakeSession]:
+        """Neither schemas nor functions are made; each statement reads from a moment of its own."""
         connection = self._connected()
         session = SnowflakeSession(connection, purpose, schema=self.account.temporary_schema)
         try:
-            with translated(purpose):
-                self._prepare(session)
             yield session
         finally:
             if session.is_clean and not connection.is_closed():
@@ -249,6 +282,12 @@ class SnowflakeWarehouse:
 
         Deleted rows stay for as long as Time Travel and Fail-safe keep them: those are the account's settings.
         """
+
+    def missing_grants(self, relations: Sequence[str]) -> list[str]:
+        connection = self._connected()
+        with closing(connection):
+            session = SnowflakeSession(connection, "cdp doctor", schema=self.account.temporary_schema)
+            return session.missing_grants(self.account, relations)
 
     def close(self) -> None:
         """Close the connections that wait for a session."""

@@ -4,7 +4,8 @@ A relation is looked for as it is written, then in upper case, as Snowflake stor
 columns, too, are in upper case they are read under their names in lower case.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from sqlglot import exp
@@ -16,6 +17,7 @@ _OURS: Final = ("", "temp", "main", "cdp", "cdp_functions", "information_schema"
 """Schemas whose relations the platform makes itself, and names as it reads them."""
 
 Describe = Callable[[str], dict[str, str] | None]
+Copy = Callable[[str], str]
 
 
 class Names:
@@ -24,11 +26,23 @@ class Names:
     def __init__(self, describe: Describe) -> None:
         """`describe` answers columns and types of a relation, given as SQL; None where there is no such relation."""
         self._describe = describe
+        self._copy: Copy | None = None
+        self._copies: dict[str, str] = {}
         self._known: dict[str, tuple[str, dict[str, str]] | None] = {}
 
     def forget(self) -> None:
         """Look anew from here on."""
         self._known.clear()
+
+    @contextmanager
+    def read_once(self, copy: Copy) -> Iterator[None]:
+        """Let `copy` make a copy of each relation that is read, which is read from then on in the block."""
+        self._copy = copy
+        try:
+            yield
+        finally:
+            self._copy = None
+            self._copies.clear()
 
     def columns(self, relation: str) -> dict[str, str]:
         """Names and types of a relation's columns, as the platform reads them; empty where there is none."""
@@ -45,10 +59,13 @@ class Names:
             return None
         name, columns = found
         names = _read_names(columns)
-        if list(names) == list(columns) and name == _sql([part.name for part in table.parts]):
+        if self._copy is not None and name not in self._copies:
+            self._copies[name] = self._copy(name)
+        stored, name = name, self._copies.get(name, name)
+        if list(names) == list(columns) and stored == name == _sql([part.name for part in table.parts]):
             return None
         said = ", ".join(
-            f"{quoted(stored)} as {quoted(read)}" for stored, read in zip(_stored(columns), names, strict=True)
+            f"{quoted(written)} as {quoted(read)}" for written, read in zip(_stored(columns), names, strict=True)
         )
         alias = table.alias or table.name
         return subquery(f"select {said} from {name}", alias)

@@ -15,6 +15,7 @@ from sqlglot.errors import SqlglotError
 from cdp_platform.errors import WarehouseError
 from cdp_platform.warehouse.literals import quoted
 from cdp_platform.warehouse.snowflake_functions import SCHEMA
+from cdp_platform.warehouse.translating import listed
 
 LAST_MOMENT: Final = "9999-12-31 23:59:59.999999"
 """What stands for a time that never comes: Snowflake has no infinity."""
@@ -129,9 +130,17 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
             node.set("kind", "TABLE")
         case exp.Cast() if _is_infinity(node):
             return exp.cast(exp.Literal.string(LAST_MOMENT), node.to.copy())
+        case exp.Select():
+            return listed(node)
+        case exp.Filter(this=exp.Count(this=exp.Star())):
+            counted = exp.If(this=node.expression.this.copy(), true=exp.Literal.number(1))
+            return exp.Count(this=counted)
         case exp.Add(expression=exp.Anonymous() as minutes) if minutes.name.lower() == "to_minutes":
             # An interval of Snowflake's is a constant.
             return _call("dateadd", exp.var("minute"), minutes.expressions[0], node.this)
+        case exp.TimeToUnix():
+            told = f"date_part(epoch_microsecond, {node.this.sql('snowflake', identify=True)})"
+            return sqlglot.parse_one(f"cast({told} as double) / 1000000", read="snowflake")
         case exp.AnyValue():
             # Snowflake's own may answer null where there is a value.
             return exp.Min(this=node.this)
@@ -149,6 +158,8 @@ def _function(node: exp.Expr) -> exp.Expr:
     arguments = [one for one in node.iter_expressions() if isinstance(one, exp.Expr)]
     name = node.name.lower() if isinstance(node, exp.Anonymous) else node.key
     match name:
+        case "now":
+            return exp.CurrentTimestamp()
         case "isfinite":
             return exp.NEQ(this=arguments[0], expression=_timestamp(LAST_MOMENT))
         case "isinf":

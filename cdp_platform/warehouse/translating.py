@@ -111,7 +111,7 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
             function = "json_member" if isinstance(node, exp.JSONExtract) else "json_text"
             return exp.Anonymous(this=function, expressions=[_inside(node), name])
         case exp.Select():
-            return _unqualified(_listed(node))
+            return _unqualified(listed(node))
     return node
 
 
@@ -143,7 +143,7 @@ def _unqualified(select: exp.Select) -> exp.Expr:
     return around.transform(_rewritten)
 
 
-def _listed(select: exp.Select) -> exp.Select:
+def listed(select: exp.Select) -> exp.Select:
     """Say `group by all` and `order by all` by the places of the columns."""
     group, order = select.args.get("group"), select.args.get("order")
     if group is not None and group.args.get("all"):

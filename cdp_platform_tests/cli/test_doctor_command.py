@@ -15,15 +15,16 @@ from unittest.mock import patch
 
 import pytest
 
-from cdp_platform.cli import declared_syncs
-from cdp_platform.cli.doctor_command import examine_versions
+from cdp_platform.cli import app, declared_syncs
+from cdp_platform.cli.doctor_command import examine_sandbox, examine_versions
 from cdp_platform.domain.home import Home
+from cdp_platform.domain.syncs import Connection
 from cdp_platform.errors import AuthenticationFailed, CdpError, ConfigError
 from cdp_platform.syncs import send as send_module
 from cdp_platform.syncs.checkup import State, examine_home, examine_journal
 from cdp_platform.syncs.controls import switch
 from cdp_platform_tests.cli.conftest import Cdp
-from cdp_platform_tests.unit.syncs.conftest import Shop, person_of
+from cdp_platform_tests.unit.syncs.conftest import Shop, person_of, spec_of
 from cdp_platform_tests.warehouses.postgres_server import PostgresServer
 
 
@@ -50,6 +51,26 @@ def test_the_probe_of_the_warehouse_leaves_nothing_behind(shop: Shop, cdp: Cdp) 
     shop.people([person_of(1)])
     assert "duckdb can be read, and written to in the schema cdp" in cdp("doctor").text
     assert not shop.sql("select 1 from information_schema.tables where table_name like 'checkup%'")
+
+
+def test_after_a_demo_it_says_how_this_shell_finds_the_sandbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = Connection(name="hubspot", vendor="hubspot", token_env="SANDBOX_TOKEN", base_url="http://127.0.0.1:8790")
+    there = replace(here, base_url="https://api.hubapi.com")
+    specs = [replace(spec_of(), connection=connection) for connection in (here, there)]
+    home = Home(root=tmp_path)
+    monkeypatch.delenv("SANDBOX_TOKEN", raising=False)
+    assert not list(examine_sandbox(home, specs)), "where there never was a sandbox, it is none that is missing"
+    monkeypatch.setenv("CDP_HOME", str(tmp_path))
+    app(["sandbox", "--env", "--port", "8791"], standalone_mode=False)
+    lines = capsys.readouterr().out.splitlines()
+    [finding] = examine_sandbox(home, specs)
+    assert finding.told.startswith("1 syncs lead to this machine") and "cdp sandbox --env" in finding.remedy
+    told = dict(line.removeprefix("export ").split("=", 1) for line in lines)
+    assert told["HUBSPOT_BASE_URL"] == "http://127.0.0.1:8791" and told["META_BASE_URL"].endswith("8791/v26.0")
+    monkeypatch.setenv("SANDBOX_TOKEN", told["HUBSPOT_TOKEN"])
+    assert not list(examine_sandbox(home, specs))
 
 
 def test_a_refused_credential_is_wrong_with_the_way_out(shop: Shop, cdp: Cdp) -> None:

@@ -42,6 +42,7 @@ CRUCIBLE_FILLED: Final = {
     "NORMALIZE, FARM_FINGERPRINT": "DuckDB's, and another hash",
     "TO_JSON of null": "a null of JSON's",
     "COUNTIF of no row": "0",
+    "FOR SYSTEM_TIME AS OF": "what is there now",
     "NUMERIC(p,s)": "told with its digits",
 }
 """What crucible lacks, and how `crucible_server` fills it."""

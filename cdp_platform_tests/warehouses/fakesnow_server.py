@@ -14,7 +14,7 @@ import pyarrow as pa
 from snowflake.connector.errors import DatabaseError, ProgrammingError
 from sqlglot import exp
 
-_SILENT = re.compile(r"\s*(create function|alter session)", re.IGNORECASE)
+_SILENT = re.compile(r"\s*(create (or replace )?function|drop function|alter session)", re.IGNORECASE)
 
 
 def main(port: int) -> None:
@@ -84,9 +84,13 @@ def _filled(node: exp.Expr) -> exp.Expr:
             return exp.Sub(this=exp.cast(node.copy(), "decimal(37, 0)"), expression=exp.Literal.number(2**63))
         case exp.Anonymous() if node.name.lower() == "try_to_timestamp_tz":
             return exp.TryCast(this=node.expressions[0], to=exp.DataType.build("timestamptz"))
+        case exp.CurrentWarehouse() | exp.CurrentRole():
+            return exp.Literal.string("CDP")
         case exp.DataType() if node.this is exp.DataType.Type.ARRAY:
             # The emulator's own arrays are documents, which no longer tell that they are lists.
             return exp.DataType(this=exp.DataType.Type.USERDEFINED, kind="VARCHAR[]")
+        case exp.ByteLength() | exp.Anonymous() if node.sql("snowflake").lower().startswith("octet_length("):
+            return exp.Anonymous(this="strlen", expressions=list(node.iter_expressions()))
         case exp.ArraySize():
             return exp.Anonymous(this="len", expressions=[node.this])
         case exp.ArrayContains(this=items, expression=exp.Cast() as item):

@@ -195,6 +195,19 @@ def test_who_was_left_out_is_told_by_sync_and_its_changes_in_the_destinations_ow
     assert left_out.count("lapsed_ads") == 1 and "sales" not in left_out
 
 
+def test_two_syncs_to_one_vendor_are_told_apart_by_their_names_and_one_alone_needs_none(books: Books) -> None:
+    books.run(FIRST, planned=3, delivered=3)
+    books.run(FIRST, "2026-11-22 11:00:00+00", planned=2, delivered=2, sync="sales", destination="salesforce")
+    alone = written(books, FIRST)
+    assert "HubSpot confirmed 3 changes" in alone and "Salesforce confirmed 2 changes" in alone
+    books.run(FIRST, "2026-11-22 12:00:00+00", planned=5, delivered=4, rejected=1, sync="products_crm")
+    books.rejected("p-1", "invalid_email", field="email")
+    page = written(books, FIRST)
+    assert "HubSpot (crm_contacts) confirmed 3 changes" in page
+    assert "HubSpot (products_crm) confirmed 4 changes" in page and "Salesforce confirmed 2 changes" in page
+    assert "HubSpot (crm_contacts) refused 1 row" in page
+
+
 def test_rejected_rows_stand_on_the_newest_day_by_reason_and_field(books: Books) -> None:
     books.person("p-1", "Amelia", "Hart")
     books.run(FIRST, planned=2, rejected=2)

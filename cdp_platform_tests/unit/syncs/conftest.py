@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -181,13 +181,13 @@ def person_of(number: int = 1, **changes: Any) -> dict[str, Any]:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every example of the engine runs on each warehouse, what the journal is for on each of its stores, too.
 
-    On PostgreSQL most of them run only in the slow suite, on the emulator of BigQuery all of them.
+    On PostgreSQL most of them run only in the slow suite, on emulators all of them.
     """
     module = metafunc.module.__name__.rsplit(".", 1)[-1]
     cases: list[tuple[str, str, list[pytest.MarkDecorator]]] = [("duckdb", "file", [])]
     if metafunc.definition.get_closest_marker("duckdb_only") is None and "empty_warehouse" in metafunc.fixturenames:
         cases.append(("postgres", "file", [] if module in ON_EVERY_WAREHOUSE else [pytest.mark.slow]))
-        cases.append(("bigquery", "file", [pytest.mark.slow]))
+        cases += [(engine, "file", [pytest.mark.slow]) for engine in ("snowflake", "bigquery")]
     if module in ON_BOTH_JOURNALS:
         cases.append(("duckdb", "postgres", [] if ON_BOTH_JOURNALS[module] else [pytest.mark.slow]))
     fixtures = [name for name in ("empty_warehouse", "journal_address") if name in metafunc.fixturenames]
@@ -197,30 +197,45 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(fixtures, chosen, indirect=True)
 
 
-@contextmanager
-def bigquery_warehouse(server: Any) -> Iterator[Warehouse]:
-    """An empty project on the emulator."""
-    from cdp_platform.warehouse.bigquery import BigQueryWarehouse
-    from cdp_platform_tests.warehouses.emulators import NoSecrets
-
-    with closing(BigQueryWarehouse(server.new_account(), NoSecrets(), retry_seconds=5)) as warehouse:
-        yield warehouse
-
-
 @pytest.fixture
 def empty_warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse | None]:
     """A warehouse for the shop; None for the DuckDB file in its home."""
     if request.param == "duckdb":
         yield None
         return
-    if request.param == "bigquery":
-        with bigquery_warehouse(request.getfixturevalue("crucible")) as warehouse:
-            yield warehouse
+    if request.param in ("snowflake", "bigquery"):
+        yield from on_fakesnow(request) if request.param == "snowflake" else on_crucible(request)
         return
     server = request.getfixturevalue("postgres")
     from cdp_platform.warehouse.postgres import PostgresWarehouse
 
     with closing(PostgresWarehouse(server.emptied(), wait_seconds=5)) as warehouse:
+        yield warehouse
+
+
+def on_fakesnow(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+    """An empty account of the emulator of Snowflake."""
+    server = request.getfixturevalue("fakesnow")
+    from cdp_platform.warehouse.snowflake import SnowflakeWarehouse
+    from cdp_platform_tests.warehouses.emulators import FAKESNOW_LACKS, NoSecrets
+
+    name = request.node.name.split("[")[0]
+    if reason := FAKESNOW_LACKS.get(name):
+        pytest.xfail(f"fakesnow: {reason}")
+    with closing(SnowflakeWarehouse(server.new_account(), NoSecrets())) as warehouse:
+        yield warehouse
+
+
+def on_crucible(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+    """An empty project of the emulator of BigQuery."""
+    server = request.getfixturevalue("crucible")
+    from cdp_platform.warehouse.bigquery import BigQueryWarehouse
+    from cdp_platform_tests.warehouses.emulators import CRUCIBLE_LACKS, NoSecrets
+
+    name = request.node.name.split("[")[0]
+    if reason := CRUCIBLE_LACKS.get(name):
+        pytest.xfail(f"crucible: {reason}")
+    with closing(BigQueryWarehouse(server.new_account(), NoSecrets(), retry_seconds=5)) as warehouse:
         yield warehouse
 
 
