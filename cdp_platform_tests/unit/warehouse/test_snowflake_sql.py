@@ -183,7 +183,7 @@ def test_the_statements_of_a_plan_are_those_on_record() -> None:
     create_operations(session, spec, LEDGER, kind=ObjectKind.RECORD)
     operations = {"create": 1, "update": 2}
     heard.execute(planned_rows(dialect, spec, LEDGER, fields, operations, kind=ObjectKind.RECORD))
-    compare("snowflake_plan.sql", heard.said)
+    assert_on_record("snowflake_plan.txt", heard.said)
 
 
 def test_the_statements_of_a_settlement_are_those_on_record() -> None:
@@ -192,10 +192,10 @@ def test_the_statements_of_a_settlement_are_those_on_record() -> None:
     words = {"diff": LEDGER.diff_table, "side": LEDGER.side_table, "planned": "parquet_0"}
     for statement in (_CREATED_AGAIN, _REFUSED, _KNOWN, *_STRIKE_OUT, *_FOLD, *_KEEP):
         heard.execute(statement.format(**words) if "{" in statement else statement)
-    compare("snowflake_settle.sql", heard.said)
+    assert_on_record("snowflake_settle.txt", heard.said)
 
 
-def compare(name: str, said: list[str]) -> None:
+def assert_on_record(name: str, said: list[str]) -> None:
     """Compare with the file on record; where it differs on purpose, write the text that the failure shows into it."""
     trees = [sqlglot.parse_one(sql, read="snowflake") for sql in said]
     assert not any(isinstance(tree, exp.Command) for tree in trees)
