@@ -65,6 +65,13 @@ LEDGER = Ledger(
         ("select x + to_minutes(3)", 'SELECT DATEADD(minute, 3, "x")'),
         ("select list_position(['a', 'b'], x)", "SELECT CASE \"x\" WHEN 'a' THEN 1 WHEN 'b' THEN 2 END"),
         ("select cast(['a'] as varchar[])", "SELECT CAST(['a'] AS ARRAY)"),
+        ("select from_json(a, '[\"VARCHAR\"]')", 'SELECT CAST(PARSE_JSON("a") AS ARRAY)'),
+        ("select list_filter([a], x -> x is not null)", 'SELECT ARRAY_COMPACT(ARRAY_CONSTRUCT("a"))'),
+        ("select list_has_all(['a'], b)", "SELECT ARRAY_SIZE(ARRAY_EXCEPT(\"b\", ['a'])) = 0"),
+        ("select list_contains(a, 'b')", "SELECT ARRAY_CONTAINS(CAST('b' AS VARIANT), \"a\")"),
+        ("select array_length(a)", 'SELECT ARRAY_SIZE("a")'),
+        ("select epoch(a)", 'SELECT CAST(DATE_PART(epoch_microsecond, "a") AS DOUBLE) / 1000000'),
+        ("select now()", "SELECT CURRENT_TIMESTAMP()"),
         ("select nfc_normalize(a)", 'SELECT "cdp_functions".nfc("a")'),
     ],
 )  # fmt: skip
