@@ -41,9 +41,9 @@ test: lint  ## Lint, then every test that is not slow
 test-all: lint  ## Lint, then every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-vendors: $(STAMP)  ## Let the vendors' own SDKs judge the sandbox: installs requirements-all.lock, then those tests
+test-vendors: $(STAMP) emulators  ## Let the vendors' own SDKs judge the sandbox, and their warehouses' emulators our adapters
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-all.lock
-	@$(BIN)/python -m pytest -n 2 --dist loadfile cdp_platform_tests/vendors
+	@$(BIN)/python -m pytest -n 2 --dist loadfile cdp_platform_tests/vendors cdp_platform_tests/warehouses
 
 emulators: .emulators/crucible .emulators/fakesnow  ## Install the emulators of other warehouses, each into an environment of its own
 

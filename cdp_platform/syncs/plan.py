@@ -17,7 +17,7 @@ from cdp_platform.errors import GuardTripped
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import continuity, controls, guards
 from cdp_platform.syncs.account import NOT_ASKED, Engine, connection_id, identity, is_at_most_once, kind_of, session_to
-from cdp_platform.syncs.audience_source import create_source, judge_audiences
+from cdp_platform.syncs.audience_source import judge_audiences
 from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
@@ -38,6 +38,7 @@ from cdp_platform.syncs.records import Fields, create_desired, encoded_fields, r
 from cdp_platform.syncs.resend import with_resend
 from cdp_platform.syncs.scan_cost import foresee_scan
 from cdp_platform.syncs.settle import recover
+from cdp_platform.syncs.source import prepare_source
 from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.syncs.value_rules import rules_of
 from cdp_platform.texts.catalogue import verdict_text
@@ -163,7 +164,7 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
     with held_lease(engine.journal, name) as lease:
         finish_jobs(engine, spec, lease)
         with engine.warehouse.session(f"plan {spec.name}") as session:
-            create_source(session, engine.warehouse.dialect, spec)
+            prepare_source(session, engine.warehouse, spec)
             ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
             follow_key_type(session, engine.warehouse.dialect, ledger, spec)
             ledger = continuity.reconcile(engine, session, spec, ledger)

@@ -253,11 +253,17 @@ class SnowflakeWarehouse:
 
     @contextmanager
     def session(self, purpose: str) -> Iterator[SnowflakeSession]:
+        with self.reading(purpose) as session:
+            with translated(purpose):
+                self._prepare(session)
+            yield session
+
+    @contextmanager
+    def reading(self, purpose: str) -> Iterator[SnowflakeSession]:
+        """Neither schemas nor functions are made; each statement reads from a moment of its own."""
         connection = self._connected()
         session = SnowflakeSession(connection, purpose, schema=self.account.temporary_schema)
         try:
-            with translated(purpose):
-                self._prepare(session)
             yield session
         finally:
             if session.is_clean and not connection.is_closed():
