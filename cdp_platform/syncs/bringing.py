@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.syncs import Consent, SyncSpec
 from cdp_platform.errors import ConfigError
 from cdp_platform.syncs.permissions import create_permissions, identifier_of, is_not_found, permission_of
 from cdp_platform.syncs.records import encoded_fields, missing_column
-from cdp_platform.warehouse.base import Dialect, Reading, Session, Source
+from cdp_platform.warehouse.base import Dialect, Reading, Session, Source, cost_of
 from cdp_platform.warehouse.carrying import carry, pour
 from cdp_platform.warehouse.literals import literal, quoted
 
@@ -61,10 +62,10 @@ class _Copy:
         return f"select {', '.join(chosen)}, {every} as {_HASH} from {dialect.relation(self.relation)} as model"
 
 
-def bring_in(session: Session, dialect: Dialect, source: Source, spec: SyncSpec) -> None:
+def bring_in(session: Session, dialect: Dialect, source: Source, spec: SyncSpec) -> Cost | None:
     """Bring the sync's model and consents into `session`, which is outside of a transaction, under their own names.
 
-    A row that crosses is as the warehouse has it in that statement. Raises ConfigError for a sync that cannot work this
+    The answer is what reading them cost, where the warehouse tells. A row that crosses is as the warehouse has it in that statement. Raises ConfigError for a sync that cannot work this
     way and for a model or column that is not there, WarehouseError where the source cannot be read: then the copy stays
     as it was.
     """
@@ -76,7 +77,9 @@ def bring_in(session: Session, dialect: Dialect, source: Source, spec: SyncSpec)
         is_same = session.columns(f"{SCHEMA}.{spec.name}") == copy.held
         _compare(session, dialect, there, source.dialect, spec, copy, is_same=is_same)
         _fetch(session, there, source.dialect, copy)
+        cost = cost_of(there)
     _keep(session, dialect, copy, is_same=is_same)
+    return cost
 
 
 def bring_consents(session: Session, source: Source, spec: SyncSpec) -> None:

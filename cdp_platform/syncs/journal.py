@@ -122,24 +122,22 @@ class Journal:
             *(json.dumps(_spans(note.ordinals)), json.dumps(details) if details else None, note.request_id, now()),
         ]
         with self.transaction(note.ledger_id) as connection:
-            self._require_fence(connection, note)
-            connection.execute(
+            # One statement, since each is a way to the server and back where the journal is shared.
+            written = connection.execute(
                 "insert into requests (ledger_id, digest, run_id, fence, batch, attempt, status, spans, details,"
-                " request_id, noted_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                values,
+                " request_id, noted_at) select ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?"
+                " where not exists (select 1 from leases where ledger_id = ? and fence <> ?)",
+                [*values, note.ledger_id, note.fence],
             )
+            if not written.rowcount:
+                raise LeaseLost(
+                    "another run took over this account's object while this one stood still.",
+                    remedy="Nothing more was sent from here; look at the other run.",
+                )
             if note.status is Status.INTENT:
                 faultpoint("intent.uncommitted")
             else:
                 faultpoint("outcome.uncommitted")
-
-    def _require_fence(self, connection: Statements, note: RequestNote) -> None:
-        held = connection.execute("select fence from leases where ledger_id = ?", [note.ledger_id]).fetchone()
-        if held and held[0] != note.fence:
-            raise LeaseLost(
-                "another run took over this account's object while this one stood still.",
-                remedy="Nothing more was sent from here; look at the other run.",
-            )
 
     def open_digests(self, ledger_id: str) -> list[tuple[str, str]]:
         """(digest, run id) of every plan with requests that are not settled yet, oldest first."""

@@ -164,7 +164,7 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
     with held_lease(engine.journal, name) as lease:
         finish_jobs(engine, spec, lease)
         with engine.warehouse.session(f"plan {spec.name}") as session:
-            prepare_source(session, engine.warehouse, spec)
+            read_cost = prepare_source(session, engine.warehouse, spec)
             ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
             follow_key_type(session, engine.warehouse.dialect, ledger, spec)
             ledger = continuity.reconcile(engine, session, spec, ledger)
@@ -174,10 +174,11 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
                 with session.transaction():
                     plan, rows = build(session, ledger)
                     session.write_parquet(rows, draft)
-                    plan = with_resend(plan, session, engine, spec, ledger, draft)
-                    plan = with_moves(plan, session, f"select * from {session.parquet(draft)}")
+                # The file is read as a relation, which some warehouses do not make where something was written.
+                plan = with_resend(plan, session, engine, spec, ledger, draft)
+                plan = with_moves(plan, session, f"select * from {session.parquet(draft)}")
                 file_hash = keep(draft, engine.home, spec.name, plan.digest)
-            plan = replace(plan, cost=cost_of(session))
+            plan = replace(plan, cost=cost_of(session) or read_cost)
     return _under_rule(engine, spec, replace(plan, file_hash=file_hash))
 
 
@@ -205,7 +206,7 @@ def _plan(
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         policies, fields = replace(policies, source=spec), _desired(session, dialect, spec)
         ledger = take_baseline(session, dialect, spec, ledger, fields)
-        _diff(engine, session, spec, ledger, only)
+        _diff(engine, session, spec, ledger, only, is_anew=True)
     hold_unresolved(session, ledger)
     hold_older(session, spec, ledger, part)
     operations, skipped = count_operations(session)
@@ -256,10 +257,13 @@ def _judge_model(
     return judged(session, dialect, spec, fields, verdicts, scope.partition, before)
 
 
-def _diff(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, only: str) -> bool:
+def _diff(
+    engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, only: str, *, is_anew: bool = False
+) -> bool:
     """Fill `operations`; the answer is whether the ledger may lack records that the destination has."""
     is_forgetful = isinstance(engine.destination, FindsRecords) and continuity.is_forgetful(engine.journal, ledger)
-    create_operations(session, spec, ledger, only, kind=kind_of(engine, spec), is_forgetful=is_forgetful)
+    kind = kind_of(engine, spec)
+    create_operations(session, spec, ledger, only, kind=kind, is_forgetful=is_forgetful, is_anew=is_anew)
     return is_forgetful
 
 

@@ -44,7 +44,17 @@ def reset(engine: Engine, spec: SyncSpec) -> int:
     LeaseLost where another run is at work.
     """
     controls.switch(engine.journal, spec.name, is_enabled=False)
-    with ledger_at_rest(engine, spec) as (session, ledger), session.transaction():
+    with ledger_at_rest(engine, spec) as (session, ledger):
+        forgotten = _forget(engine, session, ledger)
+        # They are empty; some warehouses drop and make no table in a transaction. The new ones may have another key.
+        for table in (ledger.diff_table, ledger.side_table):
+            session.execute(f"drop table {table}")
+        ledger_of(engine, session, spec, ledger.identity.account_id)
+        return forgotten
+
+
+def _forget(engine: Engine, session: Session, ledger: Ledger) -> int:
+    with session.transaction():
         continuity.forget(engine.journal, ledger.ledger_id)
         forgotten = row_count(session, ledger.diff_table)
         old_name = f"{ledger.ledger_id}-{_reset_count(session, ledger) + 1}"
@@ -57,10 +67,9 @@ def reset(engine: Engine, spec: SyncSpec) -> int:
             [old_name, ledger.ledger_id],
         )
         session.execute("delete from cdp.rejected_rows where ledger_id = ?", [ledger.ledger_id])
-        session.execute(f"drop table {ledger.diff_table}")
-        session.execute(f"drop table {ledger.side_table}")
-        ledger_of(engine, session, spec, ledger.identity.account_id)
-        return forgotten
+        for table in (ledger.diff_table, ledger.side_table):
+            session.execute(f"delete from {table}")
+    return forgotten
 
 
 def adopt(engine: Engine, spec: SyncSpec) -> int:

@@ -81,7 +81,7 @@ class SnowflakeSession:
     def batches(self, sql: str, parameters: Parameters = ()) -> Iterator[pa.RecordBatch]:
         with translated(self._purpose), closing(self._cursor()) as cursor:
             if self._run(cursor, sql, parameters) is Kind.QUERY:
-                yield from self._read(cursor, schema_of(cursor.description))
+                yield from self._read(cursor, schema_of(cursor.description, is_short=True))
 
     def write_parquet(self, sql: str, path: Path) -> None:
         with translated(self._purpose), closing(self._cursor()) as cursor:

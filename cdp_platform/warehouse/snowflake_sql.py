@@ -138,6 +138,9 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
         case exp.Add(expression=exp.Anonymous() as minutes) if minutes.name.lower() == "to_minutes":
             # An interval of Snowflake's is a constant.
             return _call("dateadd", exp.var("minute"), minutes.expressions[0], node.this)
+        case exp.TimeToUnix():
+            told = f"date_part(epoch_microsecond, {node.this.sql('snowflake', identify=True)})"
+            return sqlglot.parse_one(f"cast({told} as double) / 1000000", read="snowflake")
         case exp.AnyValue():
             # Snowflake's own may answer null where there is a value.
             return exp.Min(this=node.this)
@@ -155,6 +158,8 @@ def _function(node: exp.Expr) -> exp.Expr:
     arguments = [one for one in node.iter_expressions() if isinstance(one, exp.Expr)]
     name = node.name.lower() if isinstance(node, exp.Anonymous) else node.key
     match name:
+        case "now":
+            return exp.CurrentTimestamp()
         case "isfinite":
             return exp.NEQ(this=arguments[0], expression=_timestamp(LAST_MOMENT))
         case "isinf":

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.outcomes import Counts
 from cdp_platform.domain.partitions import Partition, Partitioning
@@ -82,6 +83,9 @@ class _ListeningReading:
 
     def columns(self, relation: str) -> dict[str, str]:
         return self.inner.columns(relation)
+
+    def cost(self) -> Cost:
+        return Cost(statements=len(self.source.queries))
 
     def batches(self, sql: str, parameters: Parameters = ()) -> Iterator[pa.RecordBatch]:
         self.source.queries.append(sql)
@@ -181,9 +185,11 @@ def test_a_second_plan_changes_nothing_and_asks_for_no_value(shop: LocalShop) ->
     shop.people([person_of(1), person_of(2, lifetime_value="7.5"), person_of(3, permission=None)])
     shop.run()
     shop.source.queries.clear()
-    assert shop.run().counts == Counts(planned=1, skipped=1)
+    plan = shop.plan()
+    assert shop.send(plan).counts == Counts(planned=1, skipped=1)
     # The consents, the suppressions, and each row's key and hash.
     assert len(shop.source.queries) == 3
+    assert plan.cost == Cost(statements=3)
 
 
 def test_changed_new_and_withdrawn_rows_are_told(shop: LocalShop) -> None:
