@@ -10,7 +10,8 @@ from cdp_platform.warehouse.base import ReadsElsewhere, Session, Warehouse
 def prepare_source(session: Session, warehouse: Warehouse, spec: SyncSpec) -> Cost | None:
     """Let a session, outside of a transaction, read the sync's model and consents as they are now.
 
-    The answer is what reading them elsewhere cost; None where nothing is read elsewhere, or nobody pays by use. Raises ConfigError for a source that is not there or cannot be read this way, WarehouseError.
+    The answer is what reading them elsewhere cost; None where nothing is read elsewhere, or nobody pays by use. Raises
+    ConfigError for a source that is not there or cannot be read this way, WarehouseError.
     """
     cost = (
         bring_in(session, warehouse.dialect, warehouse.source, spec) if isinstance(warehouse, ReadsElsewhere) else None
