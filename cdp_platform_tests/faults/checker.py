@@ -7,6 +7,7 @@ the sandbox in the sandbox's own pages. It answers with what is wrong, in words;
 import json
 import sqlite3
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ select model.person_id, lower(model.email) as email, model.email_permission, mod
 from activation.people as model
 left join marts.consents as consents on consents.identifier = lower(model.email)"""
 VALUES = ("email", "email_permission", "rfm_segment", "lifetime_value", "last_order_on")
+OPEN_SPANS = """
+select spans from requests as intent where status = 'intent' and not exists (
+    select 1 from requests as later
+    where later.digest = intent.digest and later.batch = intent.batch and later.number > intent.number)"""
 Contacts = dict[str, dict[str, str]]
 
 
@@ -61,11 +66,12 @@ def rows_in_flight(root: Path) -> int:
     if not (root / "journal.sqlite").exists():
         return 0
     with closing(sqlite3.connect(root / "journal.sqlite")) as journal:
-        open_spans = journal.execute(
-            "select spans from requests as intent where status = 'intent' and not exists (select 1 from requests"
-            " as later where later.digest = intent.digest and later.batch = intent.batch"
-            " and later.number > intent.number)"
-        ).fetchall()
+        open_spans = journal.execute(OPEN_SPANS).fetchall()
+    return count_rows(open_spans)
+
+
+def count_rows(open_spans: Sequence[tuple[str]]) -> int:
+    """Count the rows that lines of the journal tell of."""
     return sum(last - first + 1 for (spans,) in open_spans for first, last in json.loads(spans))
 
 

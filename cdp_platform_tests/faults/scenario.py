@@ -1,5 +1,6 @@
 """A shop on two days, and the sync that brings it to HubSpot: some rows new, some changed, some withdrawn, some bad."""
 
+import os
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
@@ -81,8 +82,11 @@ def _oauth(token_url: str) -> OAuth:
 
 
 def engine_of(root: Path) -> Engine:
-    """A new engine on the home at `root`, as a new process would make it, with the sync switched on."""
-    home = Home(root=root)
+    """A new engine on the home at `root`, as a new process would make it, with the sync switched on.
+
+    The journal is a file there, or where CDP_JOURNAL says.
+    """
+    home = Home(root=root, journal_address=os.environ.get("CDP_JOURNAL") or None)
     journal = Journal(home)
     switch(journal, SYNC, is_enabled=True)
     return Engine(
