@@ -1,4 +1,4 @@
-"""Loading into PostgreSQL: the same call twice leaves the same table, days are replaced exactly, no rows are no rows."""
+"""Loading into PostgreSQL: twice the same call leaves the same table, days are replaced exactly, no rows are none."""
 
 from collections.abc import Callable
 from contextlib import closing
