@@ -2,21 +2,23 @@
 
 Each sync keeps a copy of its model's rows in the schema `cdp_copies`, in step with the warehouse. Of every row its key,
 match key, identifier and a hash of all columns cross; the other values only where that hash is new and the permission
-is not missing. Consents and suppressions cross as far as they concern the sync. What the copy holds is told by views
-with the names that the warehouse has, so the engine reads, encodes and compares them like an embedded warehouse's. The
-hash is no fingerprint of the ledger's: where the warehouse hashes otherwise one day, values cross again and no row is
-sent.
+is not missing. Consents and suppressions cross as far as they concern the sync, where their number or the sum of their
+hashes is new. What was copied is told by views with the names that the warehouse has, so the engine reads, encodes and
+compares it like an embedded warehouse's. The hash is no fingerprint of the ledger's: where the warehouse hashes
+otherwise one day, values cross again and no row is sent.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.syncs import Consent, SyncSpec
 from cdp_platform.errors import ConfigError
+from cdp_platform.privacy.permission import COLUMNS, SUPPRESSION_COLUMNS
 from cdp_platform.syncs.permissions import create_permissions, identifier_of, is_not_found, permission_of
 from cdp_platform.syncs.records import encoded_fields, missing_column
-from cdp_platform.warehouse.base import Dialect, Reading, Session, Source
+from cdp_platform.warehouse.base import Dialect, Reading, Session, Source, cost_of
 from cdp_platform.warehouse.carrying import carry, pour
 from cdp_platform.warehouse.literals import literal, quoted
 
@@ -61,12 +63,12 @@ class _Copy:
         return f"select {', '.join(chosen)}, {every} as {_HASH} from {dialect.relation(self.relation)} as model"
 
 
-def bring_in(session: Session, dialect: Dialect, source: Source, spec: SyncSpec) -> None:
+def bring_in(session: Session, dialect: Dialect, source: Source, spec: SyncSpec) -> Cost | None:
     """Bring the sync's model and consents into `session`, which is outside of a transaction, under their own names.
 
-    A row that crosses is as the warehouse has it in that statement. Raises ConfigError for a sync that cannot work this
-    way and for a model or column that is not there, WarehouseError where the source cannot be read: then the copy stays
-    as it was.
+    The answer is what reading them cost, where the warehouse tells. A row that crosses is as the warehouse has it in
+    that statement. Raises ConfigError for a sync that cannot work this way and for a model or column that is not there,
+    WarehouseError where the source cannot be read: then the copy stays as it was.
     """
     _require_possible(spec)
     with source.reading(f"read {spec.name}") as there:
@@ -76,7 +78,9 @@ def bring_in(session: Session, dialect: Dialect, source: Source, spec: SyncSpec)
         is_same = session.columns(f"{SCHEMA}.{spec.name}") == copy.held
         _compare(session, dialect, there, source.dialect, spec, copy, is_same=is_same)
         _fetch(session, there, source.dialect, copy)
-    _keep(session, dialect, copy, is_same=is_same)
+        cost = cost_of(there)
+    _keep(session, copy, is_same=is_same)
+    return cost
 
 
 def bring_consents(session: Session, source: Source, spec: SyncSpec) -> None:
@@ -134,25 +138,37 @@ def _copy_of(there: Reading, dialect: Dialect, spec: SyncSpec) -> _Copy:
 
 def _bring_consents(session: Session, there: Reading, dialect: Dialect, spec: SyncSpec, consent: Consent) -> None:
     """Take what is said of the sync's channel and purpose, for every entity: another one's word may count, too."""
-    concerning = f"channel = {literal(consent.channel)} and (purpose = {literal(consent.purpose)} or purpose is null)"
-    tables: dict[str, tuple[tuple[str, ...], str]] = {
-        consent.relation: (("identifier", "entity", "purpose", "status"), concerning)
-    }
+    channel = f"channel = {literal(consent.channel)}"
+    concerning = f"{channel} and (purpose = {literal(consent.purpose)} or purpose is null)"
+    said = [(consent.relation, COLUMNS, concerning)]
     if consent.suppressions:
-        tables[consent.suppressions] = (("identifier", "entity"), f"channel = {literal(consent.channel)}")
-    for number, (relation, (columns, condition)) in enumerate(tables.items()):
-        chosen = ", ".join(f"cast({dialect.quote(name)} as varchar) as {dialect.quote(name)}" for name in columns)
-        query = f"select {chosen} from {dialect.relation(relation)} where {condition}"
-        carry(there, session, query, f"brought_said_{number}", dict.fromkeys(columns, "VARCHAR"))
-    with session.transaction():
-        for number, relation in enumerate(tables):
-            table = f"{SCHEMA}.{quoted(f'{spec.name}__said_{number}')}"
+        said.append((consent.suppressions, SUPPRESSION_COLUMNS, channel))
+    for number, (relation, columns, condition) in enumerate(said):
+        name, types = f"{spec.name}__said_{number}", {**dict.fromkeys(columns, "VARCHAR"), _HASH: "BIGINT"}
+        read = [f"cast({dialect.quote(column)} as varchar)" for column in columns]
+        chosen = [f"{value} as {dialect.quote(column)}" for value, column in zip(read, columns, strict=True)]
+        rows = f"from {dialect.relation(relation)} where {condition}"
+        every = dialect.fingerprint(read)
+        if not _is_known(session, there, f"{SCHEMA}.{name}", types, every, rows):
+            carry(there, session, f"select {', '.join(chosen)}, {every} as {_HASH} {rows}", "brought_said", types)
             session.execute(f"create schema if not exists {SCHEMA}")
-            session.execute(
-                f"create or replace table {table} as"
-                f" select *, {literal(consent.channel)} as channel from brought_said_{number}"
-            )
-            _show(session, dialect, relation, f"select * from {table}")
+            session.execute(f"create or replace table {SCHEMA}.{quoted(name)} as select * from brought_said")
+        _show(session, relation, f"{SCHEMA}.{quoted(name)}")
+
+
+def _is_known(session: Session, there: Reading, name: str, types: Mapping[str, str], every: str, rows: str) -> bool:
+    """Whether a copy holds the very rows that the source has now, by their number and the sum of their hashes."""
+    [told] = there.rows(
+        f"select count(*) as row_count, coalesce(sum(cast({every} as decimal(29,0))), 0) as hashes {rows}"
+    )
+    if session.columns(name) != types:
+        return False
+    schema, table = name.split(".", 1)
+    [held] = session.rows(
+        f"select count(*) as row_count, coalesce(sum(cast({_HASH} as hugeint)), 0) as hashes"
+        f" from {schema}.{quoted(table)}"
+    )
+    return all(int(told[column]) == int(held[column]) for column in ("row_count", "hashes"))
 
 
 def _compare(
@@ -227,7 +243,7 @@ def _keys(session: Session, copy: _Copy, count: int) -> Iterator[list[Any]]:
         yield [row["key"] for row in rows]
 
 
-def _keep(session: Session, dialect: Dialect, copy: _Copy, *, is_same: bool) -> None:
+def _keep(session: Session, copy: _Copy, *, is_same: bool) -> None:
     """Bring the copy to what was read, all of it or nothing, and show it under the model's name."""
     key, narrow = quoted(copy.key), ", ".join(map(quoted, copy.narrow))
     is_stale = 'exists (select 1 from stale where stale."key" is not distinct from {}.{})'
@@ -244,12 +260,14 @@ def _keep(session: Session, dialect: Dialect, copy: _Copy, *, is_same: bool) -> 
             f' and ({key} is null or {key} not in (select "key" from wanted))'
         )
         session.execute(f"insert into {copy.table} select * from brought_rows")
-        _show(session, dialect, copy.relation, f"select * exclude ({_HASH}) from {copy.table}")
+        _show(session, copy.relation, copy.table)
 
 
-def _show(session: Session, dialect: Dialect, relation: str, query: str) -> None:
-    session.execute(f"create schema if not exists {dialect.quote(relation.split('.')[0])}")
-    session.execute(f"create or replace view {dialect.relation(relation)} as {query}")
+def _show(session: Session, relation: str, table: str) -> None:
+    """Let the engine read a copy under the name that the warehouse has for it."""
+    session.execute(f"create schema if not exists {quoted(relation.split('.')[0])}")
+    name = ".".join(map(quoted, relation.split(".")))
+    session.execute(f"create or replace view {name} as select * exclude ({_HASH}) from {table}")
 
 
 def _cut_columns(spec: SyncSpec) -> list[str]:

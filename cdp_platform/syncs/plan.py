@@ -164,7 +164,7 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
     with held_lease(engine.journal, name) as lease:
         finish_jobs(engine, spec, lease)
         with engine.warehouse.session(f"plan {spec.name}") as session:
-            prepare_source(session, engine.warehouse, spec)
+            read_cost = prepare_source(session, engine.warehouse, spec)
             ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
             follow_key_type(session, engine.warehouse.dialect, ledger, spec)
             ledger = continuity.reconcile(engine, session, spec, ledger)
@@ -178,7 +178,7 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
                 plan = with_resend(plan, session, engine, spec, ledger, draft)
                 plan = with_moves(plan, session, f"select * from {session.parquet(draft)}")
                 file_hash = keep(draft, engine.home, spec.name, plan.digest)
-            plan = replace(plan, cost=cost_of(session))
+            plan = replace(plan, cost=cost_of(session) or read_cost)
     return _under_rule(engine, spec, replace(plan, file_hash=file_hash))
 
 

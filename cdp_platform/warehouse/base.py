@@ -192,7 +192,7 @@ class ReadsElsewhere(Protocol):
         ...
 
 
-def cost_of(session: Session) -> Cost | None:
+def cost_of(session: Reading) -> Cost | None:
     """What a session has cost; None where nobody pays by use."""
     return session.cost() if isinstance(session, TellsCost) else None
 
