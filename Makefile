@@ -13,7 +13,7 @@ SOURCES := cdp_platform cdp_platform_tests
 COMPILE := pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras \
 	--custom-compile-command "make lock" --group build --group demo --group dev --quiet
 
-.PHONY: help demo ui install test test-all test-vendors soak lint format lock clean
+.PHONY: help demo ui install test test-all test-vendors emulators soak lint format lock clean
 
 help:  ## Say what can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -41,9 +41,16 @@ test: lint  ## Lint, then every test that is not slow
 test-all: lint  ## Lint, then every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
-test-vendors: $(STAMP)  ## Let the vendors' own SDKs judge the sandbox: installs requirements-all.lock, then those tests
+test-vendors: $(STAMP) emulators  ## Let the vendors' own SDKs judge the sandbox, and their warehouses' emulators our adapters
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-all.lock
-	@$(BIN)/python -m pytest -n 2 --dist loadfile cdp_platform_tests/vendors
+	@$(BIN)/python -m pytest -n 2 --dist loadfile cdp_platform_tests/vendors cdp_platform_tests/warehouses
+
+emulators: .emulators/crucible .emulators/fakesnow  ## Install the emulators of other warehouses, each into an environment of its own
+
+.emulators/%: requirements-%.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found." >&2; exit 1; }
+	@rm -rf $@ && "$(PYTHON)" -m venv $@
+	@$@/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r $< || { rm -rf $@; exit 1; }
 
 soak: $(STAMP)  ## Kill and disturb syncs at random for MINUTES=10, from a printed SEED
 	@$(BIN)/python -m cdp_platform_tests.faults.soak --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
@@ -58,10 +65,13 @@ format: $(STAMP)  ## Let ruff put the code into shape
 	@$(BIN)/ruff check --fix-only $(SOURCES)
 	@$(BIN)/ruff format $(SOURCES)
 
-lock:  ## Write both lock files anew from pyproject.toml (needs uv); add UPGRADE=--upgrade for newer versions
+lock:  ## Write the lock files anew from pyproject.toml (needs uv); add UPGRADE=--upgrade for newer versions
 	@$(UV) $(COMPILE) $(UPGRADE) --output-file requirements.lock
 	@$(UV) $(COMPILE) $(UPGRADE) --all-extras --group vendors --output-file requirements-all.lock
+	@for emulator in crucible fakesnow; do \
+		$(UV) pip compile --group $$emulator --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--custom-compile-command "make lock" --quiet $(UPGRADE) --output-file requirements-$$emulator.lock; done
 
 clean:  ## Remove what was built; .cdp, the warehouse and its books, stays
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dbt_project/target dbt_project/logs
+	@rm -rf $(VENV) .emulators .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dbt_project/target dbt_project/logs
 	@find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -24,8 +24,8 @@ class ProjectFile(BaseModel):
     defs: str = Field(description="The folder with the `defs.yaml` files.")
     warehouse: str | None = Field(
         default=None,
-        description="The DuckDB file that dbt builds into, or `postgres` for the server that CDP_POSTGRES names;"
-        " left out: a file among the platform's state.",
+        description="The DuckDB file that dbt builds into, `postgres` for the server that CDP_POSTGRES names, or an"
+        " account's name in `warehouses.yaml`; left out: a file among the platform's state.",
     )
     state: str = Field(default=".cdp", description="The folder of the platform's state; not for version control.")
     environment: Literal["embedded", "local", "cluster"] = Field(

@@ -5,17 +5,18 @@ from typing import Any
 
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import ConfigError
-from cdp_platform.warehouse.choice import engine_of, postgres_address
+from cdp_platform.warehouse.choice import engine_of, postgres_address, require_written
 
 
 def dlt_destination(home: Home, environment: Mapping[str, str]) -> Any:
     """Name the warehouse to dlt; load only inside `warehouse.exclusive`. `environment` is this process's.
 
-    Raises ConfigError for an engine into which nothing is loaded, and without an address where one is needed.
+    Raises ConfigError for a warehouse into which nothing is loaded, and without an address where one is needed.
     """
     import dlt
 
     engine = engine_of(home)
+    require_written(home, "loading of sources")
     match engine:
         case "duckdb":
             return dlt.destinations.duckdb(str(home.warehouse))

@@ -51,6 +51,11 @@ class Home:
         return self.warehouse_file or self.root / "warehouse.duckdb"
 
     @property
+    def state(self) -> Path:
+        """The DuckDB file of what the platform knows, where the warehouse's account says `state: local`."""
+        return self.root / "state.duckdb"
+
+    @property
     def journal(self) -> Path:
         """The journal's SQLite file."""
         return self.root / "journal.sqlite"

@@ -99,7 +99,8 @@ def present_holdings(session: Session, declared: Mapping[str, PersonKey]) -> lis
         if relation in is_table and person_key:
             columns = session.columns(relation)
             there = {column: kind for column, kind in person_key.items() if column in columns}
-            found.append(Holding(relation=relation, person_key=there, is_table=is_table[relation]))
+            if there:
+                found.append(Holding(relation=relation, person_key=there, is_table=is_table[relation]))
     return found
 
 

@@ -39,21 +39,21 @@ def promoted(read: Read) -> list[dict[str, Any]]:
 def dealt(items: Sequence[Mapping[str, Any]], replay: tuple[date, date], chance: Random) -> list[dict[str, Any]]:
     """Deals for single items, the first opened first: sku, quantity, price, opened_on, closed_on (or None), is_won.
 
-    Two thirds are opened before the replay begins; every third is closed after some days, also before or after it.
+    Two thirds are opened before the replay begins; half of these are closed, some of them on its days.
     """
     days = (replay[1] - replay[0]).days + 1
     deals = []
     for number in range(min(_DEALS, len(items))):
         item = chance.choice(items)
         opened = replay[0] - timedelta(days=chance.randint(1, 21) if number % 3 else -chance.randrange(days))
-        lasted = chance.randint(2, 14)
+        closed = max(opened + timedelta(days=1), replay[0] + timedelta(days=chance.randrange(-days, days)))
         deals.append(
             {
                 "sku": item["sku"],
                 "quantity": chance.randrange(1, 20) * 4,
                 "price": round(item["price"] * 0.9, 2),
                 "opened_on": opened.isoformat(),
-                "closed_on": (opened + timedelta(days=lasted)).isoformat() if number % 3 == 1 else None,
+                "closed_on": closed.isoformat() if number % 3 == 1 else None,
                 "is_won": chance.random() < 0.5,
             }
         )

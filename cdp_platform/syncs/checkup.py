@@ -26,7 +26,7 @@ from cdp_platform.syncs import controls, guards
 from cdp_platform.syncs.account import Engine, connection_id, session_to
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.texts.catalogue import verdict_text
-from cdp_platform.warehouse.base import NeedsGrants, Warehouse
+from cdp_platform.warehouse.base import NeedsGrants, ReadsElsewhere, Source, Warehouse
 
 _SPARE_BYTES: Final = 1_000_000_000
 """Plans, dbt's temporary tables and a second copy of a small warehouse fit into it."""
@@ -71,6 +71,9 @@ def examine_warehouse(home: Home, warehouse: Warehouse, relations: Iterable[str]
         told = f"there is no {home.warehouse.name} yet"
         remedy = "Build it first: `cdp demo`, or your own ingest and models."
         return [Finding(subject="warehouse", state=State.WARNING, told=told, remedy=remedy)]
+    if isinstance(warehouse, ReadsElsewhere):
+        read = _tried("source", lambda: _read_all(warehouse.source, relations))
+        return [read, _tried("warehouse", lambda: _write_and_take_back(warehouse))]
     if isinstance(warehouse, NeedsGrants):
         try:
             if missing := list(map(_not_granted, warehouse.missing_grants(sorted(set(relations))))):
@@ -223,6 +226,21 @@ def _write_and_take_back(warehouse: Warehouse) -> Finding:
         session.execute(f"drop table if exists cdp.{_PROBE}")
     told = f"{warehouse.dialect.name} can be read, and written to in the schema cdp"
     return Finding(subject="warehouse", state=State.FINE, told=told)
+
+
+def _read_all(source: Source, relations: Iterable[str]) -> Finding:
+    """Look at each relation of a warehouse that is only read, and read none of its rows."""
+    with source.reading("cdp doctor") as session:
+        missing = [relation for relation in sorted(set(relations)) if not session.columns(relation)]
+        for relation in sorted(set(relations) - set(missing)):
+            session.rows(f"select count(*) as row_count from {source.dialect.relation(relation)} where false")
+    if missing:
+        told = f"{source.dialect.name} has no {', '.join(missing)}, or the platform's role does not see them"
+        remedy = "Build them there, and grant the role to use their schemas and to select from them."
+        return Finding(subject="source", state=State.WRONG, told=told, remedy=remedy)
+    return Finding(
+        subject="source", state=State.FINE, told=f"{source.dialect.name} can be read; nothing is written there"
+    )
 
 
 def _waiting(journal: Journal) -> Finding:

@@ -13,6 +13,7 @@ from cdp_platform.syncs.moves import KeyMove, key_moves
 from cdp_platform.syncs.policies import held_fields
 from cdp_platform.syncs.records import create_desired, encoded_fields
 from cdp_platform.syncs.rejected import RejectedRow, rejected_rows
+from cdp_platform.syncs.source import prepare_source
 from cdp_platform.syncs.unknown import UnknownRow, unknown_rows
 from cdp_platform.warehouse.base import Row, Session, Warehouse
 
@@ -80,6 +81,7 @@ def explain(warehouse: Warehouse, spec: SyncSpec, key: str) -> Explanation:
     """
     with warehouse.session(f"explain {spec.name}") as session:
         ensure_tables(session)
+        prepare_source(session, warehouse, spec)
         present = _present(session, warehouse, spec, key)
         deliveries = [_delivery(row) for row in _log(session, spec, key)]
         fingerprints = _fingerprints(session, spec, key)

@@ -35,8 +35,11 @@ def create_operations(
     *,
     kind: ObjectKind,
     is_forgetful: bool = False,
+    is_anew: bool = False,
 ) -> None:
     """Fill the temporary table `operations`; `only` is a condition over "key" that narrows the plan.
+
+    With `is_anew` the table is there and is emptied first: it may not be made after something was written.
 
     The join carries nothing but key and fingerprint: it is the one step that meets every row of model and ledger. Who
     withdrew is told of nobody whom the destination does not have; a ledger that `is_forgetful` cannot say so, and the
@@ -45,8 +48,11 @@ def create_operations(
     case = _Case(mode=spec.mode, kind=kind, is_forgetful=is_forgetful)
     left = _LEFT_BY_MERGES.format(diff=ledger.diff_table, only=only) if leaves_leftovers(spec) else ""
     joined = "full join" if spec.mode is Mode.MIRROR else "left join"
+    made = "insert into operations" if is_anew else "create or replace temporary table operations as"
+    if is_anew:
+        session.execute("delete from operations")
     session.execute(
-        f"""create or replace temporary table operations as
+        f"""{made}
         with compared as (
             select
                 coalesce(desired."key", ledger."key") as "key", {case.operation} as operation,

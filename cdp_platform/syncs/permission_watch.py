@@ -16,6 +16,7 @@ from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.lease import Lease
 from cdp_platform.syncs.permissions import count_statements, create_permissions, during_send, permission_of
 from cdp_platform.syncs.plan_files import plan_path
+from cdp_platform.syncs.source import renew_consents
 from cdp_platform.syncs.timing import Timing
 from cdp_platform.warehouse.base import Session
 
@@ -81,6 +82,7 @@ class PermissionWatch:
 
     def _read(self, session: Session, consent: Consent) -> Mapping[int, str]:
         dialect = self.engine.warehouse.dialect
+        renew_consents(session, self.engine.warehouse, self.spec)
         self._require_size(session)
         planned = session.parquet(plan_path(self.engine.home, self.spec.name, self.plan.digest))
         only = f"said.identifier in (select consent_identifier from {planned})"

@@ -17,7 +17,7 @@ from cdp_platform.errors import GuardTripped
 from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs import continuity, controls, guards
 from cdp_platform.syncs.account import NOT_ASKED, Engine, connection_id, identity, is_at_most_once, kind_of, session_to
-from cdp_platform.syncs.audience_source import create_source, judge_audiences
+from cdp_platform.syncs.audience_source import judge_audiences
 from cdp_platform.syncs.baseline import take_baseline
 from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
@@ -38,6 +38,7 @@ from cdp_platform.syncs.records import Fields, create_desired, encoded_fields, r
 from cdp_platform.syncs.resend import with_resend
 from cdp_platform.syncs.scan_cost import foresee_scan
 from cdp_platform.syncs.settle import recover
+from cdp_platform.syncs.source import prepare_source
 from cdp_platform.syncs.unknown import hold_unresolved
 from cdp_platform.syncs.value_rules import rules_of
 from cdp_platform.texts.catalogue import verdict_text
@@ -163,7 +164,7 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
     with held_lease(engine.journal, name) as lease:
         finish_jobs(engine, spec, lease)
         with engine.warehouse.session(f"plan {spec.name}") as session:
-            create_source(session, engine.warehouse.dialect, spec)
+            read_cost = prepare_source(session, engine.warehouse, spec)
             ledger = recover(engine, session, ledger_of(engine, session, spec, account_id))
             follow_key_type(session, engine.warehouse.dialect, ledger, spec)
             ledger = continuity.reconcile(engine, session, spec, ledger)
@@ -173,10 +174,11 @@ def _compare(engine: Engine, spec: SyncSpec, account_id: str, build: Build) -> P
                 with session.transaction():
                     plan, rows = build(session, ledger)
                     session.write_parquet(rows, draft)
-                    plan = with_resend(plan, session, engine, spec, ledger, draft)
-                    plan = with_moves(plan, session, f"select * from {session.parquet(draft)}")
+                # The file is read as a relation, which some warehouses do not make where something was written.
+                plan = with_resend(plan, session, engine, spec, ledger, draft)
+                plan = with_moves(plan, session, f"select * from {session.parquet(draft)}")
                 file_hash = keep(draft, engine.home, spec.name, plan.digest)
-            plan = replace(plan, cost=cost_of(session))
+            plan = replace(plan, cost=cost_of(session) or read_cost)
     return _under_rule(engine, spec, replace(plan, file_hash=file_hash))
 
 
@@ -204,7 +206,7 @@ def _plan(
     if spec.first_run is FirstRun.BASELINE and ledger.version == 0 and all(verdict.passed for verdict in verdicts):
         policies, fields = replace(policies, source=spec), _desired(session, dialect, spec)
         ledger = take_baseline(session, dialect, spec, ledger, fields)
-        _diff(engine, session, spec, ledger, only)
+        _diff(engine, session, spec, ledger, only, is_anew=True)
     hold_unresolved(session, ledger)
     hold_older(session, spec, ledger, part)
     operations, skipped = count_operations(session)
@@ -255,10 +257,13 @@ def _judge_model(
     return judged(session, dialect, spec, fields, verdicts, scope.partition, before)
 
 
-def _diff(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, only: str) -> bool:
+def _diff(
+    engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger, only: str, *, is_anew: bool = False
+) -> bool:
     """Fill `operations`; the answer is whether the ledger may lack records that the destination has."""
     is_forgetful = isinstance(engine.destination, FindsRecords) and continuity.is_forgetful(engine.journal, ledger)
-    create_operations(session, spec, ledger, only, kind=kind_of(engine, spec), is_forgetful=is_forgetful)
+    kind = kind_of(engine, spec)
+    create_operations(session, spec, ledger, only, kind=kind, is_forgetful=is_forgetful, is_anew=is_anew)
     return is_forgetful
 
 

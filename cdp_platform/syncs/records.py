@@ -14,7 +14,7 @@ import pyarrow as pa
 from cdp_platform.domain.syncs import Consent, FieldMapping, FieldType, SyncSpec
 from cdp_platform.errors import ConfigError
 from cdp_platform.syncs.permissions import create_permissions, identifier_of, is_ended, permission_of
-from cdp_platform.warehouse.base import Dialect, Session, text_column
+from cdp_platform.warehouse.base import Dialect, Reading, Session, text_column
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Fields:
         return " or ".join(checks) or "false"
 
 
-def encoded_fields(session: Session, dialect: Dialect, spec: SyncSpec) -> Fields:
+def encoded_fields(session: Reading, dialect: Dialect, spec: SyncSpec) -> Fields:
     """Say in SQL how each mapped field is encoded; raise ConfigError for a model or column that is not there."""
     columns = session.columns(spec.relation)
     if not columns:
@@ -65,7 +65,7 @@ def encoded_fields(session: Session, dialect: Dialect, spec: SyncSpec) -> Fields
             field="source_model",
         )
     if spec.primary_key not in columns:
-        raise _missing(spec, spec.primary_key, columns, "primary_key")
+        raise missing_column(spec, spec.primary_key, columns, "primary_key")
     types = {entry.field: type_of(spec, entry, columns, dialect) for entry in spec.mapping}
     exact = {
         entry.field: dialect.exact(_column(dialect, entry.column), columns[entry.column], types[entry.field])
@@ -122,7 +122,7 @@ def _consent_identifier(dialect: Dialect, consent: Consent | None) -> str:
 def type_of(spec: SyncSpec, entry: FieldMapping, columns: Mapping[str, str], dialect: Dialect) -> FieldType:
     """The type that an entry is encoded in; raises ConfigError for a column that is missing or has no exact text."""
     if entry.column not in columns:
-        raise _missing(spec, entry.column, columns, "mapping")
+        raise missing_column(spec, entry.column, columns, "mapping")
     field_type = entry.type or dialect.field_type(columns[entry.column])
     if field_type is None:
         raise ConfigError(
@@ -139,7 +139,8 @@ def _column(dialect: Dialect, name: str) -> str:
     return f"model.{dialect.quote(name)}"
 
 
-def _missing(spec: SyncSpec, column: str, columns: Mapping[str, str], field: str) -> ConfigError:
+def missing_column(spec: SyncSpec, column: str, columns: Mapping[str, str], field: str) -> ConfigError:
+    """The error for a column, named in `field`, that the source model does not have."""
     return ConfigError(
         f"the source model `{spec.source_model}` has no column `{column}`.",
         remedy=f"Its columns are: {', '.join(columns)}.",

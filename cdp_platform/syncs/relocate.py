@@ -14,13 +14,13 @@ from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.errors import CdpError
 from cdp_platform.syncs import controls
 from cdp_platform.syncs.account import Engine, connection_id, identity
-from cdp_platform.syncs.audience_source import create_source
 from cdp_platform.syncs.jobs import finish_jobs
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.ledger import Ledger, ledger_id, probe_of, read_header
 from cdp_platform.syncs.plan import ledger_of, policied, row_count
 from cdp_platform.syncs.resend import encoding_of
 from cdp_platform.syncs.settle import recover
+from cdp_platform.syncs.source import prepare_source
 from cdp_platform.warehouse.base import Row, Session
 from cdp_platform.warehouse.carrying import carry
 from cdp_platform.warehouse.literals import quoted
@@ -59,8 +59,8 @@ def relocate(old: Engine, new: Engine, spec: SyncSpec) -> Relocation | None:
             old.warehouse.session(f"move {spec.name} away") as there,
             new.warehouse.session(f"move {spec.name} here") as here,
         ):
-            create_source(there, old.warehouse.dialect, spec)
-            create_source(here, new.warehouse.dialect, spec)
+            prepare_source(there, old.warehouse, spec)
+            prepare_source(here, new.warehouse, spec)
             ledger = recover(old, there, ledger_of(old, there, spec, account_id))
             _require_untouched(spec, there, ledger, here, ledger_of(new, here, spec, account_id))
             _carry_books(there, here, ledger)

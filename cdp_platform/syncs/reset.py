@@ -15,6 +15,7 @@ from cdp_platform.syncs.permissions import count_statements
 from cdp_platform.syncs.plan import ask_account, ledger_of, row_count
 from cdp_platform.syncs.records import create_desired, encoded_fields
 from cdp_platform.syncs.settle import recover
+from cdp_platform.syncs.source import prepare_source
 from cdp_platform.texts.catalogue import verdict_text
 from cdp_platform.warehouse.base import Session
 
@@ -43,7 +44,17 @@ def reset(engine: Engine, spec: SyncSpec) -> int:
     LeaseLost where another run is at work.
     """
     controls.switch(engine.journal, spec.name, is_enabled=False)
-    with ledger_at_rest(engine, spec) as (session, ledger), session.transaction():
+    with ledger_at_rest(engine, spec) as (session, ledger):
+        forgotten = _forget(engine, session, ledger)
+        # They are empty; some warehouses drop and make no table in a transaction. The new ones may have another key.
+        for table in (ledger.diff_table, ledger.side_table):
+            session.execute(f"drop table {table}")
+        ledger_of(engine, session, spec, ledger.identity.account_id)
+        return forgotten
+
+
+def _forget(engine: Engine, session: Session, ledger: Ledger) -> int:
+    with session.transaction():
         continuity.forget(engine.journal, ledger.ledger_id)
         forgotten = row_count(session, ledger.diff_table)
         old_name = f"{ledger.ledger_id}-{_reset_count(session, ledger) + 1}"
@@ -56,10 +67,9 @@ def reset(engine: Engine, spec: SyncSpec) -> int:
             [old_name, ledger.ledger_id],
         )
         session.execute("delete from cdp.rejected_rows where ledger_id = ?", [ledger.ledger_id])
-        session.execute(f"drop table {ledger.diff_table}")
-        session.execute(f"drop table {ledger.side_table}")
-        ledger_of(engine, session, spec, ledger.identity.account_id)
-        return forgotten
+        for table in (ledger.diff_table, ledger.side_table):
+            session.execute(f"delete from {table}")
+    return forgotten
 
 
 def adopt(engine: Engine, spec: SyncSpec) -> int:
@@ -68,26 +78,32 @@ def adopt(engine: Engine, spec: SyncSpec) -> int:
     The answer is the number of rows taken. Raises CdpError where the account was delivered to before, GuardTripped for
     a model or consents that no plan may be made of, LeaseLost where another run is at work.
     """
-    dialect = engine.warehouse.dialect
     account_id = ask_account(engine, spec)
-    with ledger_at_rest(engine, spec, account_id) as (session, ledger), session.transaction():
+    with ledger_at_rest(engine, spec, account_id) as (session, ledger):
         if ledger.version:
             raise CdpError(
                 f"sync {spec.name} has delivered to the account {ledger.identity.account_id} already.",
                 remedy=f"Forget that first: cdp reset {spec.name}.",
             )
-        follow_key_type(session, dialect, ledger, spec)
-        fields = encoded_fields(session, dialect, spec)
-        create_desired(session, dialect, spec, fields)
-        model_rows = row_count(session, dialect.relation(spec.relation))
-        verdicts = guards.judge_model(session, spec, ledger, model_rows, is_partial=False)
-        verdicts += guards.judge_consents(spec, ledger, *count_statements(session, dialect, spec))
-        if failed := [verdict for verdict in verdicts if not verdict.passed]:
-            reasons = "\n".join(verdict_text(verdict, "en") for verdict in failed)
-            raise GuardTripped(f"nothing was taken as delivered.\n{reasons}")
-        ledger = take_baseline(session, dialect, spec, ledger, fields)
-        continuity.forget(engine.journal, ledger.ledger_id)
-        return row_count(session, ledger.diff_table)
+        prepare_source(session, engine.warehouse, spec)
+        with session.transaction():
+            return _adopt(engine, session, spec, ledger)
+
+
+def _adopt(engine: Engine, session: Session, spec: SyncSpec, ledger: Ledger) -> int:
+    dialect = engine.warehouse.dialect
+    follow_key_type(session, dialect, ledger, spec)
+    fields = encoded_fields(session, dialect, spec)
+    create_desired(session, dialect, spec, fields)
+    model_rows = row_count(session, dialect.relation(spec.relation))
+    verdicts = guards.judge_model(session, spec, ledger, model_rows, is_partial=False)
+    verdicts += guards.judge_consents(spec, ledger, *count_statements(session, dialect, spec))
+    if failed := [verdict for verdict in verdicts if not verdict.passed]:
+        reasons = "\n".join(verdict_text(verdict, "en") for verdict in failed)
+        raise GuardTripped(f"nothing was taken as delivered.\n{reasons}")
+    ledger = take_baseline(session, dialect, spec, ledger, fields)
+    continuity.forget(engine.journal, ledger.ledger_id)
+    return row_count(session, ledger.diff_table)
 
 
 @contextmanager

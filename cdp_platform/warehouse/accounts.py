@@ -23,6 +23,12 @@ from cdp_platform.domain.nearest import nearest_of
 from cdp_platform.errors import ConfigError
 from cdp_platform.yaml_file import YamlFile
 
+State = Literal["warehouse", "local"]
+STATE: Final[State] = Field(
+    default="warehouse",
+    description="Where the platform keeps ledgers and log: in the warehouse, or `local`, in the file state.duckdb in"
+    " CDP_HOME, and the warehouse is only read.",
+)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -80,6 +86,8 @@ class SnowflakeAccount(_Block):
     authentication: Annotated[KeyPair | OAuthToken | Password, Field(discriminator="method")]
     api_endpoint: str | None = Field(default=None, description="Another address than the vendor's, as of an emulator.")
 
+    state: State = STATE
+
     _endpoint = field_validator("api_endpoint")(lambda value: _address(value))
 
 
@@ -99,6 +107,8 @@ class BigQueryAccount(_Block):
     authentication: Annotated[ServiceAccount | ApplicationDefault, Field(discriminator="method")]
     api_endpoint: str | None = Field(default=None, description="Another address than the vendor's, as of an emulator.")
 
+    state: State = STATE
+
     _endpoint = field_validator("api_endpoint")(lambda value: _address(value))
 
 
@@ -110,6 +120,7 @@ class PostgresAccount(_Block):
     password_env: str | None = Field(
         default=None, description="The variable with the password; left out: libpq finds it by itself."
     )
+    state: State = STATE
 
 
 Account = SnowflakeAccount | BigQueryAccount | PostgresAccount

@@ -70,12 +70,8 @@ class Dialect(Protocol):
         ...
 
 
-class Session(Protocol):
-    """One short conversation with the warehouse."""
-
-    def execute(self, sql: str, parameters: Parameters = ()) -> None:
-        """Run one statement."""
-        ...
+class Reading(Protocol):
+    """One short conversation with a warehouse of which nothing but queries is asked."""
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Run a query with a small answer."""
@@ -83,6 +79,18 @@ class Session(Protocol):
 
     def batches(self, sql: str, parameters: Parameters = ()) -> Iterator[pa.RecordBatch]:
         """Run a query and read its answer bit by bit, in Arrow."""
+        ...
+
+    def columns(self, relation: str) -> dict[str, str]:
+        """Column names and types of `schema.table`, in order; empty where there is no such relation."""
+        ...
+
+
+class Session(Reading, Protocol):
+    """One short conversation with the warehouse."""
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement."""
         ...
 
     def write_parquet(self, sql: str, path: Path) -> None:
@@ -95,10 +103,6 @@ class Session(Protocol):
 
     def parquet(self, path: Path) -> str:
         """Name a Parquet file in SQL; a column `ordinal` counts its rows from 0."""
-        ...
-
-    def columns(self, relation: str) -> dict[str, str]:
-        """Column names and types of `schema.table`, in order; empty where there is no such relation."""
         ...
 
     def transaction(self) -> AbstractContextManager[None]:
@@ -161,7 +165,34 @@ class NeedsGrants(Protocol):
         ...
 
 
-def cost_of(session: Session) -> Cost | None:
+@runtime_checkable
+class Source(Protocol):
+    """A warehouse that can be read without a right to write: no table, view, function or lock is made there."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How this warehouse says what differs."""
+        ...
+
+    def reading(self, purpose: str) -> AbstractContextManager[Reading]:
+        """Open a short session that only reads, all of it from one moment where the warehouse can do that.
+
+        Raises WarehouseError.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsElsewhere(Protocol):
+    """A warehouse of the platform's own whose models and consents are kept in another, which is only read."""
+
+    @property
+    def source(self) -> Source:
+        """Where they are read."""
+        ...
+
+
+def cost_of(session: Reading) -> Cost | None:
     """What a session has cost; None where nobody pays by use."""
     return session.cost() if isinstance(session, TellsCost) else None
 

@@ -11,7 +11,7 @@ import itertools
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -242,6 +242,10 @@ class BigQueryWarehouse:
             raise
         finally:
             _drop(client, names.made, self._retry)
+
+    def reading(self, purpose: str) -> AbstractContextManager[BigQuerySession]:
+        """A session as any: it makes nothing before it is told to. Each statement reads from a moment of its own."""
+        return self.session(purpose)
 
     @contextmanager
     def exclusive(self, purpose: str) -> Iterator[None]:

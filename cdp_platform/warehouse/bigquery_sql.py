@@ -116,6 +116,13 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
         case exp.Concat():
             texts = [part if part.is_string else exp.cast(part.copy(), "text") for part in node.expressions]
             node.set("expressions", texts)
+        case exp.DateDiff() if str(node.args["unit"]).upper() in ("HOUR", "MINUTE", "SECOND"):
+            return exp.TimestampDiff(this=node.this, expression=node.expression, unit=node.args["unit"])
+        case exp.TimeToUnix():
+            micros = exp.Anonymous(this="unix_micros", expressions=[node.this])
+            return exp.Div(this=micros, expression=exp.Literal.number(1_000_000))
+        case exp.FromJson():
+            return exp.Anonymous(this="json_value_array", expressions=[node.this])
         case exp.Anonymous():
             return _function(node)
         case exp.Table() if isinstance(node.this, exp.GenerateSeries):
@@ -138,8 +145,16 @@ def _function(node: exp.Anonymous) -> exp.Expr:
     match node.name.lower():
         case "nfc_normalize":
             return exp.Anonymous(this="normalize", expressions=[given[0], exp.Var(this="NFC")])
+        case "now":
+            return exp.CurrentTimestamp()
+        case "timezone":
+            return exp.Anonymous(this="datetime", expressions=given[::-1])
         case "to_json":
-            return exp.Anonymous(this="to_json_string", expressions=given)
+            # Of a list. A column of lists holds none that is null, only empty ones.
+            return _own(f"if(array_length({_part(given[0])}) > 0, to_json_string({_part(given[0])}), null)")
+        case "list_has_all":
+            every, some = map(_part, given)
+            return _own(f"not exists (select 1 from unnest({some}) as one where one not in unnest({every}))")
         case "json_merge_patch":
             return _own(bigquery_json.merged(*map(_part, given)))
         case "json_document":

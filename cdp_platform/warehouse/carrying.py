@@ -4,24 +4,38 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import pyarrow as pa
 
-from cdp_platform.warehouse.base import Session
+from cdp_platform.warehouse.base import Parameters, Reading, Session
 from cdp_platform.warehouse.literals import quoted
 
 _PIECE_ROWS = 100_000
 _PIECE = "carried_piece"
 
 
-def carry(source: Session, target: Session, query: str, name: str, columns: Mapping[str, str]) -> None:
+def carry(source: Reading, target: Session, query: str, name: str, columns: Mapping[str, str]) -> None:
     """Make the temporary table `name`, of these columns and types, in `target` of a query's answer in `source`.
 
     The query answers columns of the same names. Both sessions are outside of a transaction; raises as they do.
     """
     shape = ", ".join(f"{quoted(column)} {kind}" for column, kind in columns.items())
     target.execute(f"create or replace temporary table {quoted(name)} ({shape})")
+    pour(source, target, query, name, columns)
+
+
+def pour(
+    source: Reading,
+    target: Session,
+    query: str,
+    name: str,
+    columns: Mapping[str, str],
+    *,
+    parameters: Parameters = (),
+    only: str = "true",
+) -> None:
+    """Add a query's answer to a table that `carry` has made; `only` is a condition over the rows of the answer."""
     chosen = ", ".join(f"cast({quoted(column)} as {kind})" for column, kind in columns.items())
-    for piece in _pieces(source.batches(query)):
+    for piece in _pieces(source.batches(query, parameters)):
         target.register(_PIECE, piece)
-        target.execute(f"insert into {quoted(name)} select {chosen} from {_PIECE}")
+        target.execute(f"insert into {quoted(name)} select {chosen} from {_PIECE} where {only}")
 
 
 def carry_table(source: Session, target: Session, relation: str) -> int:

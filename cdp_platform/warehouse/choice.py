@@ -16,7 +16,8 @@ from cdp_platform.warehouse.accounts import (
     account_names,
     read_account,
 )
-from cdp_platform.warehouse.base import Warehouse
+from cdp_platform.warehouse.base import Source, Warehouse
+from cdp_platform.warehouse.local_state import LocalStateWarehouse
 
 DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
@@ -39,7 +40,8 @@ def open_warehouse(home: Home) -> Warehouse:
 
         return DuckDbWarehouse(home.warehouse)
     if account := chosen_account(home):
-        return _of_account(home, account)
+        warehouse = _of_account(home, account)
+        return _only_read(home, warehouse) if account.state == "local" else warehouse
     if home.warehouse_kind == POSTGRES:
         return _postgres(home.warehouse_address)
     raise _unknown(home)
@@ -85,12 +87,37 @@ def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str
 
 
 def require_whole(home: Home, what: str) -> None:
-    """Raise ConfigError, naming `what`, for a part of the platform that was not shown to run on every engine."""
+    """Raise ConfigError, naming `what`, for a part of the platform that was not shown to run on every engine.
+
+    Nor does it run where the warehouse is only read.
+    """
+    require_written(home, what)
     if engine_of(home) not in _WHOLE:
         raise ConfigError(
             f"{what} does not run on {home.warehouse_kind} yet: only syncs do.",
             remedy="Make the tables with tools of your own there, or unset CDP_WAREHOUSE.",
         )
+
+
+def require_written(home: Home, what: str) -> None:
+    """Raise ConfigError, naming `what`, where the warehouse's account says `state: local`, so that it is only read."""
+    account = None if home.warehouse_kind == DUCKDB else chosen_account(home)
+    if account is not None and account.state == "local":
+        raise ConfigError(
+            f"{what} would write into the warehouse, and its account `{home.warehouse_kind}` says `state: local`.",
+            remedy="Make the tables with tools of your own there: syncs read them.",
+        )
+
+
+def _only_read(home: Home, warehouse: Warehouse) -> Warehouse:
+    if not isinstance(warehouse, Source):
+        raise ConfigError(
+            f"the account `{home.warehouse_kind}` says `state: local`, and its warehouse cannot be only read yet.",
+            remedy="Take the line out, and grant the platform a schema of its own.",
+        )
+    from cdp_platform.warehouse.duckdb import DuckDbWarehouse
+
+    return LocalStateWarehouse(state=DuckDbWarehouse(home.state), source=warehouse)
 
 
 def _of_account(home: Home, account: Account) -> Warehouse:

@@ -187,8 +187,22 @@ class PostgresWarehouse:
         with self._alone(purpose):
             yield
 
+    @contextmanager
+    def reading(self, purpose: str) -> Iterator[PostgresSession]:
+        """Read within one transaction that can write nothing, without lock and without functions of the platform's."""
+        connection = self._named(purpose)
+        try:
+            with _translated():
+                _told(connection, "set client_encoding = 'UTF8'")
+                _told(connection, "begin isolation level repeatable read read only")
+            yield PostgresSession(connection)
+            with _translated():
+                _told(connection, "commit")
+        finally:
+            self._put_back(connection)
+
     def shred(self) -> None:
-        """Write every table of ours anew without its deleted rows.
+        """Write every table of ours anew without its deleted rows, and what the planner remembers of their values.
 
         The write-ahead log, its archive and backups keep them until they expire: those are the server's business.
         """
@@ -199,7 +213,9 @@ class PostgresWarehouse:
                 " where tableowner = current_user and schemaname not in ('pg_catalog', 'information_schema')",
             )
             for table in tables:
-                _told(connection, f"vacuum full {table['name']}")
+                _told(connection, f"vacuum (full, analyze) {table['name']}")
+            # Who does not own the database is warned, and the old values stay until the server cleans up.
+            _told(connection, "vacuum full pg_catalog.pg_statistic")
 
     def close(self) -> None:
         """Close the connection that waits for the next session; another is opened when there is one."""

@@ -110,6 +110,7 @@ FUNCTIONS: Final = (
     f"create function list_position(text[], text) returns integer {_SQL} as $$ select array_position($1, $2) $$",
     f"""create function list_has_all(text[], text[]) returns boolean {_SQL} as $$ select $1 @> $2 $$""",
     f"create function length(text[]) returns integer {_SQL} as $$ select cardinality($1) $$",
+    f"create function contains(text, text) returns boolean {_SQL} as $$ select strpos($1, $2) > 0 $$",
     f"create function strlen(text) returns integer {_SQL} as $$ select octet_length($1) $$",
     f"""create function to_minutes(bigint) returns interval {_SQL} as $$
         select make_interval(mins => $1::integer) $$""",

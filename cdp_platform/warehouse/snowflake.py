@@ -81,7 +81,7 @@ class SnowflakeSession:
     def batches(self, sql: str, parameters: Parameters = ()) -> Iterator[pa.RecordBatch]:
         with translated(self._purpose), closing(self._cursor()) as cursor:
             if self._run(cursor, sql, parameters) is Kind.QUERY:
-                yield from self._read(cursor, schema_of(cursor.description))
+                yield from self._read(cursor, schema_of(cursor.description, is_short=True))
 
     def write_parquet(self, sql: str, path: Path) -> None:
         with translated(self._purpose), closing(self._cursor()) as cursor:
@@ -253,11 +253,17 @@ class SnowflakeWarehouse:
 
     @contextmanager
     def session(self, purpose: str) -> Iterator[SnowflakeSession]:
+        with self.reading(purpose) as session:
+            with translated(purpose):
+                self._prepare(session)
+            yield session
+
+    @contextmanager
+    def reading(self, purpose: str) -> Iterator[SnowflakeSession]:
+        """Neither schemas nor functions are made; each statement reads from a moment of its own."""
         connection = self._connected()
         session = SnowflakeSession(connection, purpose, schema=self.account.temporary_schema)
         try:
-            with translated(purpose):
-                self._prepare(session)
             yield session
         finally:
             if session.is_clean and not connection.is_closed():

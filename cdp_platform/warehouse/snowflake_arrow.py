@@ -47,9 +47,13 @@ def type_name(column: ResultMetadata) -> str:
     return _NAMES.get(kind, kind)
 
 
-def schema_of(columns: Sequence[ResultMetadata]) -> pa.Schema:
-    """The columns of an answer; documents are texts, lists are lists of texts."""
-    return pa.schema([pa.field(column.name, _arrow_type(column)) for column in columns])
+def schema_of(columns: Sequence[ResultMetadata], *, is_short: bool = False) -> pa.Schema:
+    """The columns of an answer; documents are texts, lists are lists of texts.
+
+    With `is_short` whole numbers of any number of digits have 64 bits, as they have elsewhere.
+    """
+    fields = [pa.field(column.name, _arrow_type(column)) for column in columns]
+    return pa.schema([_shortened(field) for field in fields] if is_short else fields)
 
 
 def bounded(tables: Iterable[pa.Table], schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
@@ -88,6 +92,11 @@ def _arrow_type(column: ResultMetadata) -> pa.DataType:
         return _ARROW.get(kind, pa.string())
     precision, scale = column.precision or _LONGEST, column.scale or 0
     return pa.int64() if not scale and precision <= _INT64_DIGITS else pa.decimal128(precision, scale)
+
+
+def _shortened(field: pa.Field) -> pa.Field:
+    is_whole = pa.types.is_decimal(field.type) and field.type.scale == 0
+    return field.with_type(pa.int64()) if is_whole else field
 
 
 def _kind(column: ResultMetadata) -> str:

@@ -34,15 +34,16 @@ _SETTINGS: Final = {
 _OF_NAMES = (904, 2003, 2043)
 """Errors that speak of relations and columns; their names are told, values never are."""
 _REMEDIES = (
-    ((390100, 250001, 390101, 390102), "Check account, user and the secret of the account in warehouses.yaml."),
-    ((390144, 390195), "Give the user the public half of this key: alter user … set rsa_public_key = '…'."),
-    ((390114, 390110, 390111, 390112, 390104, 390195), "The session has ended: run this again."),
+    ((250001, 251001, 290403, 290404, 390100, 390101), "Check account, user and secret of the account's entry."),
+    ((390144,), "Give the user the public half of this key: alter user … set rsa_public_key = '…'."),
+    ((290401, 390104, 390110, 390111, 390112, 390114, 390195), "The session has ended: run this again."),
     ((390303, 390318), "The access token is no longer good: renew it, and run this again."),
     ((390186, 390189, 390201), "Check that the role, the warehouse and the database are there and granted."),
-    ((606, 57014), "No warehouse runs: name one that the role may use, or resume it."),
-    ((90073, 90064), "The credits of its resource monitor are used up: its administrator can raise the quota."),
+    ((606,), "No warehouse runs: name one that the role may use, or resume it."),
+    ((90073,), "The credits of its resource monitor are used up: its administrator can raise the quota."),
     ((3001,), "Grant what is missing: `cdp doctor` writes the statements for an administrator."),
     ((2003, 2043), "It is not there, or the role may not see it: `cdp doctor` writes the grants."),
+    ((904,), "Was the column dropped or renamed? Correct the mapping, or the model."),
     ((604, 630), "It was cancelled, or took longer than it may: nothing of it was kept; run this again."),
     ((625,), "Another session held the table for too long: run this again."),
 )

@@ -138,6 +138,9 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
         case exp.Add(expression=exp.Anonymous() as minutes) if minutes.name.lower() == "to_minutes":
             # An interval of Snowflake's is a constant.
             return _call("dateadd", exp.var("minute"), minutes.expressions[0], node.this)
+        case exp.TimeToUnix():
+            told = f"date_part(epoch_microsecond, {node.this.sql('snowflake', identify=True)})"
+            return sqlglot.parse_one(f"cast({told} as double) / 1000000", read="snowflake")
         case exp.AnyValue():
             # Snowflake's own may answer null where there is a value.
             return exp.Min(this=node.this)
@@ -155,10 +158,10 @@ def _function(node: exp.Expr) -> exp.Expr:
     arguments = [one for one in node.iter_expressions() if isinstance(one, exp.Expr)]
     name = node.name.lower() if isinstance(node, exp.Anonymous) else node.key
     match name:
+        case "now":
+            return exp.CurrentTimestamp()
         case "isfinite":
             return exp.NEQ(this=arguments[0], expression=_timestamp(LAST_MOMENT))
-        case "isinf":
-            return exp.EQ(this=arguments[0], expression=_timestamp(LAST_MOMENT))
         case "list_position" if isinstance(arguments[0], exp.Array):
             places = enumerate(arguments[0].expressions, 1)
             cases = [exp.If(this=one.copy(), true=exp.Literal.number(place)) for place, one in places]
@@ -166,11 +169,11 @@ def _function(node: exp.Expr) -> exp.Expr:
         case "list_has_all":
             missing = _call("array_except", arguments[1], arguments[0])
             return exp.EQ(this=_call("array_size", missing), expression=exp.Literal.number(0))
-        case "from_json":
+        case "fromjson":
             return exp.cast(_call("parse_json", arguments[0]), exp.DataType.build("array", dialect="snowflake"))
-        case "list_filter" | "filter":
+        case "arrayfilter":
             # The engine filters lists for one thing: what is null is left out.
-            return _call("array_compact", arguments[0])
+            return _call("array_compact", _call("array_construct", *node.this.expressions))
         case "json_merge_patch":
             return _own("merged", *arguments)
         case "strlen":

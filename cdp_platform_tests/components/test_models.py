@@ -8,6 +8,7 @@ import pytest
 
 from cdp_platform.components.dbt_manifest import DbtManifest
 from cdp_platform.components.loading import load_definitions
+from cdp_platform.components.models import _bounds
 from cdp_platform.errors import ConfigError
 
 PROJECT = "name: shop\nprofile: shop\nversion: '1.0.0'\nflags: {send_anonymous_usage_stats: false}\n"
@@ -97,6 +98,19 @@ def test_a_manifest_that_is_no_json_says_what_to_do(tmp_path: Path) -> None:
     write(tmp_path / "manifest.json", "{half a mani")
     with pytest.raises(ConfigError, match="Delete it"):
         DbtManifest.read(tmp_path / "manifest.json")
+
+
+def test_a_run_of_one_day_builds_that_day_and_a_range_its_days() -> None:
+    seen = []
+
+    @dg.asset(partitions_def=dg.DailyPartitionsDefinition("2017-01-01"), backfill_policy=dg.BackfillPolicy.single_run())
+    def facts(context: dg.AssetExecutionContext) -> None:
+        seen.append(_bounds(context))
+
+    dg.materialize([facts], partition_key="2017-12-26")
+    ends = {"start": "2017-12-01", "end": "2017-12-26"}
+    dg.materialize([facts], tags={f"dagster/asset_partition_range_{end}": day for end, day in ends.items()})
+    assert seen == [("2017-12-26", "2017-12-27"), ("2017-12-01", "2017-12-27")]
 
 
 def write(file: Path, text: str) -> None:

@@ -63,6 +63,12 @@ class PostgresServer:
         with connect(self.address("postgres"), autocommit=True) as connection, connection.cursor() as cursor:
             cursor.execute(sql)
 
+    def run_in_shop(self, statements: Sequence[str]) -> None:
+        """Run statements in the database of `emptied`."""
+        with closing(self._shop()) as connection, connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+
     def end_connections(self) -> None:
         """Cut every other connection, as a restart does."""
         self.run("select pg_terminate_backend(pid) from pg_stat_activity where datname like 'shop_%'")

@@ -204,7 +204,7 @@ def empty_warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse | None
         yield None
         return
     if request.param in ("snowflake", "bigquery"):
-        yield from _on_fakesnow(request) if request.param == "snowflake" else _on_crucible(request)
+        yield from on_fakesnow(request) if request.param == "snowflake" else on_crucible(request)
         return
     server = request.getfixturevalue("postgres")
     from cdp_platform.warehouse.postgres import PostgresWarehouse
@@ -213,7 +213,8 @@ def empty_warehouse(request: pytest.FixtureRequest) -> Iterator[Warehouse | None
         yield warehouse
 
 
-def _on_fakesnow(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+def on_fakesnow(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+    """An empty account of the emulator of Snowflake."""
     server = request.getfixturevalue("fakesnow")
     from cdp_platform.warehouse.snowflake import SnowflakeWarehouse
     from cdp_platform_tests.warehouses.emulators import FAKESNOW_LACKS, NoSecrets
@@ -225,7 +226,8 @@ def _on_fakesnow(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
         yield warehouse
 
 
-def _on_crucible(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+def on_crucible(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
+    """An empty project of the emulator of BigQuery."""
     server = request.getfixturevalue("crucible")
     from cdp_platform.warehouse.bigquery import BigQueryWarehouse
     from cdp_platform_tests.warehouses.emulators import CRUCIBLE_LACKS, NoSecrets

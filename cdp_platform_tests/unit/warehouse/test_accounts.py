@@ -61,6 +61,18 @@ def test_each_kind_of_warehouse_has_its_fields(file: Path) -> None:
     assert isinstance(postgres, PostgresAccount)
 
 
+@pytest.mark.parametrize("account", ["production", "lake", "server"])
+def test_every_kind_can_keep_the_state_beside_and_keeps_it_in_the_warehouse_by_itself(file: Path, account: str) -> None:
+    assert read_account(file, account).state == "warehouse"
+    told = changed(file, f"{account}:\n", f"{account}:\n  state: local\n")
+    assert read_account(told, account).state == "local"
+
+
+def test_a_state_elsewhere_is_refused(file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"yaml:\d+, field `state`.*local"):
+        read_account(changed(file, "server:\n", "server:\n  state: locally\n"), "server")
+
+
 def test_without_a_file_there_are_no_accounts(tmp_path: Path) -> None:
     assert account_names(tmp_path / "warehouses.yaml") == []
     assert account_names(None) == []

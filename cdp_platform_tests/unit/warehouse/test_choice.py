@@ -8,6 +8,7 @@ import pytest
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import ConfigError
+from cdp_platform.warehouse.base import ReadsElsewhere
 from cdp_platform.warehouse.choice import dbt_environment, open_warehouse, require_whole
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
@@ -35,6 +36,25 @@ def test_the_environment_chooses_and_goes_before_the_projects_file(
     assert cdp_home().warehouse_kind == "postgres"
     monkeypatch.setenv("CDP_WAREHOUSE", "duckdb")
     assert cdp_home().warehouse_kind == "duckdb"
+
+
+def test_an_account_that_is_only_read_keeps_its_state_in_a_file_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CDP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("CDP_WAREHOUSE", "theirs")
+    (tmp_path / "warehouses.yaml").write_text(
+        "theirs: {type: postgres, address: postgresql://cdp@db.example.com/shop, state: local}", encoding="utf-8"
+    )
+    warehouse = open_warehouse(cdp_home())
+    assert isinstance(warehouse, ReadsElsewhere)
+    assert (warehouse.dialect.name, warehouse.source.dialect.name) == ("duckdb", "postgres")
+    with warehouse.session("test") as session:
+        session.execute("create schema cdp")
+    assert cdp_home().state.is_file()
+    for what in ("dbt build", "loading of sources"):
+        with pytest.raises(ConfigError, match=f"{what} would write into the warehouse"):
+            require_whole(cdp_home(), what)
 
 
 def test_a_path_in_the_projects_file_is_a_duckdb_file(tmp_path: Path) -> None:

@@ -64,3 +64,13 @@ def test_a_statement_that_nobody_can_read_is_refused_without_its_text() -> None:
     with pytest.raises(WarehouseError) as failure:
         to_postgres("select 'canary@example.com' from from where (")
     assert "canary" not in str(failure.value)
+
+
+def test_what_stands_inside_of_what_is_rewritten_is_rewritten_too() -> None:
+    [said] = to_postgres("select lower(upper(?)) as a, try_cast(lower($x) as date) as b from main.t")
+    assert "LOWER_OF(UPPER_OF(?))" in said and "DAY_OF(CAST(LOWER_OF($x) AS TEXT))" in said
+    [said] = to_postgres(
+        "select *, json_extract_string(lower(d), '$.a') as a from main.t"
+        " qualify row_number() over (partition by lower(b) order by c) = $n"
+    )
+    assert "JSON_TEXT(LOWER_OF(d), 'a')" in said and "rank_0 = $n" in said and "public.t" in said
