@@ -166,7 +166,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) 
         for worker in WORKERS:
             home = folder / f"home-of-{worker}"
             # As an image would have it: what dbt parsed need not be parsed by every worker.
-            shutil.copytree(folder / "home" / "dbt", home / "dbt")
+            parsed = cdp_home().dbt_target
+            shutil.copytree(parsed, home / parsed.name)
             line = ["cdp_platform.cli", "worker", "--name", worker]
             stack.enter_context(running(folder, f"worker-{worker}", line, CDP_HOME=str(home)))
         yield found
