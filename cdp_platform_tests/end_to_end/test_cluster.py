@@ -159,14 +159,17 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) 
             switch(Journal(cdp_home()), sync, is_enabled=True)
         port = free_port()
         place = ["-w", str(folder / "workspace.yaml")]
-        for worker in WORKERS:
-            home = str(folder / f"home-of-{worker}")
-            line = ["cdp_platform.cli", "worker", "--name", worker]
-            stack.enter_context(running(folder, f"worker-{worker}", line, CDP_HOME=home))
         lines = [["dagster_webserver", "-h", "127.0.0.1", "-p", str(port), *place], ["dagster._daemon", "run", *place]]
         processes = [stack.enter_context(running(folder, line[0], line)) for line in lines]
         found = Instance(url=f"http://127.0.0.1:{port}", shop=values["HUBSPOT_BASE_URL"], folder=folder)
         until(lambda: _is_loaded(found, processes))
+        for worker in WORKERS:
+            home = folder / f"home-of-{worker}"
+            # As an image would have it: what dbt parsed need not be parsed by every worker.
+            parsed = cdp_home().dbt_target
+            shutil.copytree(parsed, home / parsed.name)
+            line = ["cdp_platform.cli", "worker", "--name", worker]
+            stack.enter_context(running(folder, f"worker-{worker}", line, CDP_HOME=str(home)))
         yield found
 
 
