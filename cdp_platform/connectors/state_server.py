@@ -112,10 +112,9 @@ class StateServer:
 
     def seconds(self) -> float:
         """The server's clock, seconds since 1970: never ahead of it, whatever the host's own clock says."""
-        if self._read is None:
+        while self._read is None:
             with self.reading():
                 pass
-        assert self._read is not None  # noqa: S101
         told, at = self._read
         return told + time.monotonic() - at
 

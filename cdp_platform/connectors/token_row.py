@@ -28,8 +28,8 @@ class TokenRow:
         """`name` is a hash; `secrets` tells what the key is made of. Nothing is opened yet."""
         self._name = name
         self._secrets = secrets
-        self._rows = StateServer(address, scope="tokens", schema=_SCHEMA, failure=ConnectionFailed)
-        self._lock = StateServer(address, scope="tokens", schema=_SCHEMA, failure=ConnectionFailed)
+        self._rows = StateServer(address, scope="token", schema=_SCHEMA, failure=ConnectionFailed)
+        self._lock = StateServer(address, scope="token", schema=_SCHEMA, failure=ConnectionFailed)
 
     @contextlib.contextmanager
     def locked(self, timeout_seconds: float) -> Iterator[None]:

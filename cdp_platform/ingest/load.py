@@ -6,6 +6,7 @@ warehouse: what a killed run left behind (packages that dlt would load again) ca
 """
 
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -130,6 +131,10 @@ def _load(pipeline: dlt.Pipeline, table: pa.Table, name: str, replaced_days: tup
     if table.num_rows:
         # Of no rows dlt makes a file that its loader for PostgreSQL cannot read; the table is there already.
         pipeline.load(raise_on_failed_jobs=True)
+    else:
+        # That nothing was there is an answer, too: dlt's book tells when a table was read last.
+        with pipeline.destination_client() as client:
+            client.complete_load(str(time.time()))
     return deleted_row_count
 
 

@@ -23,6 +23,8 @@ from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.journal_file import JournalFile
 from cdp_platform.syncs.notes import LastWord, RequestNote, Status
 
+READ_LINES = 5_000
+"""Lines that are read at a time."""
 _SCHEMA = """
 create table if not exists meta (name text primary key, value text not null);
 create table if not exists switches (sync text primary key, is_enabled integer not null, changed_at text not null);
@@ -150,12 +152,7 @@ class Journal:
     def last_word(self, ledger_id: str, digest: str) -> LastWord:
         """The newest note of each row under a plan."""
         word = LastWord()
-        with self.transaction(ledger_id) as connection:
-            lines = connection.execute(
-                "select number, status, spans, details, request_id from requests"
-                " where ledger_id = ? and digest = ? order by number",
-                [ledger_id, digest],
-            )
+        while lines := self._lines(ledger_id, digest, word.number):
             try:
                 for number, status, spans, details, request_id in lines:
                     word.read(number, Status(status), json.loads(spans), json.loads(details or "{}"), request_id)
@@ -165,6 +162,15 @@ class Journal:
                     remedy=self._store.remedy,
                 ) from error
         return word
+
+    def _lines(self, ledger_id: str, digest: str, after: int) -> list[Any]:
+        """The next lines of a plan, few enough for the memory, and for a lock that others wait for."""
+        with self.transaction(ledger_id) as connection:
+            return connection.execute(
+                "select number, status, spans, details, request_id from requests"
+                " where ledger_id = ? and digest = ? and number > ? order by number limit ?",
+                [ledger_id, digest, after, READ_LINES],
+            ).fetchall()
 
     def forget(self, ledger_id: str, digest: str, up_to: int | None = None) -> None:
         """Empty the journal of a plan's requests, up to the line that was settled; None: of all."""

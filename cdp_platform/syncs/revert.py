@@ -166,7 +166,7 @@ def _create_operations(session: Session, dialect: Dialect, spec: SyncSpec, ledge
                 when {permission} <> 'granted' then {permission}
             end as skipped
         from permitted {joined}
-        where operation <> 'update' or len(changed) > 0 or permitted.previous is null or not is_there"""
+        where operation <> 'update' or array_length(changed) > 0 or permitted.previous is null or not is_there"""
     )
 
 

@@ -232,16 +232,21 @@ def _fold(
         "now": record.ended_at,
         "retry": retry_until,
     }
-    [doubtful] = session.rows(f"select count(*) as row_count from {ledger.diff_table} where fingerprint is null")
-    is_doubtful = bool(doubtful["row_count"])
-    made, struck_out = ((_CREATED_AGAIN, _REFUSED), _STRIKE_OUT) if is_doubtful else ((_REFUSED,), ())
     if plan.at_most_once:
         read_known_doubt(engine.journal, session, plan, word, values)
-    for statement in (*made, *struck_out, *_FOLD):
+    for statement in _statements(session, ledger):
         sql = statement.format(diff=ledger.diff_table, side=ledger.side_table, planned=operations)
         session.execute(sql, values_in(sql, values))
     if plan.at_most_once:
         keep_unknown(session, operations, values)
+
+
+def _statements(session: Session, ledger: Ledger) -> tuple[str, ...]:
+    """The statements of a fold in their order; rows created again are struck out where there may be such."""
+    [doubtful] = session.rows(f"select count(*) as row_count from {ledger.diff_table} where fingerprint is null")
+    if doubtful["row_count"]:
+        return (_CREATED_AGAIN, _REFUSED, *_STRIKE_OUT, *_FOLD)
+    return (_REFUSED, *_FOLD)
 
 
 def _register_told(session: Session, word: LastWord, rows: int) -> None:

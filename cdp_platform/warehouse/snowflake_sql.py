@@ -162,8 +162,6 @@ def _function(node: exp.Expr) -> exp.Expr:
             return exp.CurrentTimestamp()
         case "isfinite":
             return exp.NEQ(this=arguments[0], expression=_timestamp(LAST_MOMENT))
-        case "isinf":
-            return exp.EQ(this=arguments[0], expression=_timestamp(LAST_MOMENT))
         case "list_position" if isinstance(arguments[0], exp.Array):
             places = enumerate(arguments[0].expressions, 1)
             cases = [exp.If(this=one.copy(), true=exp.Literal.number(place)) for place, one in places]
@@ -171,11 +169,11 @@ def _function(node: exp.Expr) -> exp.Expr:
         case "list_has_all":
             missing = _call("array_except", arguments[1], arguments[0])
             return exp.EQ(this=_call("array_size", missing), expression=exp.Literal.number(0))
-        case "from_json":
+        case "fromjson":
             return exp.cast(_call("parse_json", arguments[0]), exp.DataType.build("array", dialect="snowflake"))
-        case "list_filter" | "filter":
+        case "arrayfilter":
             # The engine filters lists for one thing: what is null is left out.
-            return _call("array_compact", arguments[0])
+            return _call("array_compact", _call("array_construct", *node.this.expressions))
         case "json_merge_patch":
             return _own("merged", *arguments)
         case "strlen":

@@ -79,7 +79,8 @@ def test_another_shape_below_a_view_is_refused_and_leaves_all_as_it_was(session:
 def test_what_is_no_value_of_a_type_is_null_where_it_is_only_tried(session: Session) -> None:
     [row] = session.rows(
         "select try_cast('2017-02-30' as date) as day, try_cast(left('2017-02-03x', 10) as date) as other,"
-        " try_cast('1.5e1' as double) as number, try_cast('one' as double) as word, try_cast('maybe' as boolean) as truth"
+        " try_cast('1.5e1' as double) as number, try_cast('one' as double) as word,"
+        " try_cast('maybe' as boolean) as truth"
     )
     assert (str(row.pop("other")), row.pop("number")) == ("2017-02-03", 15.0)
     assert row == {"day": None, "word": None, "truth": None}

@@ -10,6 +10,7 @@ pytest.importorskip("psycopg2", reason="the extra `cluster` is not installed: th
 from cdp_platform import faultpoints
 from cdp_platform.domain.outcomes import Counts
 from cdp_platform.errors import CdpError, LeaseLost
+from cdp_platform.syncs import journal as journal_module
 from cdp_platform.syncs import lease as lease_module
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.lease import LEASE_SECONDS, Clock, held_lease, is_dead, lease_holder, take_lease
@@ -68,6 +69,16 @@ def test_a_connection_that_is_cut_between_two_requests_is_not_even_noticed(
     shared.session.after_send = lambda *_: cuts.append(cut(address))
     assert shared.send(plan).counts == Counts(planned=25, delivered=25)
     assert sum(cuts) >= 2
+
+
+@pytest.mark.parametrize("lines", [1, 3, 10_000])
+def test_a_journal_that_is_read_in_parts_is_read_whole(
+    shared: Shop, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal_module, "READ_LINES", lines)
+    assert shared.run().counts == Counts(planned=25, delivered=25)
+    assert len(shared.session.writes) == 3
+    assert shared.plan().to_send == 0
 
 
 def test_the_lease_is_told_by_the_databases_clock_whatever_the_hosts_say(
