@@ -16,6 +16,7 @@ from pydantic import Field
 
 from cdp_platform.components.resources import Platform
 from cdp_platform.errors import CdpError, ConfigError
+from cdp_platform.warehouse.base import reading_of
 from cdp_platform.warehouse.literals import quoted
 
 _CURSOR_VERSION: Final = 1
@@ -100,7 +101,7 @@ def _mark(context: dg.SensorEvaluationContext, platform: Platform, rule: WatchRu
     sql = f"select {expression} from {relation}"
     if rule.sqlite:
         return _hashed(_sqlite_row(root / rule.sqlite, sql))
-    with platform.warehouse.session("watching a table") as session:
+    with reading_of(platform.warehouse, "watching a table") as session:
         return _hashed(tuple(session.rows(sql)[0].values()))
 
 

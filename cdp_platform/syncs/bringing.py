@@ -140,7 +140,7 @@ def _bring_consents(session: Session, there: Reading, dialect: Dialect, spec: Sy
     """Take what is said of the sync's channel and purpose, for every entity: another one's word may count, too."""
     channel = f"channel = {literal(consent.channel)}"
     concerning = f"{channel} and (purpose = {literal(consent.purpose)} or purpose is null)"
-    said = [(consent.relation, COLUMNS, concerning)]
+    said: list[tuple[str, tuple[str, ...], str]] = [(consent.relation, COLUMNS, concerning)]
     if consent.suppressions:
         said.append((consent.suppressions, SUPPRESSION_COLUMNS, channel))
     for number, (relation, columns, condition) in enumerate(said):

@@ -192,6 +192,11 @@ class ReadsElsewhere(Protocol):
         ...
 
 
+def reading_of(warehouse: Warehouse, purpose: str) -> AbstractContextManager[Reading]:
+    """Open a session that reads the models where they are kept. Raises WarehouseLocked, WarehouseError."""
+    return warehouse.source.reading(purpose) if isinstance(warehouse, ReadsElsewhere) else warehouse.session(purpose)
+
+
 def cost_of(session: Reading) -> Cost | None:
     """What a session has cost; None where nobody pays by use."""
     return session.cost() if isinstance(session, TellsCost) else None

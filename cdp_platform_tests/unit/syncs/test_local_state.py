@@ -27,7 +27,7 @@ from cdp_platform.syncs.rejected import read_rejected
 from cdp_platform.syncs.reset import adopt
 from cdp_platform.syncs.revert import make_revert
 from cdp_platform.syncs.status import read_status
-from cdp_platform.warehouse.base import Dialect, Parameters, Reading, Row, Source, Warehouse
+from cdp_platform.warehouse.base import Dialect, Parameters, Reading, Row, Source, Warehouse, reading_of
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 from cdp_platform.warehouse.local_state import LocalStateWarehouse
 from cdp_platform_tests.unit.syncs.conftest import Person, Shop, on_crucible, on_fakesnow, person_of, spec_of
@@ -355,6 +355,21 @@ def test_each_type_of_a_column_is_sent_as_from_an_embedded_warehouse(shop: Local
     assert (shop.plan().to_send, len(shop.source.queries)) == (1, 1)
 
 
+def test_times_without_an_end_and_numbers_that_are_none_are_left_out(shop: LocalShop) -> None:
+    shop.people([])
+    shop.owned(
+        "create table activation.typed (id text, day date, moment timestamptz, number double precision)",
+        "insert into activation.typed values ('a', 'infinity', null, null), ('b', null, '-infinity', null),"
+        " ('c', null, null, 'NaN'), ('d', '0044-03-15 BC', null, null), ('e', '2017-12-25', null, 1.5)",
+    )
+    mapping = [FieldMapping(column=name, field=name) for name in ("day", "moment")]
+    mapping.append(FieldMapping(column="number", field="number", type=FieldType.parse("decimal(12,2)")))
+    key = FieldMapping(column="id", field="cdp_person_id", match_key=True)
+    shop.spec = spec_of(relation="activation.typed", primary_key="id", consent=None, mapping=(key, *mapping))
+    plan = shop.plan()
+    assert (plan.skipped, plan.to_send) == ({"invalid_value": 4}, 1)
+
+
 def test_a_number_without_digits_needs_a_declared_type(shop: LocalShop) -> None:
     shop.people([person_of(1)])
     shop.owned("alter table activation.sync_contacts__crm alter column lifetime_value type numeric")
@@ -428,6 +443,14 @@ def test_the_columns_that_cut_a_model_are_read_of_every_row(shop: LocalShop) -> 
     shop.spec = spec_of(partitioning=cut, mapping=shop.spec.mapping[:3])
     plan = make_plan(shop.engine, shop.spec, run_id="run-1", partition=Partition(value="new"))
     assert (plan.to_send, plan.model_rows, plan.outside_rows) == (1, 1, 1)
+
+
+def test_whoever_watches_a_model_sees_it_as_it_is_there(shop: LocalShop) -> None:
+    shop.people([person_of(1)])
+    shop.plan()
+    shop.people([person_of(1), person_of(2)])
+    with reading_of(shop.warehouse, "watching a table") as reading:
+        assert len(reading.rows("select * from activation.sync_contacts__crm")) == 2
 
 
 def test_the_doctor_names_what_cannot_be_read(shop: LocalShop) -> None:
