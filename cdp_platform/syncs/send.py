@@ -10,10 +10,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import groupby, islice
 
 from cdp_platform.connectors.protocol import Batch
-from cdp_platform.domain.outcomes import RunRecord, RunStatus
+from cdp_platform.domain.outcomes import Operation, RunRecord, RunStatus
 from cdp_platform.domain.plans import Plan
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.domain.traffic import Traffic
@@ -156,23 +156,25 @@ class _Send:
             self.traffic = session.traffic
 
     def _send_all(self, exchange: Exchange, on_progress: Progress, limit: int | None) -> None:
-        """Keep as many requests under way as the destination needs; the first failure ends the others."""
-        batches, done = self._batches(exchange, limit), 0
-        workers = _workers(exchange)
+        """Keep as many requests under way as the destination needs; the first failure ends the others.
+
+        What a removal frees, such as an address that must be unique, another row may take: removals end first.
+        """
+        done, workers = 0, _workers(exchange)
         with _undisturbed(), ThreadPoolExecutor(workers) as pool:
-            under_way: dict[Future[None], int] = {}
             try:
-                while True:
-                    room = workers - len(under_way)
-                    for rows in islice(batches, room):
-                        under_way[pool.submit(exchange.send, rows)] = len(rows)
-                    if not under_way:
-                        return
-                    finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
-                    for future in finished:
-                        done += under_way.pop(future)
-                        future.result()
-                        on_progress(done, self.plan.to_send)
+                for _, batches in groupby(self._batches(exchange, limit), key=_is_removal):
+                    under_way: dict[Future[None], int] = {}
+                    while True:
+                        for rows in islice(batches, workers - len(under_way)):
+                            under_way[pool.submit(exchange.send, rows)] = len(rows)
+                        if not under_way:
+                            break
+                        finished, _ = wait(under_way, return_when=FIRST_COMPLETED)
+                        for future in finished:
+                            done += under_way.pop(future)
+                            future.result()
+                            on_progress(done, self.plan.to_send)
             finally:
                 exchange.stopping.set()
 
@@ -198,6 +200,10 @@ class _Send:
                 f"the connection {self.spec.connection.name} leads to another account than when it was planned.",
                 remedy=f"Plan again: materialize plans/{self.spec.name}.",
             )
+
+
+def _is_removal(rows: Batch) -> bool:
+    return rows.operations[0] is Operation.REMOVE
 
 
 @contextmanager

@@ -1,10 +1,12 @@
 """Modes, removals and the first run: which rows are created, changed and removed."""
 
+import json
+import time
 from dataclasses import replace
 
 import pytest
 
-from cdp_platform.connectors.protocol import Request
+from cdp_platform.connectors.protocol import Answer, Request
 from cdp_platform.domain.outcomes import Counts
 from cdp_platform.domain.syncs import FirstRun, Limits, Mode, Removal
 from cdp_platform.errors import CdpError, GuardTripped, TemporarilyDown
@@ -203,6 +205,25 @@ def test_several_requests_at_once_deliver_everybody_once(shop: Shop) -> None:
     assert shop.run().counts == Counts(planned=100, delivered=100)
     assert len(shop.sent_rows()) == 100
     assert shop.run().counts.planned == 0
+
+
+def test_nothing_else_goes_before_all_removals_have_ended(shop: Shop) -> None:
+    mirror(shop, removed_share=1.0)
+    shop.people([person_of(number) for number in range(8)])
+    shop.run()
+    shop.destination._capabilities = replace(shop.capabilities, requests_at_once=4, batch_rows=2)
+    shop.people([person_of(number, segment="vip") for number in range(4, 10)])
+    ended: list[str] = []
+
+    def slow_where_it_removes(request: Request, answer: Answer) -> None:
+        operation = json.loads(json.dumps(request.body))["rows"][0]["operation"]
+        time.sleep(0.1 if operation == "remove" else 0.0)
+        ended.append(operation)
+
+    shop.session.after_send = slow_where_it_removes
+    assert shop.run().operations == {"remove": 4, "update": 4, "create": 2}
+    assert ended[:2] == ["remove", "remove"]
+    assert len(ended) == 5
 
 
 def test_nothing_to_send_asks_the_destination_nothing(shop: Shop) -> None:
