@@ -14,7 +14,6 @@ from rich.console import Console
 from rich.markup import escape
 
 from cdp_platform.cli import declared_syncs
-from cdp_platform.cli.sandbox_process import token_file
 from cdp_platform.connectors.credentials import cdp_home, credential_of, resolve_base_url
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.syncs import SyncSpec
@@ -70,6 +69,8 @@ def _findings() -> Iterator[Finding]:
 
 def examine_sandbox(home: Home, specs: Sequence[SyncSpec]) -> Iterator[Finding]:
     """After a demo: do the syncs that lead to this machine find their variables in this shell."""
+    from cdp_platform.cli.sandbox_process import token_file
+
     lost = [spec.name for spec in specs if _is_here(spec) and not _has_credential(spec)]
     if lost and token_file(home).is_file():
         told = f"{len(lost)} syncs lead to this machine, and this shell has not the variables of the sandbox"

@@ -1,12 +1,12 @@
 """BigQuery's way to say what differs between warehouses, in DuckDB's syntax; `bigquery_sql` says it in BigQuery's."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from cdp_platform.domain.syncs import FieldKind, FieldType
-from cdp_platform.warehouse.literals import literal, quoted
+from cdp_platform.warehouse.dialect import CommonDialect
+from cdp_platform.warehouse.literals import literal
 
-_SIMPLE = {
+_KINDS = {
     "VARCHAR": FieldKind.TEXT,
     "BIGINT": FieldKind.INTEGER,
     "BOOLEAN": FieldKind.BOOLEAN,
@@ -42,17 +42,12 @@ def number_type(precision: int, scale: int) -> str:
     return f"{'NUMERIC' if is_narrow else 'BIGNUMERIC'}({precision},{scale})"
 
 
-class BigQueryDialect:
+class BigQueryDialect(CommonDialect):
     """GoogleSQL. Whole numbers have 64 bits: a longer one is a misfit of `integer`, and can be a decimal or a text."""
 
     name = "bigquery"
     keeps_order = False
-
-    def quote(self, identifier: str) -> str:
-        return quoted(identifier)
-
-    def relation(self, name: str) -> str:
-        return ".".join(self.quote(part) for part in name.split("."))
+    kinds = _KINDS
 
     def exact(self, expression: str, column_type: str, field_type: FieldType) -> str:
         name, text = column_type.upper(), f"cast({expression} as varchar)"
@@ -89,7 +84,7 @@ class BigQueryDialect:
             case FieldKind.TEXT:
                 is_text = column_type.upper() == "VARCHAR"
                 return rf"coalesce(regexp_contains({expression}, '\x00'), false)" if is_text else None
-            case FieldKind.TIMESTAMP if column_type.upper() in ("DATE", *_SIMPLE) and column_type.upper() != "VARCHAR":
+            case FieldKind.TIMESTAMP if column_type.upper() in ("DATE", *_KINDS) and column_type.upper() != "VARCHAR":
                 return None
             case _ if self.field_type(column_type) == field_type:
                 return None
@@ -108,14 +103,6 @@ class BigQueryDialect:
     def fingerprint(self, expressions: Sequence[str]) -> str:
         values = ", ".join(f"v{place} := {expression}" for place, expression in enumerate(expressions))
         return f"farm_fingerprint(to_json_string(struct_pack({values})))"
-
-    def field_type(self, column_type: str) -> FieldType | None:
-        name = column_type.upper()
-        if match := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", name):
-            precision, scale = int(match[1]), int(match[2])
-            return FieldType(kind=FieldKind.DECIMAL, precision=precision, scale=scale) if precision <= 38 else None
-        kind = _SIMPLE.get(name)
-        return FieldType(kind=kind) if kind else None
 
 
 def _is_number(column_type: str) -> bool:

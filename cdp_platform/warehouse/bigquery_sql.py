@@ -18,6 +18,7 @@ from cdp_platform.warehouse import bigquery_json
 from cdp_platform.warehouse.base import Parameters
 from cdp_platform.warehouse.bigquery_dialect import number_type
 from cdp_platform.warehouse.literals import with_names
+from cdp_platform.warehouse.translating import listed
 
 _LAST_MOMENT = "9999-12-31 23:59:59.999999+00"
 _INTEGERS = {
@@ -136,7 +137,7 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
         case exp.Alter():
             return _retyped(node)
         case exp.Select():
-            return _with_source(_listed(node))
+            return _with_source(listed(node))
     return node
 
 
@@ -207,9 +208,9 @@ def _numbers(table: exp.Table) -> exp.Expr:
     alias = table.args.get("alias")
     columns = alias.columns if alias else []
     name = columns[0].name if columns else "range"
-    listed = exp.Unnest(expressions=[table.this.copy()], alias=exp.TableAlias(columns=[exp.to_identifier(name)]))
+    numbers = exp.Unnest(expressions=[table.this.copy()], alias=exp.TableAlias(columns=[exp.to_identifier(name)]))
     return exp.Subquery(
-        this=exp.select(exp.column(name)).from_(listed),
+        this=exp.select(exp.column(name)).from_(numbers),
         alias=exp.TableAlias(this=exp.to_identifier(alias.name if alias and alias.name else "numbers")),
     )
 
@@ -231,20 +232,4 @@ def _with_source(select: exp.Select) -> exp.Select:
     """Give a query without tables one of one row, where it has a condition: BigQuery has no condition without."""
     if select.args.get("where") is not None and select.args.get("from_") is None:
         return select.from_(exp.select("1 as one").subquery("nothing"), copy=False)
-    return select
-
-
-def _listed(select: exp.Select) -> exp.Select:
-    """Say `group by all` and `order by all` by the places of the columns."""
-    group, order = select.args.get("group"), select.args.get("order")
-    if group is not None and group.args.get("all"):
-        places = [
-            exp.Literal.number(place)
-            for place, column in enumerate(select.expressions, 1)
-            if column.find(exp.AggFunc) is None
-        ]
-        select.set("group", exp.Group(expressions=places) if places else None)
-    if order is not None and [str(one.this).lower() for one in order.expressions] == ["all"]:
-        places = [exp.Literal.number(place) for place in range(1, len(select.expressions) + 1)]
-        select.set("order", exp.Order(expressions=[exp.Ordered(this=place, nulls_first=False) for place in places]))
     return select

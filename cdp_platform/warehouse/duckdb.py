@@ -22,30 +22,39 @@ import pyarrow.parquet as pq
 from cdp_platform.domain.syncs import FieldKind, FieldType
 from cdp_platform.errors import WarehouseError, WarehouseLocked
 from cdp_platform.warehouse.base import Parameters, Row
+from cdp_platform.warehouse.dialect import CommonDialect
 from cdp_platform.warehouse.literals import literal, quoted, with_literals
 
 _WAIT_STEP_SECONDS = 0.05
 _BATCH_ROWS = 100_000
 _ROW_GROUP_ROWS = 20_480
 _DUCKDB_HOLDER = re.compile(r"Conflicting lock is held in (.+?) \(PID (\d+)\)")
-_LAST_MOMENT = {FieldKind.DATE: "9999-12-31", FieldKind.TIMESTAMP: "9999-12-31 23:59:59.999999"}
 _DAMAGED = re.compile("not a valid DuckDB|[Cc]orrupt|Could not read enough")
 _DISK_TROUBLE = re.compile("Could not write|Cannot open file|No space|Permission denied")
 _DISK = "Check the disk's space and the permissions of the file and its folder; then run this again."
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT"}
 
 
-class DuckDbDialect:
+_KINDS = {
+    **dict.fromkeys(_INTEGERS, FieldKind.INTEGER),
+    "VARCHAR": FieldKind.TEXT,
+    "UUID": FieldKind.TEXT,
+    "BOOLEAN": FieldKind.BOOLEAN,
+    "DATE": FieldKind.DATE,
+    "TIMESTAMP": FieldKind.TIMESTAMP,
+    "TIMESTAMP_S": FieldKind.TIMESTAMP,
+    "TIMESTAMP_MS": FieldKind.TIMESTAMP,
+    "TIMESTAMP_NS": FieldKind.TIMESTAMP,
+    "TIMESTAMP WITH TIME ZONE": FieldKind.TIMESTAMP,
+}
+
+
+class DuckDbDialect(CommonDialect):
     """DuckDB's way to say what differs between warehouses."""
 
     name = "duckdb"
     keeps_order = True
-
-    def quote(self, identifier: str) -> str:
-        return quoted(identifier)
-
-    def relation(self, name: str) -> str:
-        return ".".join(self.quote(part) for part in name.split("."))
+    kinds = _KINDS
 
     def exact(self, expression: str, column_type: str, field_type: FieldType) -> str:
         match field_type.kind:
@@ -73,20 +82,6 @@ class DuckDbDialect:
                 return f"strftime({exact}, '%Y-%m-%dT%H:%M:%S.%fZ')"
         return exact
 
-    def misfit(self, expression: str, column_type: str, field_type: FieldType) -> str | None:
-        match field_type.kind:
-            case FieldKind.TEXT:
-                # nfc_normalize would cut the text at the NUL without a word.
-                return f"contains(cast({expression} as varchar), chr(0))"
-            case FieldKind.DATE | FieldKind.TIMESTAMP as kind:
-                bounds = f"{kind} '0001-01-01' and {kind} '{_LAST_MOMENT[kind]}'"
-                fits = f"coalesce({self.exact(expression, column_type, field_type)} between {bounds}, false)"
-            case _ if self.field_type(column_type) == field_type:
-                return None
-            case _:
-                fits = f"{self.exact(expression, column_type, field_type)} is not null"
-        return f"({expression} is not null and not ({fits}))"
-
     def json_object(self, members: Mapping[str, str]) -> str:
         pairs = ", ".join(f"{literal(name)}, {expression}" for name, expression in members.items())
         return f"cast(json_object({pairs}) as varchar)"
@@ -103,23 +98,6 @@ class DuckDbDialect:
 
     def fingerprint(self, expressions: Sequence[str]) -> str:
         return f"hash({', '.join(expressions)})"
-
-    def field_type(self, column_type: str) -> FieldType | None:
-        name = column_type.upper()
-        if match := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", name):
-            return FieldType(kind=FieldKind.DECIMAL, precision=int(match[1]), scale=int(match[2]))
-        if name in _INTEGERS:
-            return FieldType(kind=FieldKind.INTEGER)
-        if name.startswith("TIMESTAMP"):
-            return FieldType(kind=FieldKind.TIMESTAMP)
-        simple = {
-            "VARCHAR": FieldKind.TEXT,
-            "UUID": FieldKind.TEXT,
-            "BOOLEAN": FieldKind.BOOLEAN,
-            "DATE": FieldKind.DATE,
-        }
-        kind = simple.get(name)
-        return FieldType(kind=kind) if kind else None
 
 
 class DuckDbSession:

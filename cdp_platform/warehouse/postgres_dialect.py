@@ -1,15 +1,15 @@
 """PostgreSQL's way to say what differs between warehouses, written so that `translating` leaves it as it is."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 
 from cdp_platform.domain.syncs import FieldKind, FieldType
-from cdp_platform.warehouse.literals import literal, quoted
+from cdp_platform.warehouse.dialect import CommonDialect, spelled_object
+from cdp_platform.warehouse.literals import literal
 
-_LAST_MOMENT = {FieldKind.DATE: "9999-12-31", FieldKind.TIMESTAMP: "9999-12-31 23:59:59.999999"}
 _INTEGERS = {"SMALLINT", "INTEGER", "BIGINT", "HUGEINT"}
-_SIMPLE = {
+_KINDS = {
+    **dict.fromkeys(_INTEGERS, FieldKind.INTEGER),
     "VARCHAR": FieldKind.TEXT,
     "UUID": FieldKind.TEXT,
     "BOOLEAN": FieldKind.BOOLEAN,
@@ -39,17 +39,12 @@ def type_name(postgres_type: str) -> str:
     return _TYPE_NAMES.get(without_length, postgres_type.replace("numeric", "decimal").upper())
 
 
-class PostgresDialect:
+class PostgresDialect(CommonDialect):
     """PostgreSQL 13 and later, in a database of UTF-8 texts that are ordered by their characters."""
 
     name = "postgres"
     keeps_order = False
-
-    def quote(self, identifier: str) -> str:
-        return quoted(identifier)
-
-    def relation(self, name: str) -> str:
-        return ".".join(self.quote(part) for part in name.split("."))
+    kinds = _KINDS
 
     def exact(self, expression: str, column_type: str, field_type: FieldType) -> str:
         name, text = column_type.upper(), f"cast({expression} as varchar)"
@@ -85,27 +80,15 @@ class PostgresDialect:
         return exact
 
     def misfit(self, expression: str, column_type: str, field_type: FieldType) -> str | None:
-        match field_type.kind:
-            case FieldKind.TEXT:
-                # PostgreSQL's texts hold no NUL.
-                return None
-            case FieldKind.DATE | FieldKind.TIMESTAMP as kind:
-                bounds = f"cast('0001-01-01' as {kind}) and cast('{_LAST_MOMENT[kind]}' as {kind})"
-                fits = f"coalesce({self.exact(expression, column_type, field_type)} between {bounds}, false)"
-            # A decimal may be NaN whatever its digits.
-            case kind if kind is not FieldKind.DECIMAL and self.field_type(column_type) == field_type:
-                return None
-            case _:
-                fits = f"{self.exact(expression, column_type, field_type)} is not null"
-        return f"({expression} is not null and not ({fits}))"
+        # PostgreSQL's texts hold no NUL.
+        return None if field_type.kind is FieldKind.TEXT else super().misfit(expression, column_type, field_type)
+
+    def always_fits(self, column_type: str, field_type: FieldType) -> bool:
+        # A decimal may be NaN whatever its digits.
+        return field_type.kind is not FieldKind.DECIMAL and super().always_fits(column_type, field_type)
 
     def json_object(self, members: Mapping[str, str]) -> str:
-        pairs = [
-            f"{literal(('' if place == 0 else ',') + json.dumps(name, ensure_ascii=False) + ':')}"
-            f" || json_value({expression})"
-            for place, (name, expression) in enumerate(members.items())
-        ]
-        return f"({' || '.join([literal('{'), *pairs, literal('}')])})"
+        return spelled_object(members, lambda expression: f"json_value({expression})")
 
     def json_text(self, document: str, member: str) -> str:
         return f"json_text({document}, {literal(member)})"
@@ -118,15 +101,6 @@ class PostgresDialect:
         # Quoted and parted by commas, no two lists of values have one text.
         parts = " || ',' || ".join(f"quote_nullable(cast({expression} as varchar))" for expression in expressions)
         return f"hashtextextended({parts}, 0)"
-
-    def field_type(self, column_type: str) -> FieldType | None:
-        name = column_type.upper()
-        if match := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", name):
-            return FieldType(kind=FieldKind.DECIMAL, precision=int(match[1]), scale=int(match[2]))
-        if name in _INTEGERS:
-            return FieldType(kind=FieldKind.INTEGER)
-        kind = _SIMPLE.get(name)
-        return FieldType(kind=kind) if kind else None
 
 
 def _number(expression: str, column_type: str) -> str:

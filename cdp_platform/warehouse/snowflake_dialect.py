@@ -1,15 +1,13 @@
 """Snowflake's way to say what differs between warehouses, written so that `snowflake_sql` leaves it as it is."""
 
-import json
-import re
 from collections.abc import Mapping, Sequence
 
 from cdp_platform.domain.syncs import FieldKind, FieldType
-from cdp_platform.warehouse.literals import literal, quoted
+from cdp_platform.warehouse.dialect import CommonDialect, spelled_object
+from cdp_platform.warehouse.literals import literal
 from cdp_platform.warehouse.snowflake_functions import SCHEMA
 
-_LAST_MOMENT = {FieldKind.DATE: "9999-12-31", FieldKind.TIMESTAMP: "9999-12-31 23:59:59.999999"}
-_SIMPLE = {
+_KINDS = {
     "HUGEINT": FieldKind.INTEGER,
     "VARCHAR": FieldKind.TEXT,
     "BOOLEAN": FieldKind.BOOLEAN,
@@ -22,17 +20,12 @@ _DAY = "[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*"
 _MICROSECONDS = "timestamp_ntz(6)"
 
 
-class SnowflakeDialect:
+class SnowflakeDialect(CommonDialect):
     """Snowflake in a session in UTC, with names quoted as they are written."""
 
     name = "snowflake"
     keeps_order = False
-
-    def quote(self, identifier: str) -> str:
-        return quoted(identifier)
-
-    def relation(self, name: str) -> str:
-        return ".".join(self.quote(part) for part in name.split("."))
+    kinds = _KINDS
 
     def exact(self, expression: str, column_type: str, field_type: FieldType) -> str:
         name, text = column_type.upper(), f"cast({expression} as varchar)"
@@ -66,27 +59,9 @@ class SnowflakeDialect:
                 return f"(to_varchar({exact}, 'YYYY-MM-DD') || 'T' || to_varchar({exact}, 'HH24:MI:SS.FF6') || 'Z')"
         return exact
 
-    def misfit(self, expression: str, column_type: str, field_type: FieldType) -> str | None:
-        match field_type.kind:
-            case FieldKind.TEXT:
-                return f"contains(cast({expression} as varchar), chr(0))"
-            case FieldKind.DATE | FieldKind.TIMESTAMP as kind:
-                bounds = f"cast('0001-01-01' as {kind}) and cast('{_LAST_MOMENT[kind]}' as {kind})"
-                fits = f"coalesce({self.exact(expression, column_type, field_type)} between {bounds}, false)"
-            case _ if self.field_type(column_type) == field_type:
-                return None
-            case _:
-                fits = f"{self.exact(expression, column_type, field_type)} is not null"
-        return f"({expression} is not null and not ({fits}))"
-
     def json_object(self, members: Mapping[str, str]) -> str:
         # Snowflake's own objects put their members into an order of theirs.
-        pairs = [
-            f"{literal(('' if place == 0 else ',') + json.dumps(name, ensure_ascii=False) + ':')}"
-            f" || coalesce(to_json(to_variant({expression})), 'null')"
-            for place, (name, expression) in enumerate(members.items())
-        ]
-        return f"({' || '.join([literal('{'), *pairs, literal('}')])})"
+        return spelled_object(members, lambda expression: f"coalesce(to_json(to_variant({expression})), 'null')")
 
     def json_text(self, document: str, member: str) -> str:
         return f"cast({_member(document, member)} as varchar)"
@@ -101,13 +76,6 @@ class SnowflakeDialect:
 
     def fingerprint(self, expressions: Sequence[str]) -> str:
         return f"hash({', '.join(expressions)})"
-
-    def field_type(self, column_type: str) -> FieldType | None:
-        name = column_type.upper()
-        if match := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", name):
-            return FieldType(kind=FieldKind.DECIMAL, precision=int(match[1]), scale=int(match[2]))
-        kind = _SIMPLE.get(name)
-        return FieldType(kind=kind) if kind else None
 
 
 def _whole(expression: str, column_type: str) -> str:

@@ -100,13 +100,20 @@ class NoSecrets:
 @contextmanager
 def running_fakesnow() -> Iterator[Fakesnow]:
     """Start the emulator and stop it at the end. Raises LookupError where it is not installed."""
-    python = python_of("fakesnow")
+    with serving("fakesnow") as port:
+        yield Fakesnow(port=port)
+
+
+@contextmanager
+def serving(emulator: str) -> Iterator[int]:
+    """Run an emulator's server on a free port and stop it at the end. Raises LookupError where it is not installed."""
+    python = python_of(emulator)
     if python is None:
-        raise LookupError("fakesnow is not installed")
+        raise LookupError(f"{emulator} is not installed")
     with closing(socket.socket()) as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    script = Path(__file__).with_name("fakesnow_server.py")
+    script = Path(__file__).with_name(f"{emulator}_server.py")
     # Without the variables of this environment, which is another Python's.
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     process = subprocess.Popen(
@@ -118,7 +125,7 @@ def running_fakesnow() -> Iterator[Fakesnow]:
     )
     try:
         _wait_for(port, process)
-        yield Fakesnow(port=port)
+        yield port
     finally:
         process.terminate()
         process.wait(10)
