@@ -54,7 +54,7 @@ def chosen_account(home: Home) -> Account | None:
 
 
 def engine_of(home: Home) -> str:
-    """What the warehouse is: `duckdb`, `postgres`, `snowflake` `bigquery`. Raises ConfigError for a wrong account."""
+    """The warehouse: `duckdb`, `postgres`, `snowflake` or `bigquery`. Raises ConfigError for a wrong account."""
     account = None if home.warehouse_kind == DUCKDB else chosen_account(home)
     return home.warehouse_kind if account is None else account.type
 
@@ -62,10 +62,7 @@ def engine_of(home: Home) -> str:
 def postgres_address(home: Home) -> str | None:
     """Where the PostgreSQL server is, as libpq reads it; holds the account's password. None: nobody says it."""
     account = chosen_account(home)
-    if not isinstance(account, PostgresAccount):
-        return home.warehouse_address
-    password = _secrets(home).text(account.password_env) if account.password_env else None
-    return _with_password(account.address, password)
+    return _address_of(home, account) if isinstance(account, PostgresAccount) else home.warehouse_address
 
 
 def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str]:
@@ -123,7 +120,7 @@ def _only_read(home: Home, warehouse: Warehouse) -> Warehouse:
 def _of_account(home: Home, account: Account) -> Warehouse:
     match account:
         case PostgresAccount():
-            return _postgres(postgres_address(home))
+            return _postgres(_address_of(home, account))
         case SnowflakeAccount():
             return _snowflake(account, _secrets(home))
         case BigQueryAccount():
@@ -134,6 +131,11 @@ def _secrets(home: Home) -> Secrets:
     if home.secrets is None:
         raise ConfigError("the account's secrets cannot be read here.", remedy="Name the home by `cdp_home`.")
     return home.secrets
+
+
+def _address_of(home: Home, account: PostgresAccount) -> str:
+    password = _secrets(home).text(account.password_env) if account.password_env else None
+    return _with_password(account.address, password)
 
 
 def _with_password(address: str, password: str | None) -> str:
@@ -162,7 +164,9 @@ def _snowflake(account: SnowflakeAccount, secrets: Secrets) -> Warehouse:
             remedy='Install the extra: pip install "cdp-platform[snowflake]".',
         ) from error
     # One for each account and process: its connections wait there for the next session.
-    return _SNOWFLAKES.setdefault(account, SnowflakeWarehouse(account, secrets))
+    if account not in _SNOWFLAKES:
+        _SNOWFLAKES[account] = SnowflakeWarehouse(account, secrets)
+    return _SNOWFLAKES[account]
 
 
 def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
