@@ -21,6 +21,7 @@ from cdp_platform.warehouse.local_state import LocalStateWarehouse
 
 DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
+BIGQUERY: Final = "bigquery"
 KINDS: Final = (DUCKDB, POSTGRES)
 _WHOLE: Final = (DUCKDB, POSTGRES)
 """The engines on which everything runs: loading, models, identity, audiences, syncs, reports, erasure."""
@@ -71,6 +72,8 @@ def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str
     CDP_DBT_TARGET names the output. Raises ConfigError for an address that is missing or none.
     """
     engine = engine_of(home)
+    if engine == BIGQUERY:
+        return {"CDP_DBT_TARGET": engine, **_bigquery_dbt(home)}
     if engine != POSTGRES:
         return {"CDP_DBT_TARGET": engine, "CDP_WAREHOUSE_PATH": str(home.warehouse)}
     # Says what is missing, the driver, too.
@@ -179,6 +182,15 @@ def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
         ) from error
     # One for each account and process: it knows which datasets and tables are there.
     return _BIGQUERIES.setdefault(account, BigQueryWarehouse(account, secrets))
+
+
+def _bigquery_dbt(home: Home) -> dict[str, str]:
+    from cdp_platform.warehouse.bigquery_dbt import dbt_variables
+
+    account = chosen_account(home)
+    if not isinstance(account, BigQueryAccount):
+        raise _unknown(home)
+    return dbt_variables(account, _secrets(home))
 
 
 def _postgres(address: str | None) -> Warehouse:
