@@ -104,8 +104,11 @@ def test_an_error_says_what_was_at_work_and_what_to_do_and_no_value(number: int,
     assert "canary" not in told
 
 
-def test_a_query_tag_is_json_with_the_purpose() -> None:
-    assert json.loads(connecting.query_tag('plan "crm"'))["purpose"] == 'plan "crm"'
+def test_a_query_tag_is_json_with_the_purpose_and_what_the_process_is_at() -> None:
+    work = {"asset": "plans/crm", "sync": "crm", "run": "0b1c"}
+    told = json.loads(connecting.query_tag('plan "crm"', work))
+    assert told["purpose"] == 'plan "crm"'
+    assert told.items() >= work.items()
 
 
 class Guarded:
