@@ -146,6 +146,10 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
             return exp.Min(this=node.this)
         case exp.IgnoreNulls(this=exp.Min()):
             return exp.Min(this=node.this.this)
+        case exp.Is(expression=exp.Boolean() as truth):
+            # sqlglot would leave null what is unknown.
+            known = exp.Coalesce(this=node.this, expressions=[exp.Boolean(this=not truth.this)])
+            return known if truth.this else exp.Not(this=known)
         case exp.Concat():
             texts = [exp.cast(one.copy(), exp.DataType.build("varchar")) for one in node.expressions]
             node.set("expressions", texts)

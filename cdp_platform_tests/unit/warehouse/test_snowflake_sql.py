@@ -19,6 +19,8 @@ from cdp_platform.warehouse.snowflake_sql import Kind, Statement, to_snowflake
         ("select count(*) filter (where a) as n from t", 'SELECT COUNT(IFF("a", 1, NULL)) AS "n" FROM "t"'),
         ("select any_value(a) from t", 'SELECT MIN("a") FROM "t"'),
         ("select 'it''s \\ ?'", "SELECT 'it\\'s \\\\ ?'"),
+        ("select 1 where a is not true", 'SELECT 1 WHERE NOT COALESCE("a", FALSE)'),
+        ("select 1 where a is false", 'SELECT 1 WHERE NOT COALESCE("a", TRUE)'),
         ("select concat(1)", "SELECT CONCAT(COALESCE(CAST(1 AS VARCHAR), ''))"),
         ("create temporary view v as select 1 as a", 'CREATE TEMPORARY TABLE "v" AS SELECT 1 AS "a"'),
         ("select isfinite(a)", "SELECT \"a\" <> CAST('9999-12-31 23:59:59.999999' AS TIMESTAMPTZ)"),
