@@ -7,7 +7,6 @@ import dagster as dg
 
 from cdp_platform.components.at_work import at_work
 
-
 TOLD: dict[str, dict[str, str]] = {}
 
 

@@ -2,7 +2,9 @@
 
 import pytest
 
+from cdp_platform.domain.syncs import FieldKind, FieldType
 from cdp_platform.errors import WarehouseError
+from cdp_platform.warehouse.snowflake_dialect import SnowflakeDialect
 from cdp_platform.warehouse.snowflake_names import Names
 from cdp_platform.warehouse.snowflake_sql import Kind, Statement, to_snowflake
 
@@ -39,6 +41,13 @@ from cdp_platform.warehouse.snowflake_sql import Kind, Statement, to_snowflake
 )  # fmt: skip
 def test_a_statement_is_said_as_snowflake_says_it(sql: str, said: str) -> None:
     assert to_snowflake(sql) == said
+
+
+@pytest.mark.parametrize("column_type", ["TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATE", "VARCHAR"])
+def test_times_are_compared_to_the_microsecond_whatever_the_column_holds(column_type: str) -> None:
+    said = SnowflakeDialect().exact("at", column_type, FieldType(kind=FieldKind.TIMESTAMP))
+    assert said.endswith("as timestamp_ntz(6))")
+    assert ("convert_timezone('UTC', " in said) == (column_type in ("TIMESTAMP WITH TIME ZONE", "VARCHAR"))
 
 
 def test_a_range_counts_from_zero() -> None:
