@@ -71,6 +71,8 @@ def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str
     CDP_DBT_TARGET names the output. Raises ConfigError for an address that is missing or none.
     """
     engine = engine_of(home)
+    if engine == "snowflake":
+        return _snowflake_variables(home)
     if engine != POSTGRES:
         return {"CDP_DBT_TARGET": engine, "CDP_WAREHOUSE_PATH": str(home.warehouse)}
     # Says what is missing, the driver, too.
@@ -167,6 +169,26 @@ def _snowflake(account: SnowflakeAccount, secrets: Secrets) -> Warehouse:
     if account not in _SNOWFLAKES:
         _SNOWFLAKES[account] = SnowflakeWarehouse(account, secrets)
     return _SNOWFLAKES[account]
+
+
+def snowflake_login(home: Home) -> tuple[SnowflakeAccount, Secrets]:
+    """The account of the chosen warehouse, with its secrets, for a tool that opens it itself.
+
+    Raises ConfigError where it is none of Snowflake's, or its connector is not installed.
+    """
+    account = chosen_account(home)
+    if not isinstance(account, SnowflakeAccount):
+        raise _unknown(home)
+    secrets = _secrets(home)
+    _snowflake(account, secrets)
+    return account, secrets
+
+
+def _snowflake_variables(home: Home) -> dict[str, str]:
+    account, secrets = snowflake_login(home)
+    from cdp_platform.warehouse.snowflake_tools import dbt_variables
+
+    return dbt_variables(account, secrets)
 
 
 def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
