@@ -32,6 +32,8 @@ class Dialect(Protocol):
     """The dialect's name, as sqlglot knows it."""
     keeps_order: bool
     """Whether a query without `order by` answers in the order of the rows that it reads."""
+    defines_in_transactions: bool
+    """Whether a relation can be made inside a transaction, which commits it or takes it back with the rest."""
 
     def quote(self, identifier: str) -> str:
         """Quote one identifier."""

@@ -155,7 +155,8 @@ class SnowflakeSession:
         if kind is Kind.CHANGE and self._is_deferred and not self._is_begun:
             self._told("begin")
             self._is_begun = True
-        self._send(cursor, self._retyping(statement) or statement.said(self._names.resolved))
+        stored = self._names.written(statement.target) if kind is Kind.CHANGE and statement.target is not None else None
+        self._send(cursor, self._retyping(statement) or statement.said(self._names.resolved, stored))
         if kind is Kind.DEFINITION:
             self._names.forget()
         return kind
