@@ -66,6 +66,14 @@ def postgres_address(home: Home) -> str | None:
     return _address_of(home, account) if isinstance(account, PostgresAccount) else home.warehouse_address
 
 
+def bigquery_account(home: Home) -> tuple[BigQueryAccount, Secrets]:
+    """The account of BigQuery's that the setting names, with what opens it. Raises ConfigError where it names none."""
+    account = chosen_account(home)
+    if not isinstance(account, BigQueryAccount):
+        raise _unknown(home)
+    return account, _secrets(home)
+
+
 def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str]:
     """Say to dbt's profile where the warehouse is, in variables that it reads; `environment` is this process's.
 
@@ -73,7 +81,9 @@ def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str
     """
     engine = engine_of(home)
     if engine == BIGQUERY:
-        return {"CDP_DBT_TARGET": engine, **_bigquery_dbt(home)}
+        from cdp_platform.warehouse.bigquery_dbt import dbt_variables
+
+        return {"CDP_DBT_TARGET": engine, **dbt_variables(*bigquery_account(home))}
     if engine != POSTGRES:
         return {"CDP_DBT_TARGET": engine, "CDP_WAREHOUSE_PATH": str(home.warehouse)}
     # Says what is missing, the driver, too.
@@ -182,15 +192,6 @@ def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
         ) from error
     # One for each account and process: it knows which datasets and tables are there.
     return _BIGQUERIES.setdefault(account, BigQueryWarehouse(account, secrets))
-
-
-def _bigquery_dbt(home: Home) -> dict[str, str]:
-    from cdp_platform.warehouse.bigquery_dbt import dbt_variables
-
-    account = chosen_account(home)
-    if not isinstance(account, BigQueryAccount):
-        raise _unknown(home)
-    return dbt_variables(account, _secrets(home))
 
 
 def _postgres(address: str | None) -> Warehouse:
