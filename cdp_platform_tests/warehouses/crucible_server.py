@@ -251,8 +251,7 @@ def columns_of(engine, project, dataset):
         catalog = engine.catalog(cursor)
         for table in catalog.tables(project, dataset) if catalog.catalog_exists(project) else []:
             for place, column in enumerate(table.columns, 1):
-                name = types.type_name(types.parse(_type_name(column.type)))
-                told.append(f"('{table.name}', '{column.name}', '{name}', 'YES', {place})")
+                told.append(f"('{table.name}', '{column.name}', '{type_name(column.type)}', 'YES', {place})")
     fields = "table_name string, column_name string, data_type string, is_nullable string, ordinal_position int64"
     return f"(select * from unnest(array<struct<{fields}>>[{', '.join(told)}]))"
 
