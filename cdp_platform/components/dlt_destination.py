@@ -5,7 +5,14 @@ from typing import Any
 
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import ConfigError
-from cdp_platform.warehouse.choice import engine_of, postgres_address, require_written, snowflake_login
+from cdp_platform.warehouse.choice import (
+    bigquery_account,
+    engine_of,
+    open_warehouse,
+    postgres_address,
+    require_written,
+    snowflake_login,
+)
 
 
 def dlt_destination(home: Home, environment: Mapping[str, str]) -> Any:
@@ -22,9 +29,25 @@ def dlt_destination(home: Home, environment: Mapping[str, str]) -> Any:
             return dlt.destinations.duckdb(str(home.warehouse))
         case "postgres":
             return dlt.destinations.postgres(_credentials(home, environment))
+        case "bigquery":
+            return _bigquery(home)
         case "snowflake":
             return _snowflake(home)
     raise ConfigError(f"sources are not loaded into {engine} yet.", remedy="Load them with another tool.")
+
+
+def _bigquery(home: Home) -> Any:
+    # Says what is missing, the client's package, too.
+    open_warehouse(home)
+    from cdp_platform.components.dlt_bigquery import BigQueryOfAccount
+    from cdp_platform.warehouse.bigquery_connecting import tool_client
+
+    account, secrets = bigquery_account(home)
+    return BigQueryOfAccount(
+        project=account.project,
+        location=account.location,
+        opened=lambda: tool_client(account, secrets, "loading of sources"),
+    )
 
 
 def _credentials(home: Home, environment: Mapping[str, str]) -> Any:

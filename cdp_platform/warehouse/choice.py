@@ -66,6 +66,14 @@ def postgres_address(home: Home) -> str | None:
     return _address_of(home, account) if isinstance(account, PostgresAccount) else home.warehouse_address
 
 
+def bigquery_account(home: Home) -> tuple[BigQueryAccount, Secrets]:
+    """The account of BigQuery's that the setting names, with what opens it. Raises ConfigError where it names none."""
+    account = chosen_account(home)
+    if not isinstance(account, BigQueryAccount):
+        raise _unknown(home)
+    return account, _secrets(home)
+
+
 def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str]:
     """Say to dbt's profile where the warehouse is, in variables that it reads; `environment` is this process's.
 
@@ -202,10 +210,7 @@ def _bigquery(account: BigQueryAccount, secrets: Secrets, at_work: AtWork = at_n
 def _bigquery_variables(home: Home) -> dict[str, str]:
     from cdp_platform.warehouse.bigquery_dbt import dbt_variables
 
-    account = chosen_account(home)
-    if not isinstance(account, BigQueryAccount):
-        raise _unknown(home)
-    return {"CDP_DBT_TARGET": BIGQUERY, **dbt_variables(account, _secrets(home))}
+    return {"CDP_DBT_TARGET": BIGQUERY, **dbt_variables(*bigquery_account(home))}
 
 
 def _postgres_variables(home: Home, environment: Mapping[str, str]) -> dict[str, str]:

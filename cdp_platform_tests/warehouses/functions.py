@@ -33,6 +33,5 @@ KNOWN: Final = {
 }
 UNSAYABLE: Final = {
     "snowflake": frozenset({"list_position", "md5_number_lower"}),
-    "bigquery": frozenset({"current_database"}),
 }
 """What identity and audiences ask for and the engine's adapter does not say yet."""
