@@ -194,8 +194,8 @@ def _function(node: exp.Expr) -> exp.Expr:
             return exp.CurrentTimestamp()
         case "isfinite":
             return exp.NEQ(this=arguments[0], expression=_timestamp(LAST_MOMENT))
-        case "list_position" if isinstance(arguments[0], exp.Array):
-            places = enumerate(arguments[0].expressions, 1)
+        case "list_position" if (names := arguments[0].find(exp.Array)) is not None:
+            places = enumerate(names.expressions, 1)
             cases = [exp.If(this=one.copy(), true=exp.Literal.number(place)) for place, one in places]
             return exp.Case(this=arguments[1], ifs=cases)
         case "list_has_all":

@@ -28,6 +28,7 @@ from cdp_platform.warehouse.snowflake_sql import Kind, Statement, to_snowflake
         ("select isfinite(a)", "SELECT \"a\" <> CAST('9999-12-31 23:59:59.999999' AS TIMESTAMPTZ)"),
         ("select x + to_minutes(3)", 'SELECT DATEADD(minute, 3, "x")'),
         ("select list_position(['a', 'b'], x)", "SELECT CASE \"x\" WHEN 'a' THEN 1 WHEN 'b' THEN 2 END"),
+        ("select list_position(cast(['a'] as varchar[]), x)", "SELECT CASE \"x\" WHEN 'a' THEN 1 END"),
         ("select cast(['a'] as varchar[])", "SELECT CAST(['a'] AS ARRAY)"),
         ("select from_json(a, '[\"VARCHAR\"]')", 'SELECT CAST(PARSE_JSON("a") AS ARRAY)'),
         ("select list_filter([a], x -> x is not null)", 'SELECT ARRAY_COMPACT(ARRAY_CONSTRUCT("a"))'),
