@@ -1,4 +1,4 @@
-"""Identity on Snowflake's emulator: the normalisers say what Python says, and people are those of DuckDB, day by day."""
+"""Identity on Snowflake's emulator: the normalisers say what Python says, and people are those of DuckDB."""
 
 import random
 from collections.abc import Iterator
