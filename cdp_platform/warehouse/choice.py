@@ -23,7 +23,7 @@ DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
 BIGQUERY: Final = "bigquery"
 KINDS: Final = (DUCKDB, POSTGRES)
-_WHOLE: Final = (DUCKDB, POSTGRES)
+_WHOLE: Final = (DUCKDB, POSTGRES, BIGQUERY)
 """The engines on which everything runs: loading, models, identity, audiences, syncs, reports, erasure."""
 _SNOWFLAKES: Final[dict[tuple[SnowflakeAccount, AtWork], Warehouse]] = {}
 _BIGQUERIES: Final[dict[tuple[BigQueryAccount, AtWork], Warehouse]] = {}
