@@ -5,7 +5,7 @@ from typing import Any
 
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import ConfigError
-from cdp_platform.warehouse.choice import engine_of, postgres_address, require_written
+from cdp_platform.warehouse.choice import engine_of, postgres_address, require_written, snowflake_login
 
 
 def dlt_destination(home: Home, environment: Mapping[str, str]) -> Any:
@@ -22,6 +22,8 @@ def dlt_destination(home: Home, environment: Mapping[str, str]) -> Any:
             return dlt.destinations.duckdb(str(home.warehouse))
         case "postgres":
             return dlt.destinations.postgres(_credentials(home, environment))
+        case "snowflake":
+            return _snowflake(home)
     raise ConfigError(f"sources are not loaded into {engine} yet.", remedy="Load them with another tool.")
 
 
@@ -45,3 +47,16 @@ def _credentials(home: Home, environment: Mapping[str, str]) -> Any:
             "query": {**others, "host": server["PGHOST"]},
         }
     )
+
+
+def _snowflake(home: Home) -> Any:
+    """Names in upper case, as dbt's are. What is staged holds rows, so it goes when it is loaded."""
+    import dlt
+
+    account, secrets = snowflake_login(home)
+    from dlt.destinations.impl.snowflake.configuration import SnowflakeCredentials
+
+    from cdp_platform.warehouse.snowflake_tools import dlt_credentials, dlt_query_tag
+
+    given = SnowflakeCredentials(dlt_credentials(account, secrets))
+    return dlt.destinations.snowflake(given, keep_staged_files=False, query_tag=dlt_query_tag())

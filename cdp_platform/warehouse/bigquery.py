@@ -35,6 +35,7 @@ from cdp_platform.warehouse.bigquery_dialect import BigQueryDialect, type_name
 from cdp_platform.warehouse.bigquery_errors import Failures, translated
 from cdp_platform.warehouse.bigquery_grants import missing_grants
 from cdp_platform.warehouse.bigquery_jobs import Jobs, plain_rows
+from cdp_platform.warehouse.bigquery_listing import with_listing
 from cdp_platform.warehouse.bigquery_moments import Moments
 from cdp_platform.warehouse.bigquery_names import TEMPORARY, Names, Resolved
 from cdp_platform.warehouse.bigquery_sql import said, written
@@ -143,6 +144,8 @@ class BigQuerySession:
         if isinstance(tree, exp.Create) and tree.kind == "VIEW" and tree.find(exp.TemporaryProperty):
             self._names.define(tree.this.name, tree.expression)
             return None
+        with translated(self._jobs.purpose):
+            tree = with_listing(tree, self._jobs.client, self._names.temporary_dataset, self._jobs.retry)
         resolved = self._names.resolve(tree)
         if isinstance(tree, exp.Query):
             return self._query(resolved)

@@ -21,6 +21,7 @@ from cdp_platform.warehouse.local_state import LocalStateWarehouse
 
 DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
+BIGQUERY: Final = "bigquery"
 KINDS: Final = (DUCKDB, POSTGRES)
 _WHOLE: Final = (DUCKDB, POSTGRES)
 """The engines on which everything runs: loading, models, identity, audiences, syncs, reports, erasure."""
@@ -70,17 +71,14 @@ def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str
 
     CDP_DBT_TARGET names the output. Raises ConfigError for an address that is missing or none.
     """
-    engine = engine_of(home)
-    if engine != POSTGRES:
-        return {"CDP_DBT_TARGET": engine, "CDP_WAREHOUSE_PATH": str(home.warehouse)}
-    # Says what is missing, the driver, too.
-    open_warehouse(home)
-    from cdp_platform.warehouse.postgres_address import libpq_environment
-
-    server = libpq_environment(postgres_address(home), environment)
-    # dbt keeps what has this prefix out of its logs. Of days and times it must think as the platform does.
-    secret = {"DBT_ENV_SECRET_CDP_POSTGRES_PASSWORD": server["PGPASSWORD"]}
-    return {**server, **secret, "CDP_DBT_TARGET": POSTGRES, "PGTZ": "UTC", "PGDATESTYLE": "ISO, YMD"}
+    match engine_of(home):
+        case "bigquery":
+            return _bigquery_variables(home)
+        case "snowflake":
+            return _snowflake_variables(home)
+        case "postgres":
+            return _postgres_variables(home, environment)
+    return {"CDP_DBT_TARGET": DUCKDB, "CDP_WAREHOUSE_PATH": str(home.warehouse)}
 
 
 def require_whole(home: Home, what: str) -> None:
@@ -174,6 +172,26 @@ def _snowflake(account: SnowflakeAccount, secrets: Secrets) -> Warehouse:
     return _SNOWFLAKES[account]
 
 
+def snowflake_login(home: Home) -> tuple[SnowflakeAccount, Secrets]:
+    """The account of the chosen warehouse, with its secrets, for a tool that opens it itself.
+
+    Raises ConfigError where it is none of Snowflake's, or its connector is not installed.
+    """
+    account = chosen_account(home)
+    if not isinstance(account, SnowflakeAccount):
+        raise _unknown(home)
+    secrets = _secrets(home)
+    _snowflake(account, secrets)
+    return account, secrets
+
+
+def _snowflake_variables(home: Home) -> dict[str, str]:
+    account, secrets = snowflake_login(home)
+    from cdp_platform.warehouse.snowflake_tools import dbt_variables
+
+    return dbt_variables(account, secrets)
+
+
 def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
     try:
         from cdp_platform.warehouse.bigquery import BigQueryWarehouse
@@ -184,6 +202,26 @@ def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
         ) from error
     # One for each account and process: it knows which datasets and tables are there.
     return _BIGQUERIES.setdefault(account, BigQueryWarehouse(account, secrets))
+
+
+def _bigquery_variables(home: Home) -> dict[str, str]:
+    from cdp_platform.warehouse.bigquery_dbt import dbt_variables
+
+    account = chosen_account(home)
+    if not isinstance(account, BigQueryAccount):
+        raise _unknown(home)
+    return {"CDP_DBT_TARGET": BIGQUERY, **dbt_variables(account, _secrets(home))}
+
+
+def _postgres_variables(home: Home, environment: Mapping[str, str]) -> dict[str, str]:
+    # Says what is missing, the driver, too.
+    open_warehouse(home)
+    from cdp_platform.warehouse.postgres_address import libpq_environment
+
+    server = libpq_environment(postgres_address(home), environment)
+    # dbt keeps what has this prefix out of its logs. Of days and times it must think as the platform does.
+    secret = {"DBT_ENV_SECRET_CDP_POSTGRES_PASSWORD": server["PGPASSWORD"]}
+    return {**server, **secret, "CDP_DBT_TARGET": POSTGRES, "PGTZ": "UTC", "PGDATESTYLE": "ISO, YMD"}
 
 
 def _postgres(address: str | None) -> Warehouse:

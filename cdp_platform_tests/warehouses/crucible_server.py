@@ -9,6 +9,7 @@ digits of NUMERIC, TO_JSON of null, and FARM_FINGERPRINT (another hash here). Wh
 
 import io
 import sys
+import threading
 
 import pyarrow.parquet as pq
 import uvicorn
@@ -25,6 +26,9 @@ from sqlglot import exp
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
+# The normalisers of identity are calls within calls, deeper than Python goes by itself.
+sys.setrecursionlimit(20_000)
+threading.stack_size(64 * 1024 * 1024)
 _SCRIPT = "crucible_script"
 """The dataset of a script's temporary tables; what is made there is taken back at the script's end."""
 
