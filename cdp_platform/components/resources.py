@@ -13,7 +13,7 @@ from cdp_platform.components.dlt_destination import dlt_destination
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.domain.home import Home
 from cdp_platform.warehouse.base import Warehouse
-from cdp_platform.warehouse.choice import engine_of, open_warehouse, require_whole
+from cdp_platform.warehouse.choice import engine_of, is_only_read, open_warehouse, require_whole
 
 _DAGSTER_YAML = """\
 # Written by cdp. Runs, events and schedules lie beside this file.
@@ -66,6 +66,11 @@ class Platform(dg.ConfigurableResource[Any]):
     def engine(self) -> str:
         """What the warehouse is, as the graph shows it: duckdb or another."""
         return engine_of(self.home)
+
+    @property
+    def is_only_read(self) -> bool:
+        """Whether nothing may be written into the warehouse. Raises ConfigError for a wrong account."""
+        return is_only_read(self.home)
 
     @property
     def warehouse(self) -> Warehouse:

@@ -23,7 +23,7 @@ DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
 BIGQUERY: Final = "bigquery"
 KINDS: Final = (DUCKDB, POSTGRES)
-_WHOLE: Final = (DUCKDB, POSTGRES)
+_WHOLE: Final = (DUCKDB, POSTGRES, BIGQUERY)
 """The engines on which everything runs: loading, models, identity, audiences, syncs, reports, erasure."""
 _SNOWFLAKES: Final[dict[tuple[SnowflakeAccount, AtWork], Warehouse]] = {}
 _BIGQUERIES: Final[dict[tuple[BigQueryAccount, AtWork], Warehouse]] = {}
@@ -104,12 +104,17 @@ def require_whole(home: Home, what: str) -> None:
 
 def require_written(home: Home, what: str) -> None:
     """Raise ConfigError, naming `what`, where the warehouse's account says `state: local`, so that it is only read."""
-    account = None if home.warehouse_kind == DUCKDB else chosen_account(home)
-    if account is not None and account.state == "local":
+    if is_only_read(home):
         raise ConfigError(
             f"{what} would write into the warehouse, and its account `{home.warehouse_kind}` says `state: local`.",
             remedy="Make the tables with tools of your own there: syncs read them.",
         )
+
+
+def is_only_read(home: Home) -> bool:
+    """Whether the warehouse's account says `state: local`. Raises ConfigError for a wrong account."""
+    account = None if home.warehouse_kind == DUCKDB else chosen_account(home)
+    return account is not None and account.state == "local"
 
 
 def _only_read(home: Home, warehouse: Warehouse) -> Warehouse:

@@ -70,6 +70,8 @@ def test_a_day_without_rows_is_an_empty_day_and_the_table_is_there_all_the_same(
     assert [row["day"] for row in there(home)] == [NEXT_DAY]
     load(rows_of(NEXT_DAY, NEXT_DAY), None)
     assert [row["amount"] for row in there(home)] == [Decimal("9.90")] * 2
+    load(rows_of(), None)
+    assert there(home) == []
 
 
 def test_a_changed_type_is_refused_before_anything_is_deleted(home: Home, load: Load) -> None:
