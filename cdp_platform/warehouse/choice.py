@@ -22,7 +22,8 @@ from cdp_platform.warehouse.local_state import LocalStateWarehouse
 DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
 KINDS: Final = (DUCKDB, POSTGRES)
-_WHOLE: Final = (DUCKDB, POSTGRES)
+SNOWFLAKE: Final = "snowflake"
+_WHOLE: Final = (DUCKDB, POSTGRES, SNOWFLAKE)
 """The engines on which everything runs: loading, models, identity, audiences, syncs, reports, erasure."""
 _SNOWFLAKES: Final[dict[SnowflakeAccount, Warehouse]] = {}
 _BIGQUERIES: Final[dict[BigQueryAccount, Warehouse]] = {}
@@ -71,7 +72,7 @@ def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str
     CDP_DBT_TARGET names the output. Raises ConfigError for an address that is missing or none.
     """
     engine = engine_of(home)
-    if engine == "snowflake":
+    if engine == SNOWFLAKE:
         return _snowflake_variables(home)
     if engine != POSTGRES:
         return {"CDP_DBT_TARGET": engine, "CDP_WAREHOUSE_PATH": str(home.warehouse)}
