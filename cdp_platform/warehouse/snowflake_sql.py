@@ -171,6 +171,10 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
             return exp.Min(this=node.this)
         case exp.IgnoreNulls(this=exp.Min()):
             return exp.Min(this=node.this.this)
+        case exp.Is(expression=exp.Boolean() as truth):
+            # sqlglot would leave null what is unknown.
+            known = exp.Coalesce(this=node.this, expressions=[exp.Boolean(this=not truth.this)])
+            return known if truth.this else exp.Not(this=known)
         case exp.Concat():
             texts = [exp.cast(one.copy(), exp.DataType.build("varchar")) for one in node.expressions]
             node.set("expressions", texts)
@@ -190,8 +194,8 @@ def _function(node: exp.Expr) -> exp.Expr:
             return exp.CurrentTimestamp()
         case "isfinite":
             return exp.NEQ(this=arguments[0], expression=_timestamp(LAST_MOMENT))
-        case "list_position" if isinstance(arguments[0], exp.Array):
-            places = enumerate(arguments[0].expressions, 1)
+        case "list_position" if (names := arguments[0].find(exp.Array)) is not None:
+            places = enumerate(names.expressions, 1)
             cases = [exp.If(this=one.copy(), true=exp.Literal.number(place)) for place, one in places]
             return exp.Case(this=arguments[1], ifs=cases)
         case "list_has_all":
