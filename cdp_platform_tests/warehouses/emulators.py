@@ -68,10 +68,18 @@ _ENCODED, _MISFIT = (
     "test_a_value_that_its_type_cannot_hold_is_a_misfit_and_no_error",
 )
 _LONG = "12345678901234567890123456789012345678"
+_NINES = "9" * 38
+_LEFT_OUT = "test_a_value_that_its_type_cannot_hold_leaves_out_its_row_alone"
 CRUCIBLE_LACKS: Final = {
     f"{_ENCODED}[{_LONG}-decimal(38,0)-decimal(38,0)-{_LONG}]": "BIGNUMERIC",
     f"{_MISFIT}['infinity'-double-decimal(12,2)]": "the text 'infinity' as a number",
     f"{_MISFIT}['-infinity'-double-integer]": "the text 'infinity' as a number",
+    **{
+        f"{_LEFT_OUT}[bigquery-file-{value}-None]": "BigQuery itself has no such value"
+        for value in ("'infinity'-date", "'10000-01-01'-date", "'0044-03-15 (BC)'-date", "'infinity'-timestamp")
+    },
+    f"test_a_value_is_sent_as_the_rule_of_its_type_says[bigquery-file-{_NINES}-hugeint-None-{_NINES}]": "of BigQuery's"
+    " own whole numbers none has more than 64 bits",
 }
 """Tests of the suites that crucible cannot pass, by name, and why."""
 
