@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import dagster as dg
 
+from cdp_platform.components.at_work import at_work
 from cdp_platform.components.dlt_destination import dlt_destination
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.domain.home import Home
@@ -74,7 +75,7 @@ class Platform(dg.ConfigurableResource[Any]):
     @property
     def warehouse(self) -> Warehouse:
         """The warehouse that is set. Raises ConfigError for a setting that cannot work."""
-        return open_warehouse(self.home)
+        return open_warehouse(self.home, at_work)
 
     def whole(self, what: str) -> Warehouse:
         """The warehouse, for a part of the platform that runs on some engines only. Raises ConfigError, naming it."""

@@ -1,10 +1,11 @@
-"""`information_schema.tables`, which BigQuery has for a dataset or for a whole region only, and the latter for who may see
-a whole project. So the tables are asked for by the interface, which lists what the account may see, and stand in the
-query as values.
+"""`information_schema.tables`, which BigQuery has for a dataset, or for a whole region and who may see all of it.
+
+So the tables are asked for by the interface, which lists what the account may see, and stand in the query as values.
 """
 
 from collections.abc import Iterator
 
+import sqlglot
 from google.api_core.exceptions import NotFound
 from google.api_core.retry import Retry
 from google.cloud import bigquery
@@ -24,8 +25,8 @@ def with_listing(tree: exp.Expr, client: bigquery.Client, left_out: str, retry: 
         rows = _rows(client, _named(tree), left_out, retry)
         fields = ", ".join(f"{name} string" for name in _COLUMNS)
         values = ", ".join(f"({', '.join(map(_text, row))})" for row in rows)
-        query = exp.maybe_parse(
-            f"select {', '.join(_COLUMNS)} from unnest(array<struct<{fields}>>[{values}])", dialect="bigquery"
+        query = sqlglot.parse_one(
+            f"select {', '.join(_COLUMNS)} from unnest(array<struct<{fields}>>[{values}])", read="bigquery"
         )
         alias = exp.TableAlias(this=exp.to_identifier(table.alias or _TABLES))
         table.replace(exp.Subquery(this=query, alias=alias))

@@ -16,21 +16,21 @@ from cdp_platform.warehouse.accounts import (
     account_names,
     read_account,
 )
-from cdp_platform.warehouse.base import Source, Warehouse
+from cdp_platform.warehouse.base import AtWork, Source, Warehouse, at_nothing
 from cdp_platform.warehouse.local_state import LocalStateWarehouse
 
 DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
 BIGQUERY: Final = "bigquery"
 KINDS: Final = (DUCKDB, POSTGRES)
-_WHOLE: Final = (DUCKDB, POSTGRES)
+_WHOLE: Final = (DUCKDB, POSTGRES, BIGQUERY)
 """The engines on which everything runs: loading, models, identity, audiences, syncs, reports, erasure."""
-_SNOWFLAKES: Final[dict[SnowflakeAccount, Warehouse]] = {}
-_BIGQUERIES: Final[dict[BigQueryAccount, Warehouse]] = {}
+_SNOWFLAKES: Final[dict[tuple[SnowflakeAccount, AtWork], Warehouse]] = {}
+_BIGQUERIES: Final[dict[tuple[BigQueryAccount, AtWork], Warehouse]] = {}
 
 
-def open_warehouse(home: Home) -> Warehouse:
-    """Name the warehouse of a home folder; nothing is opened yet.
+def open_warehouse(home: Home, at_work: AtWork = at_nothing) -> Warehouse:
+    """Name the warehouse of a home folder; nothing is opened yet. Statements are tagged with what it is `at_work` on.
 
     An account in the home's file of accounts goes before an engine of the same name. Raises ConfigError for an engine
     or an account that there is none of, for a wrong account, without an address where one is needed, and where the
@@ -41,7 +41,7 @@ def open_warehouse(home: Home) -> Warehouse:
 
         return DuckDbWarehouse(home.warehouse)
     if account := chosen_account(home):
-        warehouse = _of_account(home, account)
+        warehouse = _of_account(home, account, at_work)
         return _only_read(home, warehouse) if account.state == "local" else warehouse
     if home.warehouse_kind == POSTGRES:
         return _postgres(home.warehouse_address)
@@ -64,6 +64,14 @@ def postgres_address(home: Home) -> str | None:
     """Where the PostgreSQL server is, as libpq reads it; holds the account's password. None: nobody says it."""
     account = chosen_account(home)
     return _address_of(home, account) if isinstance(account, PostgresAccount) else home.warehouse_address
+
+
+def bigquery_account(home: Home) -> tuple[BigQueryAccount, Secrets]:
+    """The account of BigQuery's that the setting names, with what opens it. Raises ConfigError where it names none."""
+    account = chosen_account(home)
+    if not isinstance(account, BigQueryAccount):
+        raise _unknown(home)
+    return account, _secrets(home)
 
 
 def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str]:
@@ -120,14 +128,14 @@ def _only_read(home: Home, warehouse: Warehouse) -> Warehouse:
     return LocalStateWarehouse(state=DuckDbWarehouse(home.state), source=warehouse)
 
 
-def _of_account(home: Home, account: Account) -> Warehouse:
+def _of_account(home: Home, account: Account, at_work: AtWork) -> Warehouse:
     match account:
         case PostgresAccount():
             return _postgres(_address_of(home, account))
         case SnowflakeAccount():
-            return _snowflake(account, _secrets(home))
+            return _snowflake(account, _secrets(home), at_work)
         case BigQueryAccount():
-            return _bigquery(account, _secrets(home))
+            return _bigquery(account, _secrets(home), at_work)
 
 
 def _secrets(home: Home) -> Secrets:
@@ -158,7 +166,7 @@ def _unknown(home: Home) -> ConfigError:
     return ConfigError(f"there is no warehouse {name!r}.", remedy=nearest_of(name, known))
 
 
-def _snowflake(account: SnowflakeAccount, secrets: Secrets) -> Warehouse:
+def _snowflake(account: SnowflakeAccount, secrets: Secrets, at_work: AtWork = at_nothing) -> Warehouse:
     try:
         from cdp_platform.warehouse.snowflake import SnowflakeWarehouse
     except ImportError as error:
@@ -167,9 +175,9 @@ def _snowflake(account: SnowflakeAccount, secrets: Secrets) -> Warehouse:
             remedy='Install the extra: pip install "cdp-platform[snowflake]".',
         ) from error
     # One for each account and process: its connections wait there for the next session.
-    if account not in _SNOWFLAKES:
-        _SNOWFLAKES[account] = SnowflakeWarehouse(account, secrets)
-    return _SNOWFLAKES[account]
+    if (account, at_work) not in _SNOWFLAKES:
+        _SNOWFLAKES[account, at_work] = SnowflakeWarehouse(account, secrets, at_work)
+    return _SNOWFLAKES[account, at_work]
 
 
 def snowflake_login(home: Home) -> tuple[SnowflakeAccount, Secrets]:
@@ -192,7 +200,7 @@ def _snowflake_variables(home: Home) -> dict[str, str]:
     return dbt_variables(account, secrets)
 
 
-def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
+def _bigquery(account: BigQueryAccount, secrets: Secrets, at_work: AtWork = at_nothing) -> Warehouse:
     try:
         from cdp_platform.warehouse.bigquery import BigQueryWarehouse
     except ImportError as error:
@@ -201,16 +209,13 @@ def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
             remedy='Install the extra: pip install "cdp-platform[bigquery]".',
         ) from error
     # One for each account and process: it knows which datasets and tables are there.
-    return _BIGQUERIES.setdefault(account, BigQueryWarehouse(account, secrets))
+    return _BIGQUERIES.setdefault((account, at_work), BigQueryWarehouse(account, secrets, at_work))
 
 
 def _bigquery_variables(home: Home) -> dict[str, str]:
     from cdp_platform.warehouse.bigquery_dbt import dbt_variables
 
-    account = chosen_account(home)
-    if not isinstance(account, BigQueryAccount):
-        raise _unknown(home)
-    return {"CDP_DBT_TARGET": BIGQUERY, **dbt_variables(account, _secrets(home))}
+    return {"CDP_DBT_TARGET": BIGQUERY, **dbt_variables(*bigquery_account(home))}
 
 
 def _postgres_variables(home: Home, environment: Mapping[str, str]) -> dict[str, str]:

@@ -53,6 +53,11 @@ CRUCIBLE_FILLED: Final = {
     "COUNTIF of no row": "0",
     "FOR SYSTEM_TIME AS OF": "what is there now",
     "NUMERIC(p,s)": "told with its digits",
+    "calls within calls, deeper than Python goes": "a greater depth",
+    "values of a query's places": "written into it as literals",
+    "INFORMATION_SCHEMA.COLUMNS of a dataset": "told from the emulator's own catalogue",
+    "TRUNCATE TABLE": "a DELETE of all rows",
+    "descriptions of columns, isCaseInsensitive: false": "taken without a word",
 }
 """What crucible lacks, and how `crucible_server` fills it."""
 

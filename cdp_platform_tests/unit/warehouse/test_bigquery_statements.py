@@ -62,3 +62,16 @@ def test_a_name_of_the_statements_own_goes_before_a_table() -> None:
     known.bind("mine", "acme.cdp_temp.s1_0_mine")
     resolved = known.resolve(said("with mine as (select 1 as n) select n from mine"))
     assert resolved.reads == frozenset()
+
+
+def test_lists_are_sorted_and_texts_hashed_by_what_bigquery_has() -> None:
+    words = written(said("select array_to_string(list_sort(string_split(name, ' ')), ' ') as words from people"))
+    assert "ARRAY(SELECT `one` FROM UNNEST(SPLIT(`name`, ' ')) AS `one` ORDER BY `one`)" in words
+    assert "FARM_FINGERPRINT(`name`)" in written(said("select md5_number_lower(name) as hash from people"))
+
+
+def test_a_column_is_named_by_its_table_alone_and_the_database_is_the_project() -> None:
+    update = "update shop.t set n = 1 from shop.u as u where shop.t.k = u.k and u.home = current_database()"
+    sql = written(names().resolve(said(update)).tree)
+    assert "`t`.`k` = `u`.`k`" in sql and "`shop`.`t`.`k`" not in sql
+    assert "`u`.`home` = 'acme'" in sql
