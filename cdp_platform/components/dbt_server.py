@@ -5,6 +5,7 @@ own, so that it meets dbt as new, and leaves no connection to the warehouse behi
 """
 
 import atexit
+import gc
 import json
 import os
 import select
@@ -123,6 +124,8 @@ def serve() -> None:
 
     for line in sys.stdin:
         _import_adapter(json.loads(line)["environment"].get("CDP_DBT_TARGET", ""))
+        # What was imported is no garbage: the forks need not look through it again and again.
+        gc.freeze()
         child = os.fork()
         if child == 0:
             _command(json.loads(line))

@@ -52,6 +52,10 @@ class FeedbackComponent(dg.Component, dg.Model, dg.Resolvable):
         """The connection as the connectors know it."""
         return self.destination.as_connection()
 
+    def unrepeatable(self) -> Mapping[str, str]:
+        """`schema.table` → its column of days, of what nobody can be asked for again."""
+        return {f"raw_{self.connection.name}.{self.destination.object}": "feedback_day"}
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make the read-back and its history; raise ConfigError where nothing can read this object."""
         if (self.destination.name, self.destination.object) not in READERS:

@@ -22,8 +22,10 @@ from cdp_platform.components.automation import AutomationComponent, RunRule, ref
 from cdp_platform.components.consent_policy import read_policy
 from cdp_platform.components.definition_file import DefinitionFile
 from cdp_platform.components.environment import current_environment, executor_of
+from cdp_platform.components.feedback import FeedbackComponent
 from cdp_platform.components.one_look import one_look
 from cdp_platform.components.resources import PLATFORM
+from cdp_platform.components.source import SourceComponent
 from cdp_platform.components.sync import SyncComponent
 from cdp_platform.components.traits import TraitsComponent, extended
 from cdp_platform.domain.nearest import nearest_of
@@ -81,6 +83,19 @@ def load_audiences(folder: Path, project_root: Path) -> dict[str, tuple[Definiti
     Raises ConfigError for the first file that cannot work.
     """
     return _audiences(_ours(folder, project_root), project_root, read_policy(folder))
+
+
+@one_look()
+def load_unrepeatable(folder: Path, project_root: Path) -> dict[str, str]:
+    """Name the raw tables of the `defs.yaml` files that no load can fill again: `schema.table` → its column of days.
+
+    Raises ConfigError for the first file that cannot work.
+    """
+    found: dict[str, str] = {}
+    for _, component in _ours(folder, project_root):
+        if isinstance(component, SourceComponent | FeedbackComponent):
+            found |= component.unrepeatable()
+    return found
 
 
 def _ours(folder: Path, project_root: Path) -> list[tuple[DefinitionFile, dg.Component]]:

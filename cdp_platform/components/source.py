@@ -71,6 +71,13 @@ class SourceComponent(dg.Component, dg.Model, dg.Resolvable):
     )
     owner: str = Field(default="team:data", description="Who answers for these tables: team:… or an e-mail.")
 
+    def unrepeatable(self) -> Mapping[str, str]:
+        """`schema.table` → its column of days, of the tables whose vendor tells only what is now."""
+        tables = self._remote().values()
+        return {
+            f"raw_{self.source}.{one.name}": str(one.day_column) for one, _ in tables if self._is_snapshot(one.name)
+        }
+
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """Make one asset a table; raise ConfigError for an unknown source, table, column or type."""
         tables = self._declared(context.project_root) if self.tables else self._remote() or self._known()

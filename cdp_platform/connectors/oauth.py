@@ -42,8 +42,7 @@ class AccessTokens:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Raises AuthenticationFailed where a variable is not set. `clock` gives seconds since 1970."""
-        credential = credential_of(connection) or Secret("")
-        name = hashlib.sha256(f"cdp_platform token\0{credential.reveal()}".encode()).hexdigest()[:32]
+        name = _name_of(connection)
         self._oauth = oauth
         self._bucket = bucket
         self._endpoint = endpoint
@@ -142,13 +141,35 @@ class AccessTokens:
 
     def _read_secrets(self) -> Secrets:
         """Read the environment anew, since a secret may be rotated while a run is under way."""
-        oauth = self._oauth
-        read_client = read_private_key if oauth.grant is Grant.JWT_BEARER else read_secret
-        return Secrets(
-            client_id=read_secret(oauth.client_id_env),
-            client=read_client(oauth.client_secret_env),
-            refresh=read_secret(oauth.refresh_token_env) if oauth.refresh_token_env else None,
-        )
+        return _secrets_of(self._oauth)
+
+
+def carry_token(connection: Connection, oauth: OAuth, home: Home, address: str) -> bool:
+    """Take a credential's token from its file in `home` to the database at `address`; False where there is none.
+
+    A younger one that is there already stays. Raises AuthenticationFailed where a variable is not set,
+    ConnectionFailed where the database cannot be used.
+    """
+    row = TokenRow(address, _name_of(connection), lambda: _joined(_secrets_of(oauth)))
+    token, known = TokenFile(home.tokens, _name_of(connection)).read(), row.read()
+    if token is None or (known is not None and known.obtained_at >= token.obtained_at):
+        return False
+    row.write(token)
+    return True
+
+
+def _name_of(connection: Connection) -> str:
+    credential = credential_of(connection) or Secret("")
+    return hashlib.sha256(f"cdp_platform token\0{credential.reveal()}".encode()).hexdigest()[:32]
+
+
+def _secrets_of(oauth: OAuth) -> Secrets:
+    read_client = read_private_key if oauth.grant is Grant.JWT_BEARER else read_secret
+    return Secrets(
+        client_id=read_secret(oauth.client_id_env),
+        client=read_client(oauth.client_secret_env),
+        refresh=read_secret(oauth.refresh_token_env) if oauth.refresh_token_env else None,
+    )
 
 
 def _origin(secrets: Secrets) -> str:

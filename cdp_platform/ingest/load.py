@@ -153,7 +153,8 @@ def _execute(
     with pipeline.sql_client() as client:
         statement = f"{verb} {client.make_qualified_table_name(name)}"
         if replaced_days is None:
-            return client.execute_sql(statement) or []
+            # BigQuery deletes nothing without a condition.
+            return client.execute_sql(f"{statement} WHERE true") or []
         column, first, last = replaced_days
         quoted = client.escape_column_name(column)
         bounds = (first, last + timedelta(days=1))

@@ -1,11 +1,12 @@
 """A source that is only read (`state: local`): what a sync needs of it, brought into the file beside.
 
 Each sync keeps a copy of its model's rows in the schema `cdp_copies`, in step with the warehouse. Of every row its key,
-match key, identifier and a hash of all columns cross; the other values only where that hash is new and the permission
-is not missing. Consents and suppressions cross as far as they concern the sync, where their number or the sum of their
-hashes is new. What was copied is told by views with the names that the warehouse has, so the engine reads, encodes and
-compares it like an embedded warehouse's. The hash is no fingerprint of the ledger's: where the warehouse hashes
-otherwise one day, values cross again and no row is sent.
+match key, identifier, the fields that are still written after a withdrawal, and a hash of all columns cross; the other
+values only where that hash is new and the permission is there. Who loses it has them taken out of the copy by the next
+plan. Consents and suppressions cross as far as they concern the sync, where their number or the sum of their hashes is
+new. What was copied is told by views with the names that the warehouse has, so the engine reads, encodes and compares
+it like an embedded warehouse's. The hash is no fingerprint of the ledger's: where the warehouse hashes otherwise one
+day, values cross again and no row is sent.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.syncs import Consent, SyncSpec
 from cdp_platform.errors import ConfigError
 from cdp_platform.privacy.permission import COLUMNS, SUPPRESSION_COLUMNS
-from cdp_platform.syncs.permissions import create_permissions, identifier_of, is_not_found, permission_of
+from cdp_platform.syncs.permissions import create_permissions, identifier_of, is_ended, is_not_found, permission_of
 from cdp_platform.syncs.records import encoded_fields, missing_column
 from cdp_platform.warehouse.base import Dialect, Reading, Session, Source, cost_of
 from cdp_platform.warehouse.carrying import carry, pour
@@ -73,7 +74,7 @@ def bring_in(session: Session, dialect: Dialect, source: Source, spec: SyncSpec)
     that statement. Raises ConfigError for a sync that cannot work this way and for a model or column that is not there,
     WarehouseError where the source cannot be read: then the copy stays as it was.
     """
-    _require_possible(spec)
+    require_possible(spec)
     with _flat(session):
         with source.reading(f"read {spec.name}") as there:
             copy = _copy_of(there, source.dialect, spec)
@@ -110,7 +111,7 @@ def _flat(session: Session) -> Iterator[None]:
             session.execute(f"set {name} = {literal(str(told[name]))}")
 
 
-def _require_possible(spec: SyncSpec) -> None:
+def require_possible(spec: SyncSpec) -> None:
     """Raise ConfigError, naming it, for what needs more of the warehouse than its model and its consents."""
     wrong = {
         "source_model": "an audience as its source" if spec.view else None,
@@ -134,7 +135,9 @@ def _copy_of(there: Reading, dialect: Dialect, spec: SyncSpec) -> _Copy:
     if spec.consent and spec.consent.identifier_column not in known:
         raise missing_column(spec, spec.consent.identifier_column, known, "consent.identifier_column")
     narrow = [spec.primary_key, spec.match_key.column]
-    narrow += [spec.consent.identifier_column] if spec.consent else []
+    if spec.consent:
+        # Of who said no a field of opting out is still written.
+        narrow += [spec.consent.identifier_column, *(entry.column for entry in spec.mapping if entry.after_withdrawal)]
     # One that is not there is told by whoever cuts.
     narrow += [name for name in _cut_columns(spec) if name in known]
     chosen = dict.fromkeys([*narrow, *(entry.column for entry in spec.mapping)])
@@ -210,19 +213,14 @@ def _compare(
     if spec.consent:
         create_permissions(session, dialect, spec.consent)
         identifier = identifier_of(dialect, f"brought_keys.{quoted(spec.consent.identifier_column)}")
-        is_wanted = f"not ({is_not_found(permission_of(spec.consent, identifier))})"
+        permission = permission_of(spec.consent, identifier)
+        is_wanted = f"not ({is_not_found(permission)} or {is_ended(permission)})"
         joined = f"left join permissions on permissions.identifier = {identifier}"
-    chosen = ", ".join(f"brought_keys.{quoted(name)}" for name in (*copy.narrow, _HASH))
-    # One join at a time: two of them would share the little memory that there is.
-    session.execute(
-        f"create or replace temporary table judged as select {chosen}, {is_wanted} as is_wanted"
-        f" from brought_keys {joined}"
-    )
-    is_held = f"select 1 from {held} as held where held.{key} = judged.{key} and held.{_HASH} = judged.{_HASH}"
     session.execute(
         f"""create or replace temporary table brought as
-        select {narrow}, case when {key} is not null and (is_wanted or exists ({is_held})) then {_HASH} end as {_HASH}
-        from judged"""
+        select {", ".join(f"brought_keys.{quoted(name)}" for name in copy.narrow)},
+            case when brought_keys.{key} is not null and {is_wanted} then brought_keys.{_HASH} end as {_HASH}
+        from brought_keys {joined}"""
     )
     # A key's rows are the same where their number and the sum of their hashes are; `except all` takes twice the time.
     row = f"cast({dialect.fingerprint([*map(quoted, copy.narrow), _HASH])} as hugeint)"

@@ -58,14 +58,17 @@ create table if not exists alerts (
 class Journal:
     """The journal of one `CDP_HOME`, or of the hosts that share its database. It may be used by several threads."""
 
-    def __init__(self, home: Home) -> None:
-        """Raises CdpError for a journal that cannot be used, or that another version wrote."""
+    def __init__(self, home: Home, *, may_have_moved: bool = False) -> None:
+        """Raises CdpError for a journal that cannot be used, or that another version wrote.
+
+        `may_have_moved` reads a file that was closed because its lines go to a database.
+        """
         home.root.mkdir(parents=True, exist_ok=True)
         self.server: StateServer | None = None
         """The database, where hosts share it: leases are told by its clock."""
         if home.journal_address:
             self.server = StateServer(home.journal_address, scope="journal", schema=_SCHEMA)
-        self._store = self.server or JournalFile(home.journal, _SCHEMA)
+        self._store = self.server or JournalFile(home.journal, _SCHEMA, may_have_moved=may_have_moved)
 
     def transaction(self, about: str = "") -> AbstractContextManager[Statements]:
         """Work on the journal in one durable transaction; what is read in it stays true until it ends.

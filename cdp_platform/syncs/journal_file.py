@@ -11,17 +11,23 @@ from cdp_platform.errors import CdpError
 
 SCHEMA_VERSION: Final = 1
 _BUSY_SECONDS: Final = 30.0
+MOVED: Final = "moved"
+"""In the file's `meta`, where its lines lie in the database that hosts share, or are on their way there."""
 
 
 class JournalFile:
     """The file, opened at once. It may be used by several threads."""
 
-    def __init__(self, path: Path, schema: str) -> None:
-        """`schema` are statements, parted by `;`. Raises CdpError, before anything is written, for another version."""
+    def __init__(self, path: Path, schema: str, *, may_have_moved: bool = False) -> None:
+        """`schema` are statements, parted by `;`. Raises CdpError, before anything is written, for another version.
+
+        A file whose lines were taken to a database is used by nobody but, with `may_have_moved`, who takes them there.
+        """
         self._path = path
+        self._may_have_moved = may_have_moved
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        with self.transaction() as connection:
+        with self._begun() as connection:
             self._require_schema(connection)
             for statement in schema.split(";\n"):
                 connection.execute(statement)
@@ -43,8 +49,14 @@ class JournalFile:
     def transaction(self, about: str = "") -> Iterator[sqlite3.Connection]:
         """Work on the file in one durable transaction; `about` is for stores that lock by subject.
 
-        Raises CdpError where the file cannot be used.
+        Raises CdpError where the file cannot be used, or was moved.
         """
+        with self._begun() as connection:
+            self._require_here(connection)
+            yield connection
+
+    @contextmanager
+    def _begun(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             try:
                 connection = self._open()
@@ -82,6 +94,15 @@ class JournalFile:
                 f"the journal {self._path.name} has schema {found[0]}, this version reads {SCHEMA_VERSION}.",
                 remedy="Use the version of cdp-platform that wrote it.",
             )
+
+    def _require_here(self, connection: sqlite3.Connection) -> None:
+        # Asked each time: who has opened the file before it was moved must not go on with it either.
+        if self._may_have_moved or not connection.execute("select 1 from meta where name = ?", [MOVED]).fetchone():
+            return
+        raise CdpError(
+            f"the journal {self._path} was moved into the database that hosts share; nothing goes on here.",
+            remedy="Set CDP_JOURNAL to that database; where moving was broken off, run cdp move --journal once more.",
+        )
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

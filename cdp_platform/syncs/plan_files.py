@@ -66,11 +66,17 @@ def keep(draft: Path, home: Home, sync: str, digest: str) -> str:
         else:
             _put_in_place(draft, path)
     if home.plans_url:
-        with _shared(home, sync) as (files, folder):
-            files.makedirs(folder, exist_ok=True)
-            files.put_file(str(path), f"{folder}/{path.name}.part")
-            files.mv(f"{folder}/{path.name}.part", f"{folder}/{path.name}")
+        share(home, sync, digest)
     return file_hash
+
+
+def share(home: Home, sync: str, digest: str) -> None:
+    """Put the file of a plan that lies here where plans are shared. Raises CdpError where it cannot be."""
+    path = plan_path(home, sync, digest)
+    with _shared(home, sync) as (files, folder):
+        files.makedirs(folder, exist_ok=True)
+        files.put_file(str(path), f"{folder}/{path.name}.part")
+        files.mv(f"{folder}/{path.name}.part", f"{folder}/{path.name}")
 
 
 def intact_plan(home: Home, plan: Plan) -> Path:

@@ -7,7 +7,7 @@ sends it again. So the first run in the new warehouse plans no change where noth
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cdp_platform.domain.syncs import SyncSpec
@@ -90,10 +90,15 @@ def _settlings(session: Session, ledger: Ledger) -> list[Row]:
 
 
 def _carry_books(there: Session, here: Session, ledger: Ledger) -> None:
-    """Copy the ledger and its log, with no fingerprint: so far the content of every row is unknown."""
+    """Copy the ledger and its log, with no fingerprint that is true here: so far no row's content is proven.
+
+    What the old ledger knew of a row keeps some fingerprint all the same, since policies of fields go by what was
+    delivered only where it is known. Were moving to end here, the probe is the old warehouse's, so that no run
+    compares with it.
+    """
     chosen = f"where ledger_id = '{ledger.ledger_id}'"
     for table in _BOOKS:
-        columns = here.columns(f"cdp.{table}")
+        columns = _shared_columns(there, here, f"cdp.{table}")
         named = ", ".join(map(quoted, columns))
         carry(there, here, f"select {named} from cdp.{table} {chosen}", f"moved_{table}", columns)
     key = here.columns(ledger.diff_table)["key"]
@@ -106,9 +111,23 @@ def _carry_books(there: Session, here: Session, ledger: Ledger) -> None:
             here.execute(f"delete from cdp.{table} {chosen}")
             here.execute(f"insert into cdp.{table} select * from moved_{table}")
         here.execute(f"delete from {ledger.diff_table}")
-        here.execute(f'insert into {ledger.diff_table} select "key", null from moved_rows')
+        here.execute(
+            f'insert into {ledger.diff_table} select "key", case when former is null then null else 0 end'
+            " from moved_rows"
+        )
         here.execute(f"delete from {ledger.side_table}")
         here.execute(f"insert into {ledger.side_table} select * from moved_side")
+
+
+def _shared_columns(there: Session, here: Session, relation: str) -> Mapping[str, str]:
+    """The columns with their types here. Raises CdpError where the two warehouses' tables are of two versions."""
+    known, found = here.columns(relation), there.columns(relation)
+    if strange := sorted(known.keys() ^ found.keys()):
+        raise CdpError(
+            f"{relation} has another form in the old warehouse ({', '.join(strange)}): another version made it.",
+            remedy="Let the newer of the two versions plan once in the old warehouse, and move with that version.",
+        )
+    return known
 
 
 def _carry_contents(old: Engine, there: Session, here: Session, spec: SyncSpec, ledger: Ledger) -> None:

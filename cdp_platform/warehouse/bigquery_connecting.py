@@ -1,5 +1,6 @@
 """The way into BigQuery: credentials, the client, and the datasets that the platform needs."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from google.api_core.exceptions import Conflict, NotFound
@@ -12,6 +13,7 @@ from google.oauth2 import service_account
 from cdp_platform.domain.home import Secrets
 from cdp_platform.errors import ConfigError
 from cdp_platform.warehouse.accounts import BigQueryAccount, ServiceAccount
+from cdp_platform.warehouse.bigquery_jobs import labels_of
 
 _TEMPORARY_MILLISECONDS = 86_400_000
 """A day: then a table of a session that was killed is gone."""
@@ -27,6 +29,17 @@ def connected(account: BigQueryAccount, secrets: Secrets) -> bigquery.Client:
         location=account.location,
         client_options={"api_endpoint": account.api_endpoint} if account.api_endpoint else None,
     )
+
+
+def tool_client(account: BigQueryAccount, secrets: Secrets, purpose: str, work: Mapping[str, str]) -> bigquery.Client:
+    """A client for a tool that makes its own jobs: they are labelled and limited as the platform's. Raises as above."""
+    client, labels = connected(account, secrets), labels_of(purpose, work)
+    queries = bigquery.QueryJobConfig(labels=labels)
+    if account.maximum_bytes_billed is not None:
+        queries.maximum_bytes_billed = account.maximum_bytes_billed
+    client.default_query_job_config = queries
+    client.default_load_job_config = bigquery.LoadJobConfig(labels=labels)
+    return client
 
 
 def provide(client: bigquery.Client, account: BigQueryAccount, name: str, retry: Retry) -> None:

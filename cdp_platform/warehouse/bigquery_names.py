@@ -60,6 +60,11 @@ class Names:
             alias = table.alias or (table.name if isinstance(tree, (exp.Delete, exp.Update, exp.Merge)) else "")
             table.replace(_table(target, alias))
         self._resolve_inside(tree, reads, written=_target(tree))
+        for database in list(tree.find_all(exp.CurrentDatabase)):
+            database.replace(exp.Literal.string(self.project))
+        for column in tree.find_all(exp.Column):
+            # Every table has its own name as the alias.
+            column.set("db", None)
         return Resolved(tree=tree, reads=frozenset(reads), target=target, temporary=temporary)
 
     def _resolve_inside(self, tree: exp.Expr, reads: set[str], written: exp.Table | None = None) -> None:

@@ -122,6 +122,11 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
         case exp.TimeToUnix():
             micros = exp.Anonymous(this="unix_micros", expressions=[node.this])
             return exp.Div(this=micros, expression=exp.Literal.number(1_000_000))
+        case exp.RegexpReplace():
+            # BigQuery replaces every match.
+            node.set("modifiers", None)
+        case exp.ArraySort():
+            return _own(f"array(select one from unnest({_part(node.this)}) as one order by one)")
         case exp.FromJson():
             return exp.Anonymous(this="json_value_array", expressions=[node.this])
         case exp.Anonymous():
@@ -171,6 +176,8 @@ def _function(node: exp.Anonymous) -> exp.Expr:
         case "isfinite":
             # Of times: `_typed` says the last one for an infinite one.
             return exp.LT(this=given[0], expression=exp.cast(exp.Literal.string(_LAST_MOMENT), "timestamptz"))
+        case "md5_number_lower":
+            return exp.FarmFingerprint(expressions=given)
         case "strlen":
             return exp.Anonymous(this="byte_length", expressions=given)
         case "list_position":

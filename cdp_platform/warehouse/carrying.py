@@ -52,6 +52,26 @@ def carry_table(source: Session, target: Session, relation: str) -> int:
     return int(found["row_count"])
 
 
+def carry_days(source: Session, target: Session, relation: str, day_column: str) -> int:
+    """Add the days of `schema.table` that `target` has no row of; return the number of rows that were added.
+
+    Columns that the table has in one of the two alone are null, or left behind. Raises as the sessions do.
+    """
+    there, here = source.columns(relation), target.columns(relation)
+    if not here:
+        return carry_table(source, target, relation)
+    shared = {name: kind for name, kind in here.items() if name in there}
+    day = quoted(day_column)
+    found = target.rows(f"select distinct {day} as day from {relation} where {day} is not null")
+    known = "".join(f" and {day} <> date '{row['day']}'" for row in found)
+    named, carried = ", ".join(map(quoted, shared)), quoted(f"carried_{relation.split('.')[1]}")
+    carry(source, target, f"select {named} from {relation} where true{known}", carried.strip('"'), shared)
+    with target.transaction():
+        target.execute(f"insert into {relation} ({named}) select {named} from {carried}")
+    [added] = target.rows(f"select count(*) as row_count from {carried}")
+    return int(added["row_count"])
+
+
 def _pieces(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Put batches together to pieces of about the same size."""
     held: list[pa.RecordBatch] = []

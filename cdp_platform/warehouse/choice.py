@@ -16,20 +16,21 @@ from cdp_platform.warehouse.accounts import (
     account_names,
     read_account,
 )
-from cdp_platform.warehouse.base import Source, Warehouse
+from cdp_platform.warehouse.base import AtWork, Source, Warehouse, at_nothing
 from cdp_platform.warehouse.local_state import LocalStateWarehouse
 
 DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
+BIGQUERY: Final = "bigquery"
 KINDS: Final = (DUCKDB, POSTGRES)
-_WHOLE: Final = (DUCKDB, POSTGRES)
+_WHOLE: Final = (DUCKDB, POSTGRES, BIGQUERY)
 """The engines on which everything runs: loading, models, identity, audiences, syncs, reports, erasure."""
-_SNOWFLAKES: Final[dict[SnowflakeAccount, Warehouse]] = {}
-_BIGQUERIES: Final[dict[BigQueryAccount, Warehouse]] = {}
+_SNOWFLAKES: Final[dict[tuple[SnowflakeAccount, AtWork], Warehouse]] = {}
+_BIGQUERIES: Final[dict[tuple[BigQueryAccount, AtWork], Warehouse]] = {}
 
 
-def open_warehouse(home: Home) -> Warehouse:
-    """Name the warehouse of a home folder; nothing is opened yet.
+def open_warehouse(home: Home, at_work: AtWork = at_nothing) -> Warehouse:
+    """Name the warehouse of a home folder; nothing is opened yet. Statements are tagged with what it is `at_work` on.
 
     An account in the home's file of accounts goes before an engine of the same name. Raises ConfigError for an engine
     or an account that there is none of, for a wrong account, without an address where one is needed, and where the
@@ -40,7 +41,7 @@ def open_warehouse(home: Home) -> Warehouse:
 
         return DuckDbWarehouse(home.warehouse)
     if account := chosen_account(home):
-        warehouse = _of_account(home, account)
+        warehouse = _of_account(home, account, at_work)
         return _only_read(home, warehouse) if account.state == "local" else warehouse
     if home.warehouse_kind == POSTGRES:
         return _postgres(home.warehouse_address)
@@ -65,22 +66,27 @@ def postgres_address(home: Home) -> str | None:
     return _address_of(home, account) if isinstance(account, PostgresAccount) else home.warehouse_address
 
 
+def bigquery_account(home: Home) -> tuple[BigQueryAccount, Secrets]:
+    """The account of BigQuery's that the setting names, with what opens it. Raises ConfigError where it names none."""
+    account = chosen_account(home)
+    if not isinstance(account, BigQueryAccount):
+        raise _unknown(home)
+    return account, _secrets(home)
+
+
 def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str]:
     """Say to dbt's profile where the warehouse is, in variables that it reads; `environment` is this process's.
 
     CDP_DBT_TARGET names the output. Raises ConfigError for an address that is missing or none.
     """
-    engine = engine_of(home)
-    if engine != POSTGRES:
-        return {"CDP_DBT_TARGET": engine, "CDP_WAREHOUSE_PATH": str(home.warehouse)}
-    # Says what is missing, the driver, too.
-    open_warehouse(home)
-    from cdp_platform.warehouse.postgres_address import libpq_environment
-
-    server = libpq_environment(postgres_address(home), environment)
-    # dbt keeps what has this prefix out of its logs. Of days and times it must think as the platform does.
-    secret = {"DBT_ENV_SECRET_CDP_POSTGRES_PASSWORD": server["PGPASSWORD"]}
-    return {**server, **secret, "CDP_DBT_TARGET": POSTGRES, "PGTZ": "UTC", "PGDATESTYLE": "ISO, YMD"}
+    match engine_of(home):
+        case "bigquery":
+            return _bigquery_variables(home)
+        case "snowflake":
+            return _snowflake_variables(home)
+        case "postgres":
+            return _postgres_variables(home, environment)
+    return {"CDP_DBT_TARGET": DUCKDB, "CDP_WAREHOUSE_PATH": str(home.warehouse)}
 
 
 def require_whole(home: Home, what: str) -> None:
@@ -98,12 +104,17 @@ def require_whole(home: Home, what: str) -> None:
 
 def require_written(home: Home, what: str) -> None:
     """Raise ConfigError, naming `what`, where the warehouse's account says `state: local`, so that it is only read."""
-    account = None if home.warehouse_kind == DUCKDB else chosen_account(home)
-    if account is not None and account.state == "local":
+    if is_only_read(home):
         raise ConfigError(
             f"{what} would write into the warehouse, and its account `{home.warehouse_kind}` says `state: local`.",
             remedy="Make the tables with tools of your own there: syncs read them.",
         )
+
+
+def is_only_read(home: Home) -> bool:
+    """Whether the warehouse's account says `state: local`. Raises ConfigError for a wrong account."""
+    account = None if home.warehouse_kind == DUCKDB else chosen_account(home)
+    return account is not None and account.state == "local"
 
 
 def _only_read(home: Home, warehouse: Warehouse) -> Warehouse:
@@ -117,14 +128,14 @@ def _only_read(home: Home, warehouse: Warehouse) -> Warehouse:
     return LocalStateWarehouse(state=DuckDbWarehouse(home.state), source=warehouse)
 
 
-def _of_account(home: Home, account: Account) -> Warehouse:
+def _of_account(home: Home, account: Account, at_work: AtWork) -> Warehouse:
     match account:
         case PostgresAccount():
             return _postgres(_address_of(home, account))
         case SnowflakeAccount():
-            return _snowflake(account, _secrets(home))
+            return _snowflake(account, _secrets(home), at_work)
         case BigQueryAccount():
-            return _bigquery(account, _secrets(home))
+            return _bigquery(account, _secrets(home), at_work)
 
 
 def _secrets(home: Home) -> Secrets:
@@ -155,7 +166,7 @@ def _unknown(home: Home) -> ConfigError:
     return ConfigError(f"there is no warehouse {name!r}.", remedy=nearest_of(name, known))
 
 
-def _snowflake(account: SnowflakeAccount, secrets: Secrets) -> Warehouse:
+def _snowflake(account: SnowflakeAccount, secrets: Secrets, at_work: AtWork = at_nothing) -> Warehouse:
     try:
         from cdp_platform.warehouse.snowflake import SnowflakeWarehouse
     except ImportError as error:
@@ -164,12 +175,32 @@ def _snowflake(account: SnowflakeAccount, secrets: Secrets) -> Warehouse:
             remedy='Install the extra: pip install "cdp-platform[snowflake]".',
         ) from error
     # One for each account and process: its connections wait there for the next session.
-    if account not in _SNOWFLAKES:
-        _SNOWFLAKES[account] = SnowflakeWarehouse(account, secrets)
-    return _SNOWFLAKES[account]
+    if (account, at_work) not in _SNOWFLAKES:
+        _SNOWFLAKES[account, at_work] = SnowflakeWarehouse(account, secrets, at_work)
+    return _SNOWFLAKES[account, at_work]
 
 
-def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
+def snowflake_login(home: Home) -> tuple[SnowflakeAccount, Secrets]:
+    """The account of the chosen warehouse, with its secrets, for a tool that opens it itself.
+
+    Raises ConfigError where it is none of Snowflake's, or its connector is not installed.
+    """
+    account = chosen_account(home)
+    if not isinstance(account, SnowflakeAccount):
+        raise _unknown(home)
+    secrets = _secrets(home)
+    _snowflake(account, secrets)
+    return account, secrets
+
+
+def _snowflake_variables(home: Home) -> dict[str, str]:
+    account, secrets = snowflake_login(home)
+    from cdp_platform.warehouse.snowflake_tools import dbt_variables
+
+    return dbt_variables(account, secrets)
+
+
+def _bigquery(account: BigQueryAccount, secrets: Secrets, at_work: AtWork = at_nothing) -> Warehouse:
     try:
         from cdp_platform.warehouse.bigquery import BigQueryWarehouse
     except ImportError as error:
@@ -178,7 +209,24 @@ def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
             remedy='Install the extra: pip install "cdp-platform[bigquery]".',
         ) from error
     # One for each account and process: it knows which datasets and tables are there.
-    return _BIGQUERIES.setdefault(account, BigQueryWarehouse(account, secrets))
+    return _BIGQUERIES.setdefault((account, at_work), BigQueryWarehouse(account, secrets, at_work))
+
+
+def _bigquery_variables(home: Home) -> dict[str, str]:
+    from cdp_platform.warehouse.bigquery_dbt import dbt_variables
+
+    return {"CDP_DBT_TARGET": BIGQUERY, **dbt_variables(*bigquery_account(home))}
+
+
+def _postgres_variables(home: Home, environment: Mapping[str, str]) -> dict[str, str]:
+    # Says what is missing, the driver, too.
+    open_warehouse(home)
+    from cdp_platform.warehouse.postgres_address import libpq_environment
+
+    server = libpq_environment(postgres_address(home), environment)
+    # dbt keeps what has this prefix out of its logs. Of days and times it must think as the platform does.
+    secret = {"DBT_ENV_SECRET_CDP_POSTGRES_PASSWORD": server["PGPASSWORD"]}
+    return {**server, **secret, "CDP_DBT_TARGET": POSTGRES, "PGTZ": "UTC", "PGDATESTYLE": "ISO, YMD"}
 
 
 def _postgres(address: str | None) -> Warehouse:

@@ -88,7 +88,7 @@ class PostgresDialect(CommonDialect):
         return field_type.kind is not FieldKind.DECIMAL and super().always_fits(column_type, field_type)
 
     def json_object(self, members: Mapping[str, str]) -> str:
-        return spelled_object(members, lambda expression: f"json_value({expression})")
+        return spelled_object(members, lambda expression: f"json_of({expression})")
 
     def json_text(self, document: str, member: str) -> str:
         return f"json_text({document}, {literal(member)})"

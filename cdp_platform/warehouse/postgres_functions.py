@@ -86,10 +86,11 @@ FUNCTIONS: Final = (
     f"""create function day_text(date) returns text {_SQL} as $$ select to_char($1, 'YYYY-MM-DD') $$""",
     f"""create function moment_text(timestamp) returns text {_SQL} as $$
         select to_char($1, 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') $$""",
-    f"create function json_value(text) returns text {_SQL} as $$ select coalesce(to_json($1)::text, 'null') $$",
-    f"create function json_value(numeric) returns text {_SQL} as $$ select coalesce($1::text, 'null') $$",
-    f"create function json_value(boolean) returns text {_SQL} as $$ select coalesce($1::text, 'null') $$",
-    f"create function json_value(json) returns text {_SQL} as $$ select coalesce($1::text, 'null') $$",
+    # PostgreSQL 17 keeps the name `json_value` for itself.
+    f"create function json_of(text) returns text {_SQL} as $$ select coalesce(to_json($1)::text, 'null') $$",
+    f"create function json_of(numeric) returns text {_SQL} as $$ select coalesce($1::text, 'null') $$",
+    f"create function json_of(boolean) returns text {_SQL} as $$ select coalesce($1::text, 'null') $$",
+    f"create function json_of(json) returns text {_SQL} as $$ select coalesce($1::text, 'null') $$",
     f"create function json_member(text, text) returns json {_SQL} as $$ select $1::json -> $2 $$",
     f"create function json_text(text, text) returns text {_SQL} as $$ select $1::json ->> $2 $$",
     f"""create function json_changes(text, text, text[]) returns text[] {_SQL} as $$

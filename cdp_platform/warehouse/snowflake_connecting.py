@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -66,8 +66,8 @@ def connected(account: SnowflakeAccount, secrets: Secrets) -> SnowflakeConnectio
         "login_timeout": _LOGIN_SECONDS,
         "network_timeout": _NETWORK_SECONDS,
         "session_parameters": _SETTINGS | {"CLIENT_TELEMETRY_ENABLED": False},
-        **_endpoint(account),
-        **_credential(account, secrets),
+        **endpoint(account),
+        **credential(account, secrets),
     }
     with translated("connect", "the Snowflake warehouse cannot be reached"):
         return connect(**{name: value for name, value in given.items() if value is not None})
@@ -86,12 +86,14 @@ def translated(tag: str, what: str = "the warehouse refused a statement") -> Ite
         raise WarehouseError(f"{what} ({tag}{name}): {_first_line(error, number)}", remedy=remedy) from error
 
 
-def query_tag(purpose: str) -> str:
-    """The tag that statements carry into Snowflake's history: JSON with the process and its purpose."""
-    return json.dumps({"application": "cdp", "purpose": purpose, "process": os.getpid()}, ensure_ascii=False)
+def query_tag(purpose: str, work: Mapping[str, str]) -> str:
+    """The tag that statements carry into Snowflake's history: JSON with the process, its purpose and what it is at."""
+    told = {"application": "cdp", "purpose": purpose, "process": os.getpid(), **work}
+    return json.dumps(told, ensure_ascii=False)
 
 
-def _endpoint(account: SnowflakeAccount) -> dict[str, Any]:
+def endpoint(account: SnowflakeAccount) -> dict[str, Any]:
+    """Where the connector asks, if not at Snowflake's own address: host, port, protocol; else empty."""
     if account.api_endpoint is None:
         return {}
     address = urlsplit(account.api_endpoint)
@@ -102,7 +104,11 @@ def _endpoint(account: SnowflakeAccount) -> dict[str, Any]:
     }
 
 
-def _credential(account: SnowflakeAccount, secrets: Secrets) -> dict[str, Any]:
+def credential(account: SnowflakeAccount, secrets: Secrets) -> dict[str, Any]:
+    """How the connector says who it is: `password`, or `authenticator` with `token` or `private_key`, which is DER.
+
+    Raises AuthenticationFailed for a secret that is missing or a key that cannot be opened.
+    """
     match account.authentication:
         case KeyPair() as pair:
             passphrase = secrets.text(pair.passphrase_env) if pair.passphrase_env else None

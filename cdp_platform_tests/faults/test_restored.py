@@ -30,8 +30,22 @@ def drop_books(stage: Stage, kept: Path) -> None:
         warehouse.execute("drop schema cdp cascade")
 
 
-@pytest.mark.parametrize("lose", [restore, drop_books])
-@pytest.mark.parametrize("kill_at", ["", "answer.unrecorded:2", "settle.committed:1"])
+@pytest.mark.parametrize(
+    ("kill_at", "lose"),
+    [
+        ("", drop_books),
+        ("answer.unrecorded:2", restore),
+        *(
+            pytest.param(kill_at, lose, marks=pytest.mark.slow)
+            for kill_at, lose in [
+                ("", restore),
+                ("answer.unrecorded:2", drop_books),
+                ("settle.committed:1", restore),
+                ("settle.committed:1", drop_books),
+            ]
+        ),
+    ],
+)
 def test_books_that_are_two_runs_behind_are_made_right_and_whoever_withdrew_is_told(
     stage: Stage, tmp_path: Path, lose: Callable[[Stage, Path], None], kill_at: str
 ) -> None:

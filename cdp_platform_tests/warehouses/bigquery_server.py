@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
+import yaml
+
+from cdp_platform.domain.home import Home
 from cdp_platform.warehouse.accounts import ApplicationDefault, BigQueryAccount
-from cdp_platform_tests.warehouses.emulators import serving
+from cdp_platform_tests.warehouses.emulators import NoSecrets, serving
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,13 @@ class Crucible:
             authentication=ApplicationDefault(method="application_default"),
             api_endpoint=f"http://127.0.0.1:{self.port}",
         )
+
+    def new_home(self, folder: Path) -> Home:
+        """A home in `folder`, whose file of accounts names a project without a dataset `emulator`."""
+        account, file = self.new_account(), folder / "warehouses.yaml"
+        folder.mkdir(parents=True, exist_ok=True)
+        file.write_text(yaml.safe_dump({"emulator": account.model_dump(mode="json")}), encoding="utf-8")
+        return Home(root=folder / "cdp", warehouse_kind="emulator", warehouse_accounts=file, secrets=NoSecrets())
 
 
 @contextmanager

@@ -3,16 +3,20 @@
     python crucible_server.py 9050
 
 What stands here is the platform's own reading of BigQuery and proves nothing about it: the statements UPDATE and
-DELETE, scripts with a transaction and temporary tables, load jobs of Parquet files, dry runs, the
-digits of NUMERIC, TO_JSON of null, and FARM_FINGERPRINT (another hash here). What crucible itself has, it judges.
+DELETE, scripts with a transaction and temporary tables, load jobs of Parquet files, dry runs, the digits of NUMERIC,
+TO_JSON of null, FARM_FINGERPRINT (another hash here), and what dlt needs: values of a query's places,
+INFORMATION_SCHEMA.COLUMNS, TRUNCATE TABLE, descriptions of columns. What crucible itself has, it judges.
 """
 
 import io
+import re
 import sys
+import threading
 
 import pyarrow.parquet as pq
+import sqlglot
 import uvicorn
-from crucible.dialects.bigquery import metadata, statements, transforms, types
+from crucible.dialects.bigquery import ddl, metadata, statements, transforms, types
 from crucible.dialects.bigquery.generator import generate
 from crucible.dialects.bigquery.transforms import json as json_transform
 from crucible.dialects.bigquery.transforms.common import duck_cast, typed
@@ -25,6 +29,9 @@ from sqlglot import exp
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
+# The normalisers of identity are calls within calls, deeper than Python goes by itself.
+sys.setrecursionlimit(20_000)
+threading.stack_size(64 * 1024 * 1024)
 _SCRIPT = "crucible_script"
 """The dataset of a script's temporary tables; what is made there is taken back at the script's end."""
 
@@ -89,6 +96,9 @@ def plan(tree, ctx: ExecContext):
             return _command("ROLLBACK_TRANSACTION", lambda c: c.rollback())
         case exp.Delete() | exp.Update():
             return change(tree, ctx)
+        case exp.TruncateTable():
+            [table] = tree.expressions
+            return change(exp.delete(table.copy(), where=exp.true()), ctx)
         case exp.Create() if tree.find(exp.TemporaryProperty):
             return script_table(tree, ctx)
     return _plan(tree, ctx)
@@ -205,6 +215,76 @@ def load(self, job, config, data):
 
 
 jobs.Runner._load = load
+
+
+# --- values of a query's places, and INFORMATION_SCHEMA.COLUMNS, as dlt asks with and for ---------
+_run_query, _jobs_query = jobs.Runner.run_query, app.BigQueryServer.jobs_query
+_INSIDE = re.compile(r"`([^`]+)`\.`([^`]+)`\.`?INFORMATION_SCHEMA`?\.`?COLUMNS`?")
+
+
+def spelled(query):
+    """Write the values of a query into it, as literals."""
+    values, _ = query.pop("queryParameters", None), query.pop("parameterMode", None)
+    if values:
+        tree = sqlglot.parse_one(query["query"], read="bigquery")
+        for place, value in zip(list(tree.find_all(exp.Placeholder)), values, strict=True):
+            text = exp.Literal.string(value["parameterValue"]["value"])
+            place.replace(exp.cast(text, value["parameterType"]["type"], dialect="bigquery"))
+        query["query"] = tree.sql("bigquery")
+
+
+async def jobs_query(self, request):
+    spelled(await request.json())
+    return await _jobs_query(self, request)
+
+
+def run_query(self, job):
+    config = job.configuration["query"]
+    spelled(config)
+    config["query"] = _INSIDE.sub(lambda found: columns_of(self.engine, *found.groups()), config["query"])
+    return _run_query(self, job)
+
+
+def columns_of(engine, project, dataset):
+    session = jobs.DIALECT.new_session(project, dataset)
+    told = []
+    with engine.cursor(session) as cursor:
+        catalog = engine.catalog(cursor)
+        for table in catalog.tables(project, dataset) if catalog.catalog_exists(project) else []:
+            for place, column in enumerate(table.columns, 1):
+                told.append(f"('{table.name}', '{column.name}', '{type_name(column.type)}', 'YES', {place})")
+    fields = "table_name string, column_name string, data_type string, is_nullable string, ordinal_position int64"
+    return f"(select * from unnest(array<struct<{fields}>>[{', '.join(told)}]))"
+
+
+jobs.Runner.run_query, app.BigQueryServer.jobs_query = run_query, jobs_query
+
+
+# --- a dataset whose names mind capitals, as all do that do not say otherwise --------------------
+_datasets_insert = app.BigQueryServer.datasets_insert
+
+
+async def datasets_insert(self, request):
+    body = await request.json()
+    if body.get("isCaseInsensitive") is False:
+        del body["isCaseInsensitive"]
+    return await _datasets_insert(self, request)
+
+
+app.BigQueryServer.datasets_insert = datasets_insert
+
+
+# --- what a column is described as, which changes no answer --------------------------------------
+_column_def = ddl.column_def
+
+
+def column_def(column):
+    kept = [one for one in column.args.get("constraints") or [] if not one.sql("bigquery").startswith("OPTIONS")]
+    column.set("constraints", kept)
+    return _column_def(column)
+
+
+ddl.column_def = column_def
 
 
 # --- dry runs ------------------------------------------------------------------------------------

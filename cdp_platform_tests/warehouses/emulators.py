@@ -4,6 +4,7 @@ They stand in environments of their own, made by `make emulators`, or named by a
 one with fakesnow, CDP_CRUCIBLE of one with crucible-emulator. Neither proves the real thing.
 """
 
+import json
 import os
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
+from cdp_platform.domain.home import Home
 from cdp_platform.warehouse.accounts import Password, SnowflakeAccount
 
 FOLDER: Final = Path(__file__).parents[2] / ".emulators"
@@ -24,6 +26,13 @@ FAKESNOW_FILLED: Final = {
     "functions in JavaScript": "DuckDB's functions of the same meaning are called instead",
     "arrays in answers": "told as the JSON that Snowflake tells",
     "query tags": "taken without a word",
+    "several statements in one command": "run one by one",
+    "PUT and COPY of a stage in quotes, options with commas, REMOVE": "understood; what is removed stays",
+    "COPY of JSON into the columns of its names": "as of Parquet",
+    "TO_NUMBER of hexadecimal digits": "a cast",
+    "sums of decimals": "as decimals, not as doubles",
+    "names of columns that differ by case alone": "told as the statement says them",
+    "long statements": "parsed with a larger stack",
 }
 """What fakesnow lacks, and how `fakesnow_server` fills it."""
 
@@ -44,6 +53,11 @@ CRUCIBLE_FILLED: Final = {
     "COUNTIF of no row": "0",
     "FOR SYSTEM_TIME AS OF": "what is there now",
     "NUMERIC(p,s)": "told with its digits",
+    "calls within calls, deeper than Python goes": "a greater depth",
+    "values of a query's places": "written into it as literals",
+    "INFORMATION_SCHEMA.COLUMNS of a dataset": "told from the emulator's own catalogue",
+    "TRUNCATE TABLE": "a DELETE of all rows",
+    "descriptions of columns, isCaseInsensitive: false": "taken without a word",
 }
 """What crucible lacks, and how `crucible_server` fills it."""
 
@@ -85,6 +99,14 @@ class Fakesnow:
             authentication=Password(method="password", password_env="SNOWFLAKE_PASSWORD"),
             api_endpoint=f"http://127.0.0.1:{self.port}",
         )
+
+
+def home_on(account: SnowflakeAccount, root: Path) -> Home:
+    """A home whose file of accounts names this one `snow`."""
+    root.mkdir(parents=True, exist_ok=True)
+    file = root / "warehouses.yaml"
+    file.write_text(json.dumps({"snow": account.model_dump(mode="json", exclude_none=True)}), encoding="utf-8")
+    return Home(root=root, warehouse_kind="snow", warehouse_accounts=file, secrets=NoSecrets())
 
 
 class NoSecrets:

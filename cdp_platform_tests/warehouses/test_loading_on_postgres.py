@@ -87,5 +87,5 @@ def test_a_changed_type_is_refused_before_anything_is_deleted(home: Home, load: 
 
 
 def test_what_nothing_is_loaded_into_is_refused_by_its_name(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="not loaded into snowflake"):
+    with pytest.raises(ConfigError, match="nothing says where it is"):
         dlt_destination(Home(root=tmp_path, warehouse_kind="snowflake"), {})

@@ -13,6 +13,7 @@ from cdp_platform.testing.warehouse_contract import WarehouseCase, WarehouseCont
 from cdp_platform.testing.warehouse_sessions import OneSessionContract
 from cdp_platform.testing.warehouse_values import InfiniteTimesContract, WarehouseValuesContract
 from cdp_platform.warehouse.postgres import PostgresWarehouse
+from cdp_platform_tests.warehouses.functions import OF_POSTGRES, OWN_OF_POSTGRES
 from cdp_platform_tests.warehouses.postgres_server import PostgresServer
 
 
@@ -36,6 +37,12 @@ class TestSessionsOfPostgres(OneSessionContract):
 
 class TestValuesOfPostgres(WarehouseValuesContract, InfiniteTimesContract):
     pass
+
+
+def test_every_function_that_statements_may_call_is_there(case: WarehouseCase) -> None:
+    with case.warehouse.session("test") as session:
+        there = {row["name"] for row in session.rows("select distinct proname as name from pg_catalog.pg_proc")}
+    assert there >= OWN_OF_POSTGRES | OF_POSTGRES
 
 
 def test_a_database_of_other_texts_than_utf_8_is_refused_with_the_way_out(postgres: PostgresServer) -> None:

@@ -8,6 +8,20 @@
     {{ dbt.datediff(earlier, later, 'day') }}
 {%- endmacro %}
 
+{#- The Monday of a day's week. -#}
+{% macro week_of(day) -%}
+    {{ return(adapter.dispatch('week_of', 'cdp')(day)) }}
+{%- endmacro %}
+
+{% macro default__week_of(day) -%}
+    {{ dbt.date_trunc('week', day) }}
+{%- endmacro %}
+
+{#- Its weeks begin on Sunday. -#}
+{% macro bigquery__week_of(day) -%}
+    date_trunc({{ day }}, isoweek)
+{%- endmacro %}
+
 {% macro type_instant() -%}
     {{ return(adapter.dispatch('type_instant', 'cdp')()) }}
 {%- endmacro %}

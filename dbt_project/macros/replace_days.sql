@@ -28,7 +28,21 @@
         {%- set condition = condition ~ " or " ~ key ~ " in (select " ~ key ~ " from " ~ arguments.temp_relation ~ ")" -%}
     {%- endif -%}
     {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) -%}
-    delete from {{ arguments.target_relation }} where {{ condition }};
-    insert into {{ arguments.target_relation }} ({{ columns }})
-    select {{ columns }} from {{ arguments.temp_relation }};
+    {%- set statements -%}
+        delete from {{ arguments.target_relation }} where {{ condition }};
+        insert into {{ arguments.target_relation }} ({{ columns }})
+        select {{ columns }} from {{ arguments.temp_relation }};
+    {%- endset -%}
+    {{ adapter.dispatch('in_one_transaction', 'cdp')(statements) }}
+{%- endmacro %}
+
+{#- dbt opens a transaction before, and commits it after; where it does not, the statements say so themselves. -#}
+{% macro default__in_one_transaction(statements) -%}
+    {{ statements }}
+{%- endmacro %}
+
+{% macro snowflake__in_one_transaction(statements) -%}
+    begin;
+    {{ statements }}
+    commit;
 {%- endmacro %}

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ pytest.importorskip("psycopg2", reason="the extra `cluster` is not installed: sh
 
 from cdp_platform.connectors.credentials import Secret
 from cdp_platform.connectors.http import HttpSession, open_session
+from cdp_platform.connectors.oauth import carry_token
 from cdp_platform.connectors.stored_token import StoredToken
 from cdp_platform.connectors.token_row import TokenRow
 from cdp_platform.domain.home import Home
@@ -82,3 +83,21 @@ def test_two_hosts_that_need_a_token_at_once_fetch_one(vendor: Vendor, tmp_path:
     assert vendor.statuses == [200, 200]
     assert len(vendor.forms) == 1
     assert not list(tmp_path.rglob("*.json")), "no host keeps a token of its own"
+
+
+def test_a_refresh_token_that_was_rotated_on_one_host_is_taken_to_the_hosts_that_share(
+    address: str,
+    tmp_path: Path,
+    vendor: Vendor,  # noqa: F811
+) -> None:
+    vendor.does_rotate, vendor.lifetime_seconds = True, 1e-6
+    connection, alone = connection_to(vendor.url), Home(root=tmp_path / "alone")
+    assert connection.oauth
+    with closing(open_session(connection, FakeDestination(), alone, "contacts")) as session:
+        assert session.send(CALL).status == 200
+    assert carry_token(connection, connection.oauth, alone, address)
+    assert not carry_token(connection, connection.oauth, alone, address), "what is there is no older"
+    with host(vendor.url, tmp_path / "other", address) as session:
+        assert session.send(CALL).status == 200
+    assert [form["refresh_token"] for form in vendor.forms][1:] == ["canary-refresh-1"]
+    assert not carry_token(connection, connection.oauth, Home(root=tmp_path / "nowhere"), address)

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from cdp_platform.domain.outcomes import Counts
-from cdp_platform.domain.syncs import Mode, Removal
-from cdp_platform.errors import CdpError, ConfigError
+from cdp_platform.domain.syncs import FieldPolicy, Mode, ReadBack, Removal
+from cdp_platform.errors import CdpError, ConfigError, ConnectionFailed, LeaseLost
+from cdp_platform.syncs import relocate as relocating
+from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.relocate import Relocation, relocate
 from cdp_platform.warehouse.base import Warehouse
 from cdp_platform_tests.unit.syncs.conftest import Person, Shop, person_of
@@ -115,6 +117,61 @@ def test_moving_once_more_does_it_anew_until_something_was_sent_from_there(shop:
     assert shop.plan().to_send == 0
 
 
+def test_while_a_run_is_at_work_in_the_old_house_nothing_is_moved(shop: Shop, server: Warehouse) -> None:
+    ran(shop, PEOPLE)
+    embedded, old = shop.warehouse, shop.engine
+    [ledger] = shop.sql("select ledger_id from cdp.ledgers")
+    shop.warehouse = server
+    shop.people(PEOPLE)
+    with held_lease(old.journal, ledger["ledger_id"]), pytest.raises(LeaseLost, match="another run is at work"):
+        relocate(old, shop.engine, shop.spec)
+    shop.warehouse = embedded
+    assert shop.plan().to_send == 0
+    assert move(shop, server, PEOPLE) == Relocation(sync="crm_contacts", rows=4, proven=4)
+
+
+def test_a_move_that_was_broken_off_half_way_is_made_anew(
+    shop: Shop, server: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran(shop, PEOPLE)
+    embedded = shop.warehouse
+    with monkeypatch.context() as patch:
+        patch.setattr(relocating, "_prove", lost)
+        with pytest.raises(ConnectionFailed):
+            move(shop, server, PEOPLE)
+    assert shop.sql("select count(*) as row_count from cdp.ledgers") == [{"row_count": 1}], "half of it was there"
+    shop.warehouse = embedded
+    assert move(shop, server, PEOPLE) == Relocation(sync="crm_contacts", rows=4, proven=4)
+    assert shop.plan().to_send == 0
+
+
+def test_who_runs_on_a_half_moved_ledger_sends_again_and_removes_nobody(
+    shop: Shop, server: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.spec = replace(shop.spec, mode=Mode.MIRROR, removal=Removal.ARCHIVE)
+    ran(shop, PEOPLE)
+    with monkeypatch.context() as patch:
+        patch.setattr(relocating, "_prove", lost)
+        with pytest.raises(ConnectionFailed):
+            move(shop, server, PEOPLE)
+    assert shop.plan().operations == {"update": 4}
+
+
+def lost(*_: object) -> Relocation:
+    raise ConnectionFailed("the warehouse has gone away.")
+
+
+def test_books_of_another_version_are_refused_by_name(shop: Shop, server: Warehouse) -> None:
+    ran(shop, PEOPLE)
+    with shop.warehouse.session("test") as session:
+        session.execute("alter table cdp.settles add column of_the_future varchar")
+    embedded = shop.warehouse
+    with pytest.raises(CdpError, match=r"cdp\.settles has another form .*of_the_future"):
+        move(shop, server, PEOPLE)
+    shop.warehouse = embedded
+    assert shop.plan().to_send == 0
+
+
 def test_a_model_that_is_not_there_yet_stops_the_move_and_leaves_the_old_house_as_it_is(
     shop: Shop, server: Warehouse
 ) -> None:
@@ -126,6 +183,28 @@ def test_a_model_that_is_not_there_yet_stops_the_move_and_leaves_the_old_house_a
     shop.warehouse = embedded
     assert shop.plan().to_send == 0
     assert move(shop, server, PEOPLE) == Relocation(sync="crm_contacts", rows=4, proven=4)
+
+
+def test_a_field_that_a_policy_holds_back_is_not_a_change(shop: Shop, server: Warehouse) -> None:
+    mapping = tuple(
+        replace(entry, policy=FieldPolicy.FILL_EMPTY) if entry.field == "segment" else entry
+        for entry in shop.spec.mapping
+    )
+    read_back = ReadBack(relation="raw_fake.contacts", key="cdp_person_id", columns={})
+    shop.spec = replace(shop.spec, mapping=mapping, read_back=read_back)
+    for warehouse in (shop.warehouse, server):
+        # Read after the delivery: the segment stands there.
+        rows = [(person["person_id"], "vip") for person in PEOPLE] if warehouse is server else [("p-000", "vip")]
+        with warehouse.session("test") as session:
+            session.execute("create schema raw_fake")
+            session.execute(
+                "create table raw_fake.contacts (cdp_person_id varchar, segment varchar, read_at timestamptz)"
+            )
+            for row in rows:
+                session.execute("insert into raw_fake.contacts values (?, ?, current_timestamp + interval 1 hour)", row)
+    assert ran(shop, PEOPLE).delivered == 4
+    assert move(shop, server, PEOPLE) == Relocation(sync="crm_contacts", rows=4, proven=4)
+    assert shop.plan().to_send == 0
 
 
 def test_a_sync_that_never_ran_has_nothing_to_take_along(shop: Shop, server: Warehouse) -> None:

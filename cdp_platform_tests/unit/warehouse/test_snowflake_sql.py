@@ -1,50 +1,12 @@
 """The platform's statements, said in Snowflake's SQL. No account, no emulator: sqlglot reads what is said."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import cast
-
 import pytest
-import sqlglot
-from sqlglot import exp
 
-from cdp_platform.domain.permission import ObjectKind
-from cdp_platform.domain.plans import LedgerIdentity
+from cdp_platform.domain.syncs import FieldKind, FieldType
 from cdp_platform.errors import WarehouseError
-from cdp_platform.syncs.ledger import Ledger, ensure_tables
-from cdp_platform.syncs.operations import create_operations, planned_rows
-from cdp_platform.syncs.records import create_desired, encoded_fields
-from cdp_platform.syncs.settle import _CREATED_AGAIN, _FOLD, _REFUSED, _STRIKE_OUT
-from cdp_platform.syncs.unknown import _KEEP, _KNOWN
-from cdp_platform.warehouse.base import Parameters, Row, Session
 from cdp_platform.warehouse.snowflake_dialect import SnowflakeDialect
 from cdp_platform.warehouse.snowflake_names import Names
 from cdp_platform.warehouse.snowflake_sql import Kind, Statement, to_snowflake
-from cdp_platform_tests.unit.syncs.conftest import spec_of
-
-GOLDEN = Path(__file__).parent / "golden"
-COLUMNS = {
-    "person_id": "VARCHAR",
-    "email": "VARCHAR",
-    "email_permission": "VARCHAR",
-    "segment": "VARCHAR",
-    "lifetime_value": "DECIMAL(14,4)",
-}
-LEDGER = Ledger(
-    ledger_id="0123456789abcdef",
-    identity=LedgerIdentity(
-        environment="e", sync="crm_contacts", destination="fake", account_id="a", object="contacts"
-    ),
-    version=3,
-    last_settle_id=None,
-    model_rows=10,
-    consent_rows=10,
-    suppression_rows=0,
-    mapping_version="m",
-    probe="p",
-    encoding={},
-)
 
 
 @pytest.mark.parametrize(
@@ -59,11 +21,14 @@ LEDGER = Ledger(
         ("select count(*) filter (where a) as n from t", 'SELECT COUNT(IFF("a", 1, NULL)) AS "n" FROM "t"'),
         ("select any_value(a) from t", 'SELECT MIN("a") FROM "t"'),
         ("select 'it''s \\ ?'", "SELECT 'it\\'s \\\\ ?'"),
+        ("select 1 where a is not true", 'SELECT 1 WHERE NOT COALESCE("a", FALSE)'),
+        ("select 1 where a is false", 'SELECT 1 WHERE NOT COALESCE("a", TRUE)'),
         ("select concat(1)", "SELECT CONCAT(COALESCE(CAST(1 AS VARCHAR), ''))"),
         ("create temporary view v as select 1 as a", 'CREATE TEMPORARY TABLE "v" AS SELECT 1 AS "a"'),
         ("select isfinite(a)", "SELECT \"a\" <> CAST('9999-12-31 23:59:59.999999' AS TIMESTAMPTZ)"),
         ("select x + to_minutes(3)", 'SELECT DATEADD(minute, 3, "x")'),
         ("select list_position(['a', 'b'], x)", "SELECT CASE \"x\" WHEN 'a' THEN 1 WHEN 'b' THEN 2 END"),
+        ("select list_position(cast(['a'] as varchar[]), x)", "SELECT CASE \"x\" WHEN 'a' THEN 1 END"),
         ("select cast(['a'] as varchar[])", "SELECT CAST(['a'] AS ARRAY)"),
         ("select from_json(a, '[\"VARCHAR\"]')", 'SELECT CAST(PARSE_JSON("a") AS ARRAY)'),
         ("select list_filter([a], x -> x is not null)", 'SELECT ARRAY_COMPACT(ARRAY_CONSTRUCT("a"))'),
@@ -77,6 +42,13 @@ LEDGER = Ledger(
 )  # fmt: skip
 def test_a_statement_is_said_as_snowflake_says_it(sql: str, said: str) -> None:
     assert to_snowflake(sql) == said
+
+
+@pytest.mark.parametrize("column_type", ["TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATE", "VARCHAR"])
+def test_times_are_compared_to_the_microsecond_whatever_the_column_holds(column_type: str) -> None:
+    said = SnowflakeDialect().exact("at", column_type, FieldType(kind=FieldKind.TIMESTAMP))
+    assert said.endswith("as timestamp_ntz(6))")
+    assert ("convert_timezone('UTC', " in said) == (column_type in ("TIMESTAMP WITH TIME ZONE", "VARCHAR"))
 
 
 def test_a_range_counts_from_zero() -> None:
@@ -159,53 +131,3 @@ def test_what_is_read_once_is_read_from_its_copy() -> None:
     assert copied == ['"marts"."people"', '"MARTS"."OLD"']
     assert said.count('FROM "copy_1"') == 2 and said.count('(SELECT "N" AS "n" FROM "copy_2") AS "o"') == 1
     assert Statement("select 1 from marts.people").said(names.resolved) == 'SELECT 1 FROM "marts"."people"'
-
-
-class Overheard:
-    """A session that runs nothing and keeps what it is told, in Snowflake's SQL."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def execute(self, sql: str, parameters: Parameters = ()) -> None:
-        self.said.append(to_snowflake(sql))
-
-    def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
-        self.said.append(to_snowflake(sql))
-        return []
-
-    def columns(self, relation: str) -> Mapping[str, str]:
-        return COLUMNS if relation.startswith("activation.") else {}
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        yield
-
-
-def test_the_statements_of_a_plan_are_those_on_record() -> None:
-    heard, dialect, spec = Overheard(), SnowflakeDialect(), spec_of()
-    session = cast("Session", heard)
-    fields = encoded_fields(session, dialect, spec)
-    create_desired(session, dialect, spec, fields)
-    create_operations(session, spec, LEDGER, kind=ObjectKind.RECORD)
-    operations = {"create": 1, "update": 2}
-    heard.execute(planned_rows(dialect, spec, LEDGER, fields, operations, kind=ObjectKind.RECORD))
-    assert_on_record("snowflake_plan.txt", heard.said)
-
-
-def test_the_statements_of_a_settlement_are_those_on_record() -> None:
-    heard = Overheard()
-    ensure_tables(cast("Session", heard))
-    words = {"diff": LEDGER.diff_table, "side": LEDGER.side_table, "planned": "parquet_0"}
-    for statement in (_CREATED_AGAIN, _REFUSED, _KNOWN, *_STRIKE_OUT, *_FOLD, *_KEEP):
-        heard.execute(statement.format(**words) if "{" in statement else statement)
-    assert_on_record("snowflake_settle.txt", heard.said)
-
-
-def assert_on_record(name: str, said: list[str]) -> None:
-    """Compare with the file on record; where it differs on purpose, write the text that the failure shows into it."""
-    trees = [sqlglot.parse_one(sql, read="snowflake") for sql in said]
-    assert not any(isinstance(tree, exp.Command) for tree in trees)
-    text = ";\n\n".join(tree.sql("snowflake", pretty=True, identify=True) for tree in trees) + ";\n"
-    file = GOLDEN / name
-    assert file.exists() and text == file.read_text(encoding="utf-8"), text

@@ -22,7 +22,7 @@ held_out as (
         assignments.audience,
         count(distinct assignments.person_id) as held_out_people,
         count(distinct purchases.person_id) as held_out_bought_people
-    from {{ source('audiences', 'audience_assignments') }} as assignments
+    from {{ platform_source('audiences', 'audience_assignments') }} as assignments
     left join {{ ref('person_orders') }} as purchases
         on assignments.person_id = purchases.person_id
         and purchases.is_purchase

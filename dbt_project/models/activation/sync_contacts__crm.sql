@@ -12,7 +12,7 @@ traits as (
 
 lapsed_loyalists as (
 
-    select person_id from {{ source('audiences', 'lapsed_loyalists') }}
+    select person_id from {{ platform_source('audiences', 'lapsed_loyalists') }}
 
 ),
 
@@ -22,7 +22,7 @@ lapsed_loyalist_changes as (
     select
         person_id,
         max(coalesce(left_on, entered_on)) as changed_on
-    from {{ source('audiences', 'audience_membership_history') }}
+    from {{ platform_source('audiences', 'audience_membership_history') }}
     where audience = 'lapsed_loyalists'
     group by person_id
 
@@ -30,25 +30,25 @@ lapsed_loyalist_changes as (
 
 high_value_at_risk as (
 
-    select person_id from {{ source('audiences', 'high_value_at_risk') }}
+    select person_id from {{ platform_source('audiences', 'high_value_at_risk') }}
 
 ),
 
 coupon_lovers as (
 
-    select person_id from {{ source('audiences', 'coupon_lovers') }}
+    select person_id from {{ platform_source('audiences', 'coupon_lovers') }}
 
 ),
 
 new_department_explorers as (
 
-    select person_id from {{ source('audiences', 'new_department_explorers') }}
+    select person_id from {{ platform_source('audiences', 'new_department_explorers') }}
 
 ),
 
 big_basket_families as (
 
-    select person_id from {{ source('audiences', 'big_basket_families') }}
+    select person_id from {{ platform_source('audiences', 'big_basket_families') }}
 
 )
 

@@ -26,7 +26,7 @@ lifetimes as (
         min(order_day) as first_order_on,
         max(order_day) as last_order_on,
         count(*) as order_count,
-        count(distinct {{ dbt.date_trunc('week', 'order_day') }}) as active_week_count,
+        count(distinct {{ week_of('order_day') }}) as active_week_count,
         {{ money('sum(merchandise_value)') }} as lifetime_value
     from orders
     group by person_id

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('identity', 'identity_clusters') }}
+    select * from {{ platform_source('identity', 'identity_clusters') }}
 
 )
 

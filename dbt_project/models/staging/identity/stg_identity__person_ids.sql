@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('identity', 'identity_person_ids') }}
+    select * from {{ platform_source('identity', 'identity_person_ids') }}
 
 )
 

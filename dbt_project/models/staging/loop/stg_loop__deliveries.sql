@@ -7,7 +7,7 @@ with source as (
         'primary_key': dbt.type_string(),
         'operation': dbt.type_string(),
         'delivered_on': 'date'
-    }) }} as deliveries
+    }, is_platforms=true) }} as deliveries
 
 )
 
