@@ -59,8 +59,8 @@ def said(value: Any) -> str:
     return json.dumps(json.loads(text), sort_keys=True) if text.startswith("{") else text
 
 
-def ended(demo: Demo, home: Home, last_day: str = LAST_DAY) -> Ended:
-    line = demo.line(*demo.demo_arguments(last_day))
+def ended(demo: Demo, home: Home) -> Ended:
+    line = demo.line(*demo.demo_arguments(LAST_DAY))
     done = subprocess.run(
         line, cwd=demo.home, env=demo.environment, capture_output=True, text=True, timeout=1400, check=False
     )
