@@ -157,9 +157,10 @@ def measured(kind: str, server: Any, work: Path, name: str, step: Callable[[Ware
     """Run a step after the warehouse has answered once, and print what it took."""
     warehouse = opened(kind, server, work)
     with closing(warehouse) if hasattr(warehouse, "close") else nullcontext():
-        with warehouse.session("warm") as session, reading_of(warehouse, "warm") as there:
+        with warehouse.session("warm") as session:
             session.rows("select 1 as found")
-            there.rows("select 1 as found")
+        with reading_of(warehouse, "warm") as reading:
+            reading.rows("select 1 as found")
         before, used, started = _peak(), time.process_time(), time.monotonic()
         step(warehouse, work)
         took, cpu = time.monotonic() - started, time.process_time() - used

@@ -28,9 +28,8 @@ SCHEMA: Final = "cdp_copies"
 _HASH: Final = "cdp_row_hash"
 """The copy's last column: the hash that its row had; null where only the narrow columns were read."""
 _KEYS_AT_ONCE = 2_000
-_MEMORY = "128MB"
-_THREADS = 2
-"""What the file's session may take while it is filled: it goes on on disk from there on. A thread needs some 60 MB."""
+_MEMORY, _THREADS = "160MB", 2
+"""What the file's session may take while it is filled; from there on it is on disk. Each thread needs its share."""
 _WHOLE_SHARE = 10
 """From one row in so many on, all rows are read once: by key, each question may read the whole table."""
 _NUMBERS = ("SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
@@ -86,6 +85,8 @@ def bring_in(session: Session, dialect: Dialect, source: Source, spec: SyncSpec)
             _fetch(session, there, source.dialect, copy)
             cost = cost_of(there)
         _keep(session, copy, is_same=is_same)
+        # Else the file would be brought up to date when it is closed, with all the memory of a plan.
+        session.execute("checkpoint")
     return cost
 
 
@@ -99,14 +100,15 @@ def bring_consents(session: Session, source: Source, spec: SyncSpec) -> None:
 @contextmanager
 def _flat(session: Session) -> Iterator[None]:
     """Hold the session to little memory, however many rows cross, whatever else the process takes for a plan."""
-    [told] = session.rows("select current_setting('memory_limit') as memory, current_setting('threads') as threads")
-    session.execute(f"set memory_limit = {literal(_MEMORY)}")
-    session.execute(f"set threads = {min(_THREADS, int(told['threads']))}")
+    names = ("memory_limit", "threads", "preserve_insertion_order")
+    [told] = session.rows(f"select {', '.join(f'current_setting({literal(name)}) as {name}' for name in names)}")
+    for name, value in zip(names, (_MEMORY, min(_THREADS, int(told["threads"])), False), strict=True):
+        session.execute(f"set {name} = {literal(str(value))}")
     try:
         yield
     finally:
-        session.execute(f"set memory_limit = {literal(told['memory'])}")
-        session.execute(f"set threads = {told['threads']}")
+        for name in names:
+            session.execute(f"set {name} = {literal(str(told[name]))}")
 
 
 def require_possible(spec: SyncSpec) -> None:
@@ -268,10 +270,15 @@ def _keep(session: Session, copy: _Copy, *, is_same: bool) -> None:
     key, narrow = quoted(copy.key), ", ".join(map(quoted, copy.narrow))
     is_stale = 'exists (select 1 from stale where stale."key" is not distinct from {}.{})'
     held = ", ".join(f"{quoted(name)} {kind}" for name, kind in copy.held.items())
+    [found] = session.rows("select (select count(*) from stale) as stale, (select count(*) from brought) as every")
     with session.transaction():
         session.execute(f"create schema if not exists {SCHEMA}")
-        if is_same:
+        if is_same and found["stale"] * _WHOLE_SHARE <= found["every"]:
             session.execute(f"delete from {copy.table} as copy where {is_stale.format('copy', key)}")
+        elif is_same:
+            # What is deleted is remembered in memory until the transaction ends, row by row.
+            kept = f"select * from {copy.table} as copy where not {is_stale.format('copy', key)}"
+            session.execute(f"create or replace table {copy.table} as {kept}")
         else:
             session.execute(f"create or replace table {copy.table} ({held})")
         session.execute(

@@ -1,7 +1,9 @@
 """Arrow on its way into BigQuery: the types of a load job, and files of bounded size."""
 
 from collections.abc import Iterable, Iterator
-from io import BytesIO
+from itertools import chain
+from tempfile import TemporaryFile
+from typing import IO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -33,23 +35,20 @@ def numbered(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[p
         yield pa.RecordBatch.from_arrays([ordinals, *batch.columns], schema=told)
 
 
-def parquet_files(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[BytesIO]:
-    """Write batches into Parquet files of bounded size, in memory, one at a time; no file where there is no row."""
-    file, writer = BytesIO(), None
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        if writer is None:
-            file = BytesIO()
-            writer = pq.ParquetWriter(file, schema)
-        writer.write_batch(_plain_batch(batch, schema))
-        if file.tell() >= _FILE_BYTES:
-            writer.close()
-            writer = None
+def parquet_files(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[IO[bytes]]:
+    """Write batches into Parquet files of bounded size, on disk, each gone when the next is asked for.
+
+    There is no file where there is no row.
+    """
+    filled = (batch for batch in batches if batch.num_rows)
+    for first in filled:
+        with TemporaryFile(prefix="cdp-") as file:
+            with pq.ParquetWriter(file, schema) as writer:
+                for batch in chain([first], filled):
+                    writer.write_batch(_plain_batch(batch, schema))
+                    if file.tell() >= _FILE_BYTES:
+                        break
             yield file
-    if writer is not None:
-        writer.close()
-        yield file
 
 
 def _plain_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

@@ -11,8 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import BytesIO
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 from google.api_core.retry import Retry
@@ -87,7 +86,7 @@ class Jobs:
         with translated(self.purpose, self._last()):
             yield from rows.to_arrow_iterable()
 
-    def load(self, table: str, schema: Sequence[bigquery.SchemaField], files: Iterable[BytesIO]) -> None:
+    def load(self, table: str, schema: Sequence[bigquery.SchemaField], files: Iterable[IO[bytes]]) -> None:
         """Make a table of Parquet files, each by a load job. Raises WarehouseError."""
         parquet = bigquery.ParquetOptions()
         parquet.enable_list_inference = True

@@ -9,6 +9,9 @@ SCHEMA: Final = "cdp_functions"
 _SQL = "language sql stable parallel safe"
 _QUIET = "language plpgsql stable strict parallel safe"
 
+# Plain text, which is nearly all, has one form only, and PostgreSQL would take each apart to see it.
+_NFC: Final = "$$ select case when octet_length($1) = char_length($1) then $1 else normalize($1, NFC) end $$"
+
 # The database's own order, which is by characters, knows lower case of ASCII alone. Plain text, which is nearly all, is
 # not sent through the collation. A server without ICU has to do with the system's.
 _CASES: Final = """do $do$
@@ -56,12 +59,12 @@ _TAKE_NAME: Final = """create procedure take_name(home text, anew text, old text
 FUNCTIONS: Final = (
     _CASES,
     _TAKE_NAME,
-    f"create function nfc_normalize(text) returns text {_SQL} as $$ select normalize($1, NFC) $$",
+    f"create function nfc_normalize(text) returns text {_SQL} as {_NFC}",
     f"""create function md5_number_lower(text) returns bigint {_SQL} as $$
         select ('x' || right(md5($1), 16))::bit(64)::bigint $$""",
     f"create function split(text, text) returns text[] {_SQL} as $$ select string_to_array($1, $2) $$",
     f"create function array_sort(text[]) returns text[] {_SQL} as $$ select array(select unnest($1) order by 1) $$",
-    f"create function nfc(text) returns text {_SQL} as $$ select normalize($1, NFC) $$",
+    f"create function nfc(text) returns text {_SQL} as {_NFC}",
     # A number as a text; more digits than this no type of ours holds, and PostgreSQL would count with all of them.
     f"""create function number_of(text) returns numeric {_SQL} as $$
         select case when length($1) < 400 and $1 ~ '^\\s*[+-]?(\\d+\\.?\\d*|\\.\\d+)([eE][+-]?\\d{{1,3}})?\\s*$'

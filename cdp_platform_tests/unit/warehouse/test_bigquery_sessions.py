@@ -371,9 +371,15 @@ def test_files_go_in_in_bounded_pieces_with_their_order(monkeypatch: pytest.Monk
     monkeypatch.setattr(bigquery_arrow, "_FILE_BYTES", 1000)
     table = pa.table({"n": pa.array(range(5000), pa.uint16()), "t": ["x" * 50] * 5000})
     schema = plain_schema(pa.schema([pa.field("ordinal", pa.int64()), *table.schema]))
-    files = list(parquet_files(numbered(table.to_batches(max_chunksize=500), table.schema), schema))
+    files, pieces = [], []
+    for file in parquet_files(numbered(table.to_batches(max_chunksize=500), table.schema), schema):
+        file.seek(0)
+        files.append(file)
+        pieces.append(pq.read_table(BytesIO(file.read())))
+        # On disk, and one at a time.
+        assert [one.closed for one in files] == [True] * (len(files) - 1) + [False]
     assert len(files) == 10
-    read = pa.concat_tables([pq.read_table(BytesIO(file.getvalue())) for file in files])
+    read = pa.concat_tables(pieces)
     assert read.column("ordinal").to_pylist() == list(range(5000))
     assert [(field.name, field.field_type) for field in table_schema(schema)] == [
         ("ordinal", "INT64"), ("n", "INT64"), ("t", "STRING"),
