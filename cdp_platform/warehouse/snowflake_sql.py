@@ -155,6 +155,10 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
             node.set("kind", "TABLE")
         case exp.Cast() if _is_infinity(node):
             return exp.cast(exp.Literal.string(LAST_MOMENT), node.to.copy())
+        case exp.Select(expressions=[exp.Explode(this=exp.Cast() as items)]) if node.args.get("from_") is None:
+            told = items.this.sql("snowflake", identify=True)
+            flat = f'select cast("one"."VALUE" as varchar) as "item" from table(flatten(input => {told})) as "one"'
+            return sqlglot.parse_one(flat, read="snowflake")
         case exp.Select():
             return listed(node)
         case exp.Filter(this=exp.Count(this=exp.Star())):

@@ -29,6 +29,7 @@ FAKESNOW_FILLED: Final = {
     "several statements in one command": "run one by one",
     "PUT and COPY of a stage in quotes, options with commas, REMOVE": "understood; what is removed stays",
     "COPY of JSON into the columns of its names": "as of Parquet",
+    "temporary tables in a schema that is named": "tables that last until they are dropped",
     "TO_NUMBER of hexadecimal digits": "a cast",
     "sums of decimals": "as decimals, not as doubles",
     "names of columns that differ by case alone": "told as the statement says them",

@@ -60,6 +60,13 @@ def test_what_there_is_is_listed_under_the_names_by_which_it_is_read() -> None:
     [
         ("select regexp_replace(a, '[^0-9]', '', 'g') as b", "SELECT REGEXP_REPLACE(\"a\", '[^0-9]', '') AS \"b\""),
         ("select regexp_replace(a, '^(x).*', '\\1') as b", "SELECT REGEXP_REPLACE(\"a\", '^(x).*', '\\\\1') AS \"b\""),
+        (
+            "select a from t where b in (select unnest(from_json(c, '[\"VARCHAR\"]')))",
+            (
+                'SELECT "a" FROM "t" WHERE "b" IN (SELECT CAST("one"."VALUE" AS VARCHAR) AS "item"'
+                ' FROM TABLE(FLATTEN(input => PARSE_JSON("c"))) AS "one")'
+            ),
+        ),
         ("select md5_number_lower(a) as b", 'SELECT MD5_NUMBER_LOWER64("a") AS "b"'),
     ],
 )
