@@ -95,6 +95,8 @@ def test_nan_is_a_misfit_of_a_decimal(case: WarehouseCase) -> None:
 
 def test_an_answer_comes_in_batches_of_a_few_megabytes_each(case: WarehouseCase) -> None:
     with case.warehouse.session("test") as session:
-        sizes = [batch.nbytes for batch in session.batches("select repeat('x', 1000) as text from range(20000) as t(n)")]
+        sizes = [
+            batch.nbytes for batch in session.batches("select repeat('x', 1000) as text from range(20000) as t(n)")
+        ]
     assert sum(sizes) > 20_000_000
     assert max(sizes) < 5_000_000
