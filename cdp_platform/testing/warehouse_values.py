@@ -36,6 +36,8 @@ class WarehouseValuesContract:
             ("9007199254740993", "bigint", "integer", 9007199254740993),
             ("' 42 '", "varchar", "integer", 42),
             ("7.0", "double", "integer", 7),
+            ("2.5", "double", "integer", 2),
+            ("-3.5", "double", "integer", -4),
             ("1", "integer", "boolean", True),
             ("'false'", "varchar", "boolean", False),
             ("'2017-12-31'", "date", "date", "2017-12-31"),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from cdp_platform.domain.syncs import FieldKind, FieldType
-from cdp_platform.warehouse.dialect import CommonDialect
+from cdp_platform.warehouse.dialect import CommonDialect, to_even
 from cdp_platform.warehouse.literals import literal
 
 _KINDS = {
@@ -55,7 +55,9 @@ class BigQueryDialect(CommonDialect):
             case FieldKind.TEXT:
                 return f"nfc_normalize({text})"
             case FieldKind.INTEGER:
-                if name in ("BIGINT", "BOOLEAN", "DOUBLE") or name.startswith("DECIMAL"):
+                if name == "DOUBLE":
+                    return f"try_cast({to_even(expression)} as bigint)"
+                if name in ("BIGINT", "BOOLEAN") or name.startswith("DECIMAL"):
                     return expression if name == "BIGINT" else f"try_cast({expression} as bigint)"
                 return f"try_cast(try_cast(trim({text}) as decimal(38,9)) as bigint)"
             case FieldKind.DECIMAL:

@@ -22,8 +22,9 @@ from cdp_platform.warehouse.local_state import LocalStateWarehouse
 DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
 BIGQUERY: Final = "bigquery"
+SNOWFLAKE: Final = "snowflake"
 KINDS: Final = (DUCKDB, POSTGRES)
-_WHOLE: Final = (DUCKDB, POSTGRES, BIGQUERY)
+_WHOLE: Final = (DUCKDB, POSTGRES, SNOWFLAKE, BIGQUERY)
 """The engines on which everything runs: loading, models, identity, audiences, syncs, reports, erasure."""
 _SNOWFLAKES: Final[dict[tuple[SnowflakeAccount, AtWork], Warehouse]] = {}
 _BIGQUERIES: Final[dict[tuple[BigQueryAccount, AtWork], Warehouse]] = {}

@@ -60,6 +60,12 @@ class CommonDialect:
         return self.field_type(column_type) == field_type
 
 
+def to_even(expression: str) -> str:
+    """SQL of a double rounded as DuckDB and PostgreSQL do: a half goes to the even number, not away from zero."""
+    nearest = f"round({expression})"
+    return f"case when abs({expression} - {nearest}) = 0.5 then 2 * round({expression} / 2) else {nearest} end"
+
+
 def spelled_object(members: Mapping[str, str], value: Callable[[str], str]) -> str:
     """SQL of a JSON document that is put together as text; `value` makes SQL of a member's JSON of its expression."""
     pairs = [

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from cdp_platform.domain.syncs import FieldKind, FieldType
-from cdp_platform.warehouse.dialect import CommonDialect, spelled_object
+from cdp_platform.warehouse.dialect import CommonDialect, spelled_object, to_even
 from cdp_platform.warehouse.literals import literal
 from cdp_platform.warehouse.snowflake_functions import SCHEMA
 
@@ -80,7 +80,7 @@ class SnowflakeDialect(CommonDialect):
 
 
 def _whole(expression: str, column_type: str) -> str:
-    return f"round({expression})" if column_type in ("DOUBLE", "FLOAT") else expression
+    return to_even(expression) if column_type in ("DOUBLE", "FLOAT") else expression
 
 
 def _number(expression: str, column_type: str, precision: int, scale: int) -> str:

@@ -29,7 +29,7 @@ from cdp_platform_tests.end_to_end.conftest import ROOT, free_port
 from cdp_platform_tests.end_to_end.test_real_instance import Instance, _is_loaded, until
 from cdp_platform_tests.warehouses.postgres_server import PostgresServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 WORKERS = ("first", "second")
 CONTACTS, PRODUCTS = "crm_contacts", "products_crm"
 PEOPLE, ITEMS = 120, 150
@@ -137,7 +137,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) 
     state = postgres.new_database("template template0 encoding 'UTF8' locale 'C'")
     fill(state)
     (folder / "dagster").mkdir()
-    shutil.copy(ROOT / "deploy" / "dagster.yaml", folder / "dagster")
+    shipped = (ROOT / "deploy" / "dagster.yaml").read_text(encoding="utf-8")
+    patient = "code_servers:\n  local_startup_timeout: 600\n"
+    (folder / "dagster" / "dagster.yaml").write_text(shipped + patient, encoding="utf-8")
     settings = SandboxSettings(state_path=folder / "crm.sqlite", token=TOKEN, port=0, latency_seconds=0.2)
     with ExitStack() as stack:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
@@ -164,7 +166,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) 
         lines = [["dagster_webserver", "-h", "127.0.0.1", "-p", str(port), *place], ["dagster._daemon", "run", *place]]
         processes = [stack.enter_context(running(folder, line[0], line)) for line in lines]
         found = Instance(url=f"http://127.0.0.1:{port}", shop=values["HUBSPOT_BASE_URL"], folder=folder)
-        until(lambda: _is_loaded(found, processes))
+        until(lambda: _is_loaded(found, processes), seconds=600)
         for worker in WORKERS:
             home = folder / f"home-of-{worker}"
             # As an image would have it: what dbt parsed need not be parsed by every worker.
@@ -230,7 +232,7 @@ def test_a_worker_that_is_killed_with_a_step_ends_the_run_and_the_next_run_loses
     passed = {"path": BATCH, "method": "POST", "count": 1}
     requests.post(f"{cluster.shop}/sandbox/faults", json={"rules": [passed, slow]}, timeout=5).raise_for_status()
     run_id = launch(cluster, CONTACTS)
-    process = until(lambda: len(writes(cluster)) > len(before) and at_work())
+    process = until(lambda: len(writes(cluster)) > len(before) and at_work(), seconds=600)
     kill(process)
     requests.delete(f"{cluster.shop}/sandbox/faults", timeout=5).raise_for_status()
     assert len(writes(cluster)) > len(before), "work had happened before the fault"

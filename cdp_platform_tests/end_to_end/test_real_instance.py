@@ -87,7 +87,7 @@ class Instance:
         return self.ended(run_id)
 
     def ended(self, run_id: str) -> str:
-        return until(lambda: _ended(self.ask(_RUN_STATUS, id=run_id)["status"]))
+        return until(lambda: _ended(self.ask(_RUN_STATUS, id=run_id)["status"]), seconds=600)
 
     def partitions(self, key: list[str]) -> dict[str, str]:
         told = self.ask(_PARTITIONS, key={"path": key})["assetPartitionStatuses"]["ranges"]

@@ -59,10 +59,10 @@ def said(value: Any) -> str:
     return json.dumps(json.loads(text), sort_keys=True) if text.startswith("{") else text
 
 
-def ended(demo: Demo, home: Home) -> Ended:
-    line = demo.line(*demo.demo_arguments(LAST_DAY))
+def ended(demo: Demo, home: Home, last_day: str = LAST_DAY, seconds: float = 1400) -> Ended:
+    line = demo.line(*demo.demo_arguments(last_day))
     done = subprocess.run(
-        line, cwd=demo.home, env=demo.environment, capture_output=True, text=True, timeout=1400, check=False
+        line, cwd=demo.home, env=demo.environment, capture_output=True, text=True, timeout=seconds, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return Ended(demo=demo, printed=done.stdout, warehouse=open_warehouse(home))

@@ -14,7 +14,7 @@ from cdp_platform_tests.unit.syncs.conftest import Shop, person_of
 from cdp_platform_tests.warehouses.emulators import NoSecrets
 from cdp_platform_tests.warehouses.strikes import CANARY, Strikes, Trouble, listening, troubles_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 _MODEL = "sync_contacts__crm"
 _DROP = f"drop table activation.{_MODEL}"
 _RETYPE = (

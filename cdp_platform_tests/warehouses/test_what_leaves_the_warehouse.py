@@ -15,7 +15,7 @@ from cdp_platform_tests.unit.syncs.conftest import Shop
 from cdp_platform_tests.warehouses.emulators import NoSecrets
 from cdp_platform_tests.warehouses.wire import Wire
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 FEW, MANY = 1_000, 20_000
 _ROW_BYTES = 1_500
 """More than a planned row of this model takes on any of the wires: it takes some 500."""

@@ -219,8 +219,7 @@ def on_fakesnow(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
     from cdp_platform.warehouse.snowflake import SnowflakeWarehouse
     from cdp_platform_tests.warehouses.emulators import FAKESNOW_LACKS, NoSecrets
 
-    name = request.node.name.split("[")[0]
-    if reason := FAKESNOW_LACKS.get(name):
+    if reason := FAKESNOW_LACKS.get(request.node.name) or FAKESNOW_LACKS.get(request.node.originalname):
         pytest.xfail(f"fakesnow: {reason}")
     with closing(SnowflakeWarehouse(server.new_account(), NoSecrets())) as warehouse:
         yield warehouse
@@ -232,8 +231,7 @@ def on_crucible(request: pytest.FixtureRequest) -> Iterator[Warehouse]:
     from cdp_platform.warehouse.bigquery import BigQueryWarehouse
     from cdp_platform_tests.warehouses.emulators import CRUCIBLE_LACKS, NoSecrets
 
-    name = request.node.name.split("[")[0]
-    if reason := CRUCIBLE_LACKS.get(name):
+    if reason := CRUCIBLE_LACKS.get(request.node.name) or CRUCIBLE_LACKS.get(request.node.originalname):
         pytest.xfail(f"crucible: {reason}")
     with closing(BigQueryWarehouse(server.new_account(), NoSecrets(), retry_seconds=5)) as warehouse:
         yield warehouse

@@ -89,9 +89,9 @@ def test_an_address_with_a_password_is_not_printed_with_the_home() -> None:
 
 
 def test_what_does_not_run_on_an_engine_says_its_name() -> None:
-    with pytest.raises(ConfigError, match="identity does not run on snowflake yet"):
-        require_whole(Home(root=Path("nowhere"), warehouse_kind="snowflake"), "identity")
-    for kind in ("duckdb", "postgres"):
+    with pytest.raises(ConfigError, match="identity does not run on elsewhere yet"):
+        require_whole(Home(root=Path("nowhere"), warehouse_kind="elsewhere"), "identity")
+    for kind in ("duckdb", "postgres", "snowflake"):
         require_whole(Home(root=Path("nowhere"), warehouse_kind=kind), "identity")
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
@@ -112,6 +113,25 @@ def test_a_query_tag_is_json_with_the_purpose_and_what_the_process_is_at() -> No
     assert told.items() >= work.items()
 
 
+class Idle:
+    """A connection that is never used."""
+
+    def is_closed(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_session_is_tagged_with_what_the_process_is_at_when_it_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "connect", lambda **arguments: Idle())
+    runs = iter(["r-1", "r-2"])
+    with closing(SnowflakeWarehouse(account_of(), Secrets(P="x"), lambda: {"run": next(runs)})) as warehouse:
+        for run in ("r-1", "r-2"):
+            with warehouse.reading("plan crm_contacts") as session:
+                assert json.loads(session._tag["QUERY_TAG"])["run"] == run
+
+
 class CutShort:
     """A connection, and its cursor, whose answer of three rows ends after two."""
 
@@ -203,5 +223,6 @@ def test_an_account_is_one_warehouse_in_a_process(tmp_path: Any) -> None:
     home = Home(root=tmp_path, warehouse_kind="lake", warehouse_accounts=file, secrets=Secrets(P="x"))
     assert isinstance(open_warehouse(home), SnowflakeWarehouse)
     assert open_warehouse(home) is open_warehouse(home)
+    assert open_warehouse(home, dict) is open_warehouse(home, dict) is not open_warehouse(home)
     with pytest.raises(ConfigError, match="secrets"):
         open_warehouse(Home(root=tmp_path, warehouse_kind="lake", warehouse_accounts=file))
