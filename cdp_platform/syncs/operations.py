@@ -207,8 +207,7 @@ def in_order(dialect: Dialect, rows: str, operations: Mapping[str, int]) -> str:
 def _sent(ledger: Ledger, condition: str) -> str:
     """SQL of what the log says of the rows that meet a condition: "key", payload (JSON text of all fields).
 
-    Two steps, because the payloads are most of the log: first which entry is the newest, then what it says. Nothing is
-    newer than the newest: joined by one equality, DuckDB reads the payloads of these keys alone, by two those of all.
+    Two steps, because the payloads are most of the log: first which entry is the newest, then what it says.
     """
     log = f"cdp.delivered_rows where ledger_id = {literal(ledger.ledger_id)}"
     return f"""
@@ -220,7 +219,7 @@ def _sent(ledger: Ledger, condition: str) -> str:
                 group by operations."key"
             ) as newest
             join (select primary_key, version, payload from {log}) as rows
-                on rows.primary_key = cast(newest."key" as varchar) and rows.version >= newest.version
+                on rows.primary_key = cast(newest."key" as varchar) and rows.version = newest.version
         """
 
 
