@@ -79,6 +79,7 @@ def take_over(
         old = compile_audience(before, catalogue, as_of=as_of)
         change = _changes(session, old, "judged", {}, examples=0)
     sizes = measure_rows(session, compiled.steps, "judged")
+    create_members_view(session, dialect, definition.name)
     with session.transaction():
         _keep(session, dialect, definition, compiled, as_of, sizes)
     return replace(_taken(session, definition.name, as_of, sizes, change), compile_seconds=compile_seconds)
@@ -193,6 +194,8 @@ def _keep(
 ) -> None:
     """Undo what an earlier run of this day wrote, then write who entered and who left since the day before it."""
     bound = {"audience": definition.name, "day": as_of}
+    # All that makes a relation comes before the first row is written: some warehouses commit when one is made.
+    create_moved(session, definition, compiled, as_of)
     session.execute(f"delete from {HISTORY} where audience = $audience and entered_on = $day", bound)
     session.execute(
         f"""
@@ -203,11 +206,9 @@ def _keep(
         bound,
     )
     session.execute(f"delete from {SIZES} where audience = $audience and as_of_on = $day", bound)
-    create_moved(session, definition, compiled, as_of)
     _write_changes(session, {**bound, "version": definition.version})
     keep_conditions(session, definition, compiled, as_of)
     _assign(session, dialect, definition, as_of)
-    create_members_view(session, dialect, definition.name)
     _write_sizes(session, definition, compiled, as_of, sizes)
 
 

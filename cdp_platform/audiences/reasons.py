@@ -56,7 +56,7 @@ class ChangeReason(StrEnum):
 
 
 def create_moved(session: Session, definition: Definition, compiled: Compiled, as_of: date) -> None:
-    """Make the temporary table `moved` of who enters and leaves, from `judged` and the open memberships.
+    """Make the temporary table `moved` of who enters and leaves, from `judged` and who was a member before this day.
 
     Columns: person_id, change (entered, left), reason (null on the first day), condition_number and value (both null
     where no condition is the reason).
@@ -64,6 +64,7 @@ def create_moved(session: Session, definition: Definition, compiled: Compiled, a
     before = _run_before(session, definition.name, as_of)
     asked = {
         "audience": definition.name,
+        "day": as_of,
         "before": before[0] if before else None,
         "is_first": before is None,
         "is_redefined": before is not None and before[1] != definition.version,
@@ -74,7 +75,10 @@ def create_moved(session: Session, definition: Definition, compiled: Compiled, a
     session.execute(
         f"""
         create or replace temporary table moved as
-        with standing as (select person_id from {HISTORY} where audience = $audience and left_on is null),
+        with standing as (
+            select person_id from {HISTORY}
+            where audience = $audience and entered_on <> $day and (left_on is null or left_on = $day)
+        ),
         former as (select person_id, conditions from {CONDITIONS} where audience = $audience and as_of_on = $before),
         compared as (
             select coalesce(judged.person_id, standing.person_id) as person_id,

@@ -47,6 +47,8 @@ def everything() -> "Scope":
     from cdp_platform.syncs.journal import Journal
     from cdp_platform.warehouse.choice import require_whole
 
+    if PLATFORM.is_only_read:
+        return _beside_what_is_only_read()
     require_whole(PLATFORM.home, "cdp forget")
     if not PLATFORM.home.has_warehouse:
         raise CdpError(f"there is no warehouse in {PLATFORM.home.root} yet.", remedy="Nobody is known here.")
@@ -58,6 +60,27 @@ def everything() -> "Scope":
         journal=Journal(PLATFORM.home),
         declared=declared_person_keys(project.manifest()),
         syncs=syncs,
+    )
+
+
+def _beside_what_is_only_read() -> "Scope":
+    """What the platform itself holds of people, where the warehouse is not its own."""
+    from cdp_platform.components.resources import PLATFORM
+    from cdp_platform.erasure.forget import Scope
+    from cdp_platform.erasure.only_read import log_links, person_keys
+    from cdp_platform.syncs.journal import Journal
+    from cdp_platform.warehouse.base import ReadsElsewhere
+
+    syncs, warehouse = open_all(), PLATFORM.warehouse
+    specs = [spec for _, spec in syncs]
+    return Scope(
+        home=PLATFORM.home,
+        warehouse=warehouse,
+        journal=Journal(PLATFORM.home),
+        declared=person_keys(specs),
+        syncs=syncs,
+        links=log_links(warehouse.dialect, specs),
+        source=warehouse.source if isinstance(warehouse, ReadsElsewhere) else None,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from cdp_platform.cli.lost_steps import once_only, watch_steps
 from cdp_platform.errors import ConfigError
 
 app = typer.Typer()
@@ -19,7 +20,7 @@ def worker(
 ) -> None:
     """Do steps that runs of the environment `cluster` hand out through CDP_BROKER, until SIGTERM.
 
-    A step that is under way is finished first.
+    A step that is under way is finished first. Workers end the runs whose steps were lost with another worker.
     """
     options = ["--concurrency", str(at_once), "--hostname", name or socket.gethostname(), "--loglevel", "WARNING"]
     celery_app().worker_main(["worker", "--without-gossip", "--without-mingle", *options])
@@ -39,5 +40,6 @@ def celery_app() -> Any:
         raise ConfigError(f"{BROKER} is not set.", remedy="Write the address of the Redis: redis://host:6379/0.")
     made = make_app({"broker": place, "backend": place})
     made.conf.update(CELERY_SETTINGS)
-    create_task(made)
+    create_task(made, base=once_only())
+    watch_steps(made)
     return made

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from cdp_platform.components.at_work import at_work
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import ConfigError
 from cdp_platform.warehouse.choice import (
@@ -42,11 +43,11 @@ def _bigquery(home: Home) -> Any:
     from cdp_platform.components.dlt_bigquery import BigQueryOfAccount
     from cdp_platform.warehouse.bigquery_connecting import tool_client
 
-    account, secrets = bigquery_account(home)
+    (account, secrets), work = bigquery_account(home), at_work()
     return BigQueryOfAccount(
         project=account.project,
         location=account.location,
-        opened=lambda: tool_client(account, secrets, "loading of sources"),
+        opened=lambda: tool_client(account, secrets, "loading of sources", work),
     )
 
 
@@ -82,4 +83,4 @@ def _snowflake(home: Home) -> Any:
     from cdp_platform.warehouse.snowflake_tools import dlt_credentials, dlt_query_tag
 
     given = SnowflakeCredentials(dlt_credentials(account, secrets))
-    return dlt.destinations.snowflake(given, keep_staged_files=False, query_tag=dlt_query_tag())
+    return dlt.destinations.snowflake(given, keep_staged_files=False, query_tag=dlt_query_tag(at_work()))

@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import dagster as dg
 
+from cdp_platform.components.at_work import at_work
 from cdp_platform.components.dlt_destination import dlt_destination
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.domain.home import Home
 from cdp_platform.warehouse.base import Warehouse
-from cdp_platform.warehouse.choice import engine_of, open_warehouse, require_whole
+from cdp_platform.warehouse.choice import engine_of, is_only_read, open_warehouse, require_whole
 
 _DAGSTER_YAML = """\
 # Written by cdp. Runs, events and schedules lie beside this file.
@@ -67,9 +68,14 @@ class Platform(dg.ConfigurableResource[Any]):
         return engine_of(self.home)
 
     @property
+    def is_only_read(self) -> bool:
+        """Whether nothing may be written into the warehouse. Raises ConfigError for a wrong account."""
+        return is_only_read(self.home)
+
+    @property
     def warehouse(self) -> Warehouse:
         """The warehouse that is set. Raises ConfigError for a setting that cannot work."""
-        return open_warehouse(self.home)
+        return open_warehouse(self.home, at_work)
 
     def whole(self, what: str) -> Warehouse:
         """The warehouse, for a part of the platform that runs on some engines only. Raises ConfigError, naming it."""

@@ -47,6 +47,7 @@ from cdp_platform.errors import CdpError
 from cdp_platform.syncs.account import Engine, kind_at
 from cdp_platform.syncs.approval import may_be_approved
 from cdp_platform.syncs.audience_source import held_out_count
+from cdp_platform.syncs.bringing import require_possible
 from cdp_platform.syncs.controls import Approval, is_enabled, pause_of, waiting_approval
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.plan import make_plan
@@ -150,6 +151,8 @@ class SyncComponent(dg.Component, dg.Model, dg.Resolvable):
             spec, audiences=source.audiences, view=source.view, partitioning=partitioning_of(self.days, split)
         )
         check_partitions(spec, kind_at(destination_of(spec.connection), spec))
+        if PLATFORM.is_only_read:
+            require_possible(spec)
         return spec
 
     def stands_beside(self, traits: list[TraitsComponent]) -> None:

@@ -14,6 +14,7 @@ from cdp_platform.erasure.closure import Unfound, find_person, readings
 from cdp_platform.erasure.files import erase_files
 from cdp_platform.erasure.holdings import Holding, PersonKey, links_of, present_holdings
 from cdp_platform.erasure.identifiers import Closure, read_key, tombstone
+from cdp_platform.erasure.only_read import require_gone
 from cdp_platform.erasure.records import erase_records, system_of
 from cdp_platform.erasure.tables import count_rows, delete_rows, keys_in_syncs
 from cdp_platform.erasure.tombstones import read_hashes, remember
@@ -22,7 +23,7 @@ from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.ledger import ensure_tables
-from cdp_platform.warehouse.base import Session, Warehouse
+from cdp_platform.warehouse.base import Session, Source, Warehouse
 
 WAREHOUSE = "warehouse"
 FILES = "files"
@@ -39,6 +40,10 @@ class Scope:
     declared: Mapping[str, PersonKey]
     """By `schema.table`: the person keys of models and sources."""
     syncs: Sequence[tuple[Engine, SyncSpec]]
+    links: Sequence[Holding] = ()
+    """What else leads from one identifier to another, besides tables."""
+    source: Source | None = None
+    """The warehouse that is only read, where there is one: the person must be gone there first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +78,8 @@ def forget(scope: Scope, identifier: str) -> list[Step]:
     with scope.warehouse.session("forget: resolve") as session:
         closure, holdings = _find(scope, session, identifier)
         keys = keys_in_syncs(session, scope.warehouse.dialect, _specs(scope), holdings, closure)
+    if scope.source:
+        require_gone(scope.source, _specs(scope), keys)
     work = new_work(closure, keys)
     keep_work(scope.home, work)
     faultpoint("forget.kept")
@@ -91,9 +98,10 @@ def _key(scope: Scope) -> bytes:
 
 
 def _find(scope: Scope, session: Session, identifier: str) -> tuple[Closure, list[Holding]]:
+    ensure_tables(session)
     holdings = present_holdings(session, scope.declared)
     try:
-        return find_person(session, links_of(holdings), identifier), holdings
+        return find_person(session, [*links_of(holdings), *scope.links], identifier), holdings
     except Unfound as unfound:
         _explain_forgotten(scope, session, identifier, unfound)
         raise

@@ -183,9 +183,14 @@ def _check_merges(session: Session, run: Run, merge_count: int) -> None:
 
 def _write(session: Session, run: Run, resolution: Resolution, *, scope: str) -> None:
     keys, names, moment, is_whole = run.keys, run.names, run.keys.dialect.at(run.resolved_at), scope == "all"
-    tables.write_edges(session, names, moment, is_whole=is_whole)
-    tables.write_people(session, names, moment, is_whole=is_whole)
-    tables.write_person_ids(session, names)
+    # All that makes a table comes before the first row is written: some warehouses commit when one is made.
+    writes = [
+        *tables.stage_edges(session, names, moment, is_whole=is_whole),
+        *tables.stage_people(session, names, moment, is_whole=is_whole),
+        *tables.stage_person_ids(session, names),
+    ]
+    for statement in writes:
+        session.execute(statement)
     tables.write_quarantine(session, names, moment, is_whole=is_whole)
     digest = keys.binding.rules.digest
     tables.write_run(session, names, scope=scope, digest=digest, counts=asdict(resolution), resolved_at=moment)

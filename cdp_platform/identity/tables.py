@@ -16,6 +16,8 @@ class Names:
     """The quoted names of the tables; `schema` is the schema's, unquoted."""
 
     schema: str
+    is_replaced: bool
+    """Whether a table can be made anew in the transaction that writes the others; else its rows are replaced."""
     edges: str
     clusters: str
     merges: str
@@ -28,7 +30,8 @@ class Names:
     def of(cls, schema: str, dialect: base.Dialect) -> "Names":
         """Name the tables of a schema."""
         tables = ("edges", "clusters", "merges", "quarantine", "runs", "person_ids", "fingerprints")
-        return cls(schema=schema, **{name: dialect.relation(f"{schema}.identity_{name}") for name in tables})
+        quoted = {name: dialect.relation(f"{schema}.identity_{name}") for name in tables}
+        return cls(schema=schema, is_replaced=dialect.defines_in_transactions, **quoted)
 
 
 def has_tables(session: Session, names: Names) -> bool:
@@ -90,8 +93,11 @@ def read_rules(session: Session, keys: Keys) -> None:
     session.execute(f"create or replace temporary table work_rules as {rows}")
 
 
-def write_edges(session: Session, names: Names, resolved_at: str, *, is_whole: bool) -> None:
-    """Replace all edges, or those of `work_keys`; an edge that was there keeps the time when it was first seen."""
+def stage_edges(session: Session, names: Names, resolved_at: str, *, is_whole: bool) -> list[str]:
+    """Replace all edges, or those of `work_keys`; an edge that was there keeps the time when it was first seen.
+
+    Like its neighbours it makes tables of the session only; the answer are the statements that write what they hold.
+    """
     found = (
         "select c.record_key, u.identifier, e.value_hash, c.source,"
         f" coalesce(o.first_seen_at, c.seen_at, {resolved_at}) as first_seen_at,"
@@ -101,10 +107,10 @@ def write_edges(session: Session, names: Names, resolved_at: str, *, is_whole: b
         f" left join {names.edges} as o on o.record_key = c.record_key and o.identifier = u.identifier"
         " and o.value_hash = e.value_hash"
     )
-    _replace(session, names.edges, found, stale=None if is_whole else "select record_key from work_keys")
+    return _staged(session, names, "edges", found, stale=None if is_whole else "select record_key from work_keys")
 
 
-def write_people(session: Session, names: Names, resolved_at: str, *, is_whole: bool) -> None:
+def stage_people(session: Session, names: Names, resolved_at: str, *, is_whole: bool) -> list[str]:
     """Replace the people of all records, or of those of this run, and log who merged and who split."""
     found = (
         "select r.record_key, p.person_id, k.record_key as cluster_key,"
@@ -113,13 +119,13 @@ def write_people(session: Session, names: Names, resolved_at: str, *, is_whole: 
         " join work_persons as p on p.component = s.component"
     )
     stale = "select record_key from work_records union all select record_key from work_keys"
-    _replace(session, names.clusters, found, stale=None if is_whole else stale)
-    session.execute(
-        f"insert into {names.merges} select {resolved_at}, former_id, person_id, kind, records from work_moves"
-    )
+    return [
+        *_staged(session, names, "clusters", found, stale=None if is_whole else stale),
+        f"insert into {names.merges} select {resolved_at}, former_id, person_id, kind, records from work_moves",
+    ]
 
 
-def write_person_ids(session: Session, names: Names) -> None:
+def stage_person_ids(session: Session, names: Names) -> list[str]:
     """Keep every id that a person ever had, with the id of that person now: merges and splits of this run are followed.
 
     Of several people among whom an id was split up, the one with most of its records is followed.
@@ -130,25 +136,26 @@ def write_person_ids(session: Session, names: Names) -> None:
         " as choice from work_moves where former_id not in (select person_id from work_persons)) as ranked"
         " where choice = 1"
     )
-    session.execute(
-        "create or replace temporary table work_ids as select i.person_id, case when p.person_id is not null then"
+    found = (
+        "select i.person_id, case when p.person_id is not null then"
         " i.person_id else coalesce(f.person_id, i.present_person_id) end as present_person_id"
         f" from {names.person_ids} as i left join work_persons as p on p.person_id = i.person_id"
         " left join work_followed as f on f.former_id = i.present_person_id"
         " union all select p.person_id, p.person_id from work_persons as p"
         f" left join {names.person_ids} as i on i.person_id = p.person_id where i.person_id is null"
     )
-    session.execute(f"create or replace table {names.person_ids} as select * from work_ids")
+    return _staged(session, names, "person_ids", found, stale=None)
 
 
-def _replace(session: Session, table: str, found: str, *, stale: str | None) -> None:
+def _staged(session: Session, names: Names, name: str, found: str, *, stale: str | None) -> list[str]:
     """Put in what was found for the stale record keys, or for all; the table may be read by `found`."""
-    if stale is None:
-        session.execute(f"create or replace table {table} as {found}")
-        return
-    session.execute(f"create or replace temporary table work_found as {found}")
-    session.execute(f"delete from {table} where record_key in ({stale})")
-    session.execute(f"insert into {table} select * from work_found")
+    table: str = getattr(names, name)
+    if stale is None and names.is_replaced:
+        return [f"create or replace table {table} as {found}"]
+    work = f"work_found_{name}"
+    session.execute(f"create or replace temporary table {work} as {found}")
+    where = f" where record_key in ({stale})" if stale else ""
+    return [f"delete from {table}{where}", f"insert into {table} select * from {work}"]
 
 
 def write_quarantine(session: Session, names: Names, resolved_at: str, *, is_whole: bool) -> None:

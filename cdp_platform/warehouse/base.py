@@ -3,7 +3,7 @@
 A session is opened late and closed early; none is held while a destination is being talked to.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -16,6 +16,13 @@ from cdp_platform.domain.syncs import FieldType
 Row = dict[str, Any]
 Parameters = Sequence[Any] | Mapping[str, Any]
 """Bound values: by place (`?`) or by name (`$name`)."""
+AtWork = Callable[[], Mapping[str, str]]
+"""Says what the process is at when a session is opened: asset, sync and run, as far as it is at one."""
+
+
+def at_nothing() -> dict[str, str]:
+    """Of a process that is at nothing which has a name."""
+    return {}
 
 
 class Dialect(Protocol):
@@ -25,6 +32,8 @@ class Dialect(Protocol):
     """The dialect's name, as sqlglot knows it."""
     keeps_order: bool
     """Whether a query without `order by` answers in the order of the rows that it reads."""
+    defines_in_transactions: bool
+    """Whether a relation can be made inside a transaction, which commits it or takes it back with the rest."""
 
     def quote(self, identifier: str) -> str:
         """Quote one identifier."""

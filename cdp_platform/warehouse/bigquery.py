@@ -27,7 +27,7 @@ from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.home import Secrets
 from cdp_platform.errors import WarehouseError
 from cdp_platform.warehouse.accounts import BigQueryAccount
-from cdp_platform.warehouse.base import Parameters, Row
+from cdp_platform.warehouse.base import AtWork, Parameters, Row, at_nothing
 from cdp_platform.warehouse.bigquery_arrow import numbered, parquet_files, plain_schema, table_schema
 from cdp_platform.warehouse.bigquery_block import Block
 from cdp_platform.warehouse.bigquery_connecting import connected, provide
@@ -219,10 +219,18 @@ class BigQuerySession:
 class BigQueryWarehouse:
     """A project. `retry_seconds` bounds how long a failing request is repeated."""
 
-    def __init__(self, account: BigQueryAccount, secrets_of: Secrets, *, retry_seconds: float = 120.0) -> None:
+    def __init__(
+        self,
+        account: BigQueryAccount,
+        secrets_of: Secrets,
+        at_work: AtWork = at_nothing,
+        *,
+        retry_seconds: float = 120.0,
+    ) -> None:
         self.dialect = BigQueryDialect()
         self._account = account
         self._secrets = secrets_of
+        self._at_work = at_work
         self._retry = DEFAULT_RETRY.with_timeout(retry_seconds)
         self._client: bigquery.Client | None = None
         self._made: set[str] = set()
@@ -236,7 +244,7 @@ class BigQueryWarehouse:
             temporary_dataset=account.temporary_dataset,
             prefix=f"s{secrets.token_hex(6)}",
         )
-        jobs = Jobs(client, purpose, self._retry, account.maximum_bytes_billed)
+        jobs = Jobs(client, purpose, self._retry, account.maximum_bytes_billed, work=self._at_work())
         try:
             yield BigQuerySession(jobs, names, self._made)
         except BaseException:

@@ -1,5 +1,6 @@
 """The way into BigQuery: credentials, the client, and the datasets that the platform needs."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from google.api_core.exceptions import Conflict, NotFound
@@ -30,9 +31,9 @@ def connected(account: BigQueryAccount, secrets: Secrets) -> bigquery.Client:
     )
 
 
-def tool_client(account: BigQueryAccount, secrets: Secrets, purpose: str) -> bigquery.Client:
+def tool_client(account: BigQueryAccount, secrets: Secrets, purpose: str, work: Mapping[str, str]) -> bigquery.Client:
     """A client for a tool that makes its own jobs: they are labelled and limited as the platform's. Raises as above."""
-    client, labels = connected(account, secrets), labels_of(purpose)
+    client, labels = connected(account, secrets), labels_of(purpose, work)
     queries = bigquery.QueryJobConfig(labels=labels)
     if account.maximum_bytes_billed is not None:
         queries.maximum_bytes_billed = account.maximum_bytes_billed

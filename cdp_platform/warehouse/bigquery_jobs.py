@@ -9,7 +9,7 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -45,6 +45,8 @@ class Jobs:
     """What all statements together may scan, in bytes; None: nothing bounds it."""
     foreseen: int = 0
     """What those that were asked for beforehand scan."""
+    work: Mapping[str, str] = field(default_factory=dict)
+    """What the process is at: asset, sync and run."""
     sleep: Callable[[float], None] = time.sleep
     done: list[bigquery.QueryJob] = field(default_factory=list)
 
@@ -63,7 +65,7 @@ class Jobs:
 
     def scanned_bytes(self, sql: str) -> int:
         """Ask how many bytes a statement would read, without running it, for nothing. Raises WarehouseError."""
-        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=labels_of(self.purpose))
+        config = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False, labels=labels_of(self.purpose, self.work))
         with translated(self.purpose):
             job = self.client.query(sql, job_config=config, retry=self.retry, job_retry=None)
             return int(job.total_bytes_processed or 0)
@@ -96,7 +98,7 @@ class Jobs:
                     source_format=bigquery.SourceFormat.PARQUET,
                     schema=schema,
                     write_disposition=bigquery.WriteDisposition.WRITE_APPEND,
-                    labels=labels_of(self.purpose),
+                    labels=labels_of(self.purpose, self.work),
                 )
                 config.parquet_options = parquet
                 job = self.client.load_table_from_file(file, table, rewind=True, job_id=_new_name(), job_config=config)
@@ -113,7 +115,7 @@ class Jobs:
         )
 
     def _run(self, sql: str, name: str) -> RowIterator:
-        config = bigquery.QueryJobConfig(labels=labels_of(self.purpose))
+        config = bigquery.QueryJobConfig(labels=labels_of(self.purpose, self.work))
         if self.maximum_bytes is not None:
             config.maximum_bytes_billed = self.maximum_bytes
         job = self.client.query(sql, job_id=name, job_config=config, retry=self.retry, job_retry=None)
@@ -124,9 +126,11 @@ class Jobs:
         return str(self.done[-1].job_id) if self.done else ""
 
 
-def labels_of(purpose: str) -> dict[str, str]:
+def labels_of(purpose: str, work: Mapping[str, str]) -> dict[str, str]:
     """A job's labels: small letters, digits, `-` and `_`, 63 of them at most."""
-    return {"application": "cdp", "purpose": re.sub(r"[^a-z0-9_-]", "_", purpose.lower())[:_LABEL_LENGTH]}
+    told = {"purpose": purpose, **work}
+    kept = {name: re.sub(r"[^a-z0-9_-]", "_", value.lower())[:_LABEL_LENGTH] for name, value in told.items()}
+    return {"application": "cdp", **kept}
 
 
 def plain_rows(rows: RowIterator) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from cdp_platform.warehouse.accounts import (
     account_names,
     read_account,
 )
-from cdp_platform.warehouse.base import Source, Warehouse
+from cdp_platform.warehouse.base import AtWork, Source, Warehouse, at_nothing
 from cdp_platform.warehouse.local_state import LocalStateWarehouse
 
 DUCKDB: Final = "duckdb"
@@ -25,12 +25,12 @@ BIGQUERY: Final = "bigquery"
 KINDS: Final = (DUCKDB, POSTGRES)
 _WHOLE: Final = (DUCKDB, POSTGRES, BIGQUERY)
 """The engines on which everything runs: loading, models, identity, audiences, syncs, reports, erasure."""
-_SNOWFLAKES: Final[dict[SnowflakeAccount, Warehouse]] = {}
-_BIGQUERIES: Final[dict[BigQueryAccount, Warehouse]] = {}
+_SNOWFLAKES: Final[dict[tuple[SnowflakeAccount, AtWork], Warehouse]] = {}
+_BIGQUERIES: Final[dict[tuple[BigQueryAccount, AtWork], Warehouse]] = {}
 
 
-def open_warehouse(home: Home) -> Warehouse:
-    """Name the warehouse of a home folder; nothing is opened yet.
+def open_warehouse(home: Home, at_work: AtWork = at_nothing) -> Warehouse:
+    """Name the warehouse of a home folder; nothing is opened yet. Statements are tagged with what it is `at_work` on.
 
     An account in the home's file of accounts goes before an engine of the same name. Raises ConfigError for an engine
     or an account that there is none of, for a wrong account, without an address where one is needed, and where the
@@ -41,7 +41,7 @@ def open_warehouse(home: Home) -> Warehouse:
 
         return DuckDbWarehouse(home.warehouse)
     if account := chosen_account(home):
-        warehouse = _of_account(home, account)
+        warehouse = _of_account(home, account, at_work)
         return _only_read(home, warehouse) if account.state == "local" else warehouse
     if home.warehouse_kind == POSTGRES:
         return _postgres(home.warehouse_address)
@@ -104,12 +104,17 @@ def require_whole(home: Home, what: str) -> None:
 
 def require_written(home: Home, what: str) -> None:
     """Raise ConfigError, naming `what`, where the warehouse's account says `state: local`, so that it is only read."""
-    account = None if home.warehouse_kind == DUCKDB else chosen_account(home)
-    if account is not None and account.state == "local":
+    if is_only_read(home):
         raise ConfigError(
             f"{what} would write into the warehouse, and its account `{home.warehouse_kind}` says `state: local`.",
             remedy="Make the tables with tools of your own there: syncs read them.",
         )
+
+
+def is_only_read(home: Home) -> bool:
+    """Whether the warehouse's account says `state: local`. Raises ConfigError for a wrong account."""
+    account = None if home.warehouse_kind == DUCKDB else chosen_account(home)
+    return account is not None and account.state == "local"
 
 
 def _only_read(home: Home, warehouse: Warehouse) -> Warehouse:
@@ -123,14 +128,14 @@ def _only_read(home: Home, warehouse: Warehouse) -> Warehouse:
     return LocalStateWarehouse(state=DuckDbWarehouse(home.state), source=warehouse)
 
 
-def _of_account(home: Home, account: Account) -> Warehouse:
+def _of_account(home: Home, account: Account, at_work: AtWork) -> Warehouse:
     match account:
         case PostgresAccount():
             return _postgres(_address_of(home, account))
         case SnowflakeAccount():
-            return _snowflake(account, _secrets(home))
+            return _snowflake(account, _secrets(home), at_work)
         case BigQueryAccount():
-            return _bigquery(account, _secrets(home))
+            return _bigquery(account, _secrets(home), at_work)
 
 
 def _secrets(home: Home) -> Secrets:
@@ -161,7 +166,7 @@ def _unknown(home: Home) -> ConfigError:
     return ConfigError(f"there is no warehouse {name!r}.", remedy=nearest_of(name, known))
 
 
-def _snowflake(account: SnowflakeAccount, secrets: Secrets) -> Warehouse:
+def _snowflake(account: SnowflakeAccount, secrets: Secrets, at_work: AtWork = at_nothing) -> Warehouse:
     try:
         from cdp_platform.warehouse.snowflake import SnowflakeWarehouse
     except ImportError as error:
@@ -170,9 +175,9 @@ def _snowflake(account: SnowflakeAccount, secrets: Secrets) -> Warehouse:
             remedy='Install the extra: pip install "cdp-platform[snowflake]".',
         ) from error
     # One for each account and process: its connections wait there for the next session.
-    if account not in _SNOWFLAKES:
-        _SNOWFLAKES[account] = SnowflakeWarehouse(account, secrets)
-    return _SNOWFLAKES[account]
+    if (account, at_work) not in _SNOWFLAKES:
+        _SNOWFLAKES[account, at_work] = SnowflakeWarehouse(account, secrets, at_work)
+    return _SNOWFLAKES[account, at_work]
 
 
 def snowflake_login(home: Home) -> tuple[SnowflakeAccount, Secrets]:
@@ -195,7 +200,7 @@ def _snowflake_variables(home: Home) -> dict[str, str]:
     return dbt_variables(account, secrets)
 
 
-def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
+def _bigquery(account: BigQueryAccount, secrets: Secrets, at_work: AtWork = at_nothing) -> Warehouse:
     try:
         from cdp_platform.warehouse.bigquery import BigQueryWarehouse
     except ImportError as error:
@@ -204,7 +209,7 @@ def _bigquery(account: BigQueryAccount, secrets: Secrets) -> Warehouse:
             remedy='Install the extra: pip install "cdp-platform[bigquery]".',
         ) from error
     # One for each account and process: it knows which datasets and tables are there.
-    return _BIGQUERIES.setdefault(account, BigQueryWarehouse(account, secrets))
+    return _BIGQUERIES.setdefault((account, at_work), BigQueryWarehouse(account, secrets, at_work))
 
 
 def _bigquery_variables(home: Home) -> dict[str, str]:

@@ -21,6 +21,7 @@ class CommonDialect:
     kinds: ClassVar[Mapping[str, FieldKind]]
     """By type of a column, in capitals, what its values are; decimals apart. Others have no exact text."""
     most_digits: ClassVar[int] = 38
+    defines_in_transactions: bool = True
 
     def quote(self, identifier: str) -> str:
         return quoted(identifier)

@@ -15,7 +15,7 @@ that lasts, and refuses to make relations from there on.
 import itertools
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -30,7 +30,7 @@ from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.home import Secrets
 from cdp_platform.errors import WarehouseError
 from cdp_platform.warehouse.accounts import SnowflakeAccount
-from cdp_platform.warehouse.base import Parameters, Row
+from cdp_platform.warehouse.base import AtWork, Parameters, Row, at_nothing
 from cdp_platform.warehouse.literals import literal, quoted, with_literals
 from cdp_platform.warehouse.snowflake_arrow import bounded, plain_rows, schema_of, type_name
 from cdp_platform.warehouse.snowflake_connecting import connected, query_tag, translated
@@ -48,11 +48,11 @@ _SCANNED = "select sum(bytes_scanned) from table(information_schema.query_histor
 class SnowflakeSession:
     """A session on one connection."""
 
-    def __init__(self, connection: SnowflakeConnection, purpose: str, *, schema: str) -> None:
+    def __init__(self, connection: SnowflakeConnection, purpose: str, *, schema: str, work: Mapping[str, str]) -> None:
         """Use `connection`, which commits by itself; `schema` is where temporary relations are made."""
         self._connection = connection
         self._purpose = purpose
-        self._tag = {"QUERY_TAG": query_tag(purpose)}
+        self._tag = {"QUERY_TAG": query_tag(purpose, work)}
         self._stage = f"{quoted(schema)}.cdp_load"
         self._names = Names(self._describe)
         self._numbers = itertools.count()
@@ -155,7 +155,8 @@ class SnowflakeSession:
         if kind is Kind.CHANGE and self._is_deferred and not self._is_begun:
             self._told("begin")
             self._is_begun = True
-        self._send(cursor, self._retyping(statement) or statement.said(self._names.resolved))
+        stored = self._names.written(statement.target) if kind is Kind.CHANGE and statement.target is not None else None
+        self._send(cursor, self._retyping(statement) or statement.said(self._names.resolved, stored))
         if kind is Kind.DEFINITION:
             self._names.forget()
         return kind
@@ -244,10 +245,11 @@ class SnowflakeSession:
 class SnowflakeWarehouse:
     """One account of Snowflake's. Connections that left nothing behind wait for the next session of their process."""
 
-    def __init__(self, account: SnowflakeAccount, secrets: Secrets) -> None:
+    def __init__(self, account: SnowflakeAccount, secrets: Secrets, at_work: AtWork = at_nothing) -> None:
         self.dialect = SnowflakeDialect()
         self.account = account
         self._secrets = secrets
+        self._at_work = at_work
         self._idle: deque[tuple[int, SnowflakeConnection]] = deque()
         self._is_prepared = False
 
@@ -262,7 +264,8 @@ class SnowflakeWarehouse:
     def reading(self, purpose: str) -> Iterator[SnowflakeSession]:
         """Neither schemas nor functions are made; each statement reads from a moment of its own."""
         connection = self._connected()
-        session = SnowflakeSession(connection, purpose, schema=self.account.temporary_schema)
+        schema = self.account.temporary_schema
+        session = SnowflakeSession(connection, purpose, schema=schema, work=self._at_work())
         try:
             yield session
         finally:
@@ -286,7 +289,7 @@ class SnowflakeWarehouse:
     def missing_grants(self, relations: Sequence[str]) -> list[str]:
         connection = self._connected()
         with closing(connection):
-            session = SnowflakeSession(connection, "cdp doctor", schema=self.account.temporary_schema)
+            session = SnowflakeSession(connection, "cdp doctor", schema=self.account.temporary_schema, work={})
             return session.missing_grants(self.account, relations)
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -86,9 +86,10 @@ def translated(tag: str, what: str = "the warehouse refused a statement") -> Ite
         raise WarehouseError(f"{what} ({tag}{name}): {_first_line(error, number)}", remedy=remedy) from error
 
 
-def query_tag(purpose: str) -> str:
-    """The tag that statements carry into Snowflake's history: JSON with the process and its purpose."""
-    return json.dumps({"application": "cdp", "purpose": purpose, "process": os.getpid()}, ensure_ascii=False)
+def query_tag(purpose: str, work: Mapping[str, str]) -> str:
+    """The tag that statements carry into Snowflake's history: JSON with the process, its purpose and what it is at."""
+    told = {"application": "cdp", "purpose": purpose, "process": os.getpid(), **work}
+    return json.dumps(told, ensure_ascii=False)
 
 
 def endpoint(account: SnowflakeAccount) -> dict[str, Any]:

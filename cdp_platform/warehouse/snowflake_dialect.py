@@ -25,6 +25,7 @@ class SnowflakeDialect(CommonDialect):
 
     name = "snowflake"
     keeps_order = False
+    defines_in_transactions = False
     kinds = _KINDS
 
     def exact(self, expression: str, column_type: str, field_type: FieldType) -> str:

@@ -11,7 +11,7 @@ from typing import Final
 from sqlglot import exp
 
 from cdp_platform.warehouse.literals import quoted
-from cdp_platform.warehouse.snowflake_sql import subquery
+from cdp_platform.warehouse.snowflake_sql import Stored, subquery
 
 _OURS: Final = ("", "temp", "main", "cdp", "cdp_functions", "information_schema")
 """Schemas whose relations the platform makes itself, and names as it reads them."""
@@ -28,6 +28,7 @@ class Names:
         self._describe = describe
         self._copy: Copy | None = None
         self._copies: dict[str, str] = {}
+        self._written: set[str] = set()
         self._known: dict[str, tuple[str, dict[str, str]] | None] = {}
 
     def forget(self) -> None:
@@ -43,6 +44,7 @@ class Names:
         finally:
             self._copy = None
             self._copies.clear()
+            self._written.clear()
 
     def columns(self, relation: str) -> dict[str, str]:
         """Names and types of a relation's columns, as the platform reads them; empty where there is none."""
@@ -59,7 +61,7 @@ class Names:
             return None
         name, columns = found
         names = _read_names(columns)
-        if self._copy is not None and name not in self._copies:
+        if self._copy is not None and name not in self._copies and name not in self._written:
             self._copies[name] = self._copy(name)
         stored, name = name, self._copies.get(name, name)
         if list(names) == list(columns) and stored == name == _sql([part.name for part in table.parts]):
@@ -69,6 +71,24 @@ class Names:
         )
         alias = table.alias or table.name
         return subquery(f"select {said} from {name}", alias)
+
+    def written(self, table: exp.Table) -> Stored | None:
+        """How a relation is stored that is changed now, where that is otherwise than it is written.
+
+        From here on what is read of it is what is there, and no copy.
+        """
+        if table.db.lower() in _OURS:
+            return None
+        asked = [part.name for part in table.parts]
+        found = self._found(asked)
+        if found is None:
+            return None
+        name, columns = found
+        self._copies.pop(name, None)
+        self._written.add(name)
+        stored = dict(zip(_read_names(columns), _stored(columns), strict=True))
+        parts = asked if name == _sql(asked) else [part.upper() for part in asked]
+        return None if parts == asked and all(read == name for read, name in stored.items()) else (parts, stored)
 
     def _found(self, parts: list[str]) -> tuple[str, dict[str, str]] | None:
         asked = _sql(parts)

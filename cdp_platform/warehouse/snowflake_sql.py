@@ -4,7 +4,7 @@ Every name is quoted as it is written, so that it reads the same on every wareho
 is what it leaves: schemas and types of DuckDB's, views of a session, and functions on lists and documents.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Final
 
@@ -30,9 +30,18 @@ _TYPES = {
     exp.DataType.Type.LIST: "array",
 }
 _UNNAMED_SCHEMAS = ("temp", "main")
+_READ_AS: Final = 'case when {0} = upper({0}) then lower({0}) else {0} end as "{1}"'
+_LISTED: Final = (
+    'select TABLE_CATALOG as "table_catalog", TABLE_TYPE as "table_type",'
+    f" {_READ_AS.format('TABLE_SCHEMA', 'table_schema')}, {_READ_AS.format('TABLE_NAME', 'table_name')}"
+    " from INFORMATION_SCHEMA.TABLES"
+)
+"""What there is, under the names by which the platform reads it."""
 
 Resolve = Callable[[exp.Table], exp.Expr | None]
 """What a relation that is read is replaced by; None: it is read as it is named."""
+Stored = tuple[Sequence[str], Mapping[str, str]]
+"""The parts of a relation's name as Snowflake has them, and its columns: name as the platform reads it → as it is."""
 
 
 class Kind(StrEnum):
@@ -89,10 +98,15 @@ class Statement:
         is_own = target is not None and target.db.lower() in ("", "temp") and target.name in temporary
         return Kind.SESSION_CHANGE if is_own else Kind.CHANGE
 
-    def said(self, resolve: Resolve = lambda table: None) -> str:
-        """Say it in Snowflake's SQL. Raises WarehouseError for what cannot be said."""
+    def said(self, resolve: Resolve = lambda table: None, stored: Stored | None = None) -> str:
+        """Say it in Snowflake's SQL; `stored` is how the target is named, if otherwise than in the statement.
+
+        Raises WarehouseError for what cannot be said.
+        """
         try:
             target = self.target
+            if stored is not None and target is not None:
+                _aim(self._tree, target, *stored)
             for table in list(self._tree.find_all(exp.Table)):
                 if table is not target and (found := resolve(table)) is not None:
                     table.replace(found)
@@ -110,6 +124,15 @@ def to_snowflake(sql: str) -> str:
     return Statement(sql).said()
 
 
+def _aim(tree: exp.Expr, target: exp.Table, parts: Sequence[str], columns: Mapping[str, str]) -> None:
+    """Name what rows are deleted from or changed in, and its columns, as they are stored; what is read stays."""
+    for part, name in zip(target.parts, parts, strict=True):
+        part.set("this", name)
+    for column in list(tree.find_all(exp.Column)):
+        if column.find_ancestor(exp.Select) is None and column.name in columns:
+            column.this.set("this", columns[column.name])
+
+
 def _unsayable(error: SqlglotError) -> WarehouseError:
     return WarehouseError(
         f"a statement cannot be said in Snowflake's SQL ({type(error).__name__}).",
@@ -125,6 +148,8 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
             node.set("db", None)
         case exp.Table() if isinstance(node.this, exp.GenerateSeries):
             return _range(node)
+        case exp.Table() if (node.db.lower(), node.name.lower()) == ("information_schema", "tables"):
+            return subquery(_LISTED, node.alias or node.name)
         case exp.Create() if node.kind == "VIEW" and node.find(exp.TemporaryProperty):
             # A view would be read anew by each statement, and Snowflake has no one moment for several of them.
             node.set("kind", "TABLE")
@@ -146,9 +171,16 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
             return exp.Min(this=node.this)
         case exp.IgnoreNulls(this=exp.Min()):
             return exp.Min(this=node.this.this)
+        case exp.Is(expression=exp.Boolean() as truth):
+            # sqlglot would leave null what is unknown.
+            known = exp.Coalesce(this=node.this, expressions=[exp.Boolean(this=not truth.this)])
+            return known if truth.this else exp.Not(this=known)
         case exp.Concat():
             texts = [exp.cast(one.copy(), exp.DataType.build("varchar")) for one in node.expressions]
             node.set("expressions", texts)
+        case exp.RegexpReplace():
+            # It replaces every match, and has no letter for that.
+            node.set("modifiers", None)
         case exp.Anonymous() | exp.Func():
             return _function(node)
     return node
@@ -162,8 +194,8 @@ def _function(node: exp.Expr) -> exp.Expr:
             return exp.CurrentTimestamp()
         case "isfinite":
             return exp.NEQ(this=arguments[0], expression=_timestamp(LAST_MOMENT))
-        case "list_position" if isinstance(arguments[0], exp.Array):
-            places = enumerate(arguments[0].expressions, 1)
+        case "list_position" if (names := arguments[0].find(exp.Array)) is not None:
+            places = enumerate(names.expressions, 1)
             cases = [exp.If(this=one.copy(), true=exp.Literal.number(place)) for place, one in places]
             return exp.Case(this=arguments[1], ifs=cases)
         case "list_has_all":
@@ -176,6 +208,8 @@ def _function(node: exp.Expr) -> exp.Expr:
             return _call("array_compact", _call("array_construct", *node.this.expressions))
         case "json_merge_patch":
             return _own("merged", *arguments)
+        case "md5_number_lower":
+            return _call("md5_number_lower64", arguments[0])
         case "strlen":
             return _call("octet_length", arguments[0])
         case "nfc_normalize":

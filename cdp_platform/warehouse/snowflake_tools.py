@@ -1,6 +1,7 @@
 """Snowflake for tools that open it themselves, dbt and dlt: the account of `warehouses.yaml`, in their words."""
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 from cdp_platform.domain.home import Secrets
@@ -57,6 +58,6 @@ def dlt_credentials(account: SnowflakeAccount, secrets: Secrets) -> dict[str, An
     }
 
 
-def dlt_query_tag() -> str:
+def dlt_query_tag(work: Mapping[str, str]) -> str:
     """The query tag of what dlt runs; dlt would fill in what stands in braces."""
-    return query_tag("load").replace("{", "{{").replace("}", "}}")
+    return query_tag("load", work).replace("{", "{{").replace("}", "}}")

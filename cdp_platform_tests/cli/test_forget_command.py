@@ -1,6 +1,7 @@
 """`cdp forget` at the terminal: what it shows, asks, refuses and tells."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -58,3 +59,18 @@ def test_exactly_one_thing_is_meant(known: Shop, cdp: Cdp, arguments: tuple[str,
 
 def test_nobody_was_forgotten_where_there_was_no_erasure(known: Shop, cdp: Cdp) -> None:
     assert cdp("forget", "--status").text == "Nobody was forgotten.\n"
+
+
+def test_beside_a_warehouse_that_is_only_read_the_copies_and_the_log_are_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts = tmp_path / "warehouses.yaml"
+    accounts.write_text("theirs: {type: postgres, address: postgresql:///shop, state: local}", encoding="utf-8")
+    shop = Shop(tmp_path / "home")
+    for name, value in {"HOME": shop.home.root, "WAREHOUSE": "theirs", "WAREHOUSES": accounts}.items():
+        monkeypatch.setenv(f"CDP_{name}", str(value))
+    monkeypatch.setattr(declared_syncs, "open_all", lambda: [(shop.engine, shop.spec)])
+    scope = declared_syncs.everything()
+    assert scope.source is not None and scope.source.dialect.name == "postgres"
+    assert scope.declared["cdp_copies.crm_contacts"]["person_id"] == "person_id"
+    assert len(scope.links) == 1

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from cdp_platform.components.loading import load_definitions, load_syncs
+from cdp_platform.components.resources import Platform
 from cdp_platform.domain.syncs import Grant, OAuth
 from cdp_platform.errors import ConfigError
 
@@ -28,6 +29,27 @@ def folder(parsed_home: Path, tmp_path: Path) -> Path:
 
 def test_the_project_loads_without_a_secret(definitions: dg.Definitions) -> None:
     assert definitions.resolve_asset_graph().get_all_asset_keys()
+
+
+@pytest.mark.parametrize(
+    ("sync", "line", "field", "told"),
+    [
+        ("sales_accounts", "read_back:", "read_back", "policies of fields"),
+        ("lapsed_loyalists_ads", "source_model:", "source_model", "an audience as its source"),
+    ],
+)
+def test_what_a_warehouse_that_is_only_read_cannot_do_is_refused_with_its_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, sync: str, line: str, field: str, told: str
+) -> None:
+    monkeypatch.setattr(Platform, "is_only_read", property(lambda platform: True))
+    others = [path for path in (folder / "syncs").iterdir() if path.name != sync]
+    for path in [*others, folder / "feedback", folder / "automation", folder / "checks"]:
+        shutil.rmtree(path)
+    with pytest.raises(ConfigError, match=told) as caught:
+        load_syncs(folder, ROOT)
+    lines = (folder / "syncs" / sync / "defs.yaml").read_text(encoding="utf-8").splitlines()
+    number = next(number for number, text in enumerate(lines, 1) if text.strip().startswith(line))
+    assert (caught.value.place, caught.value.field) == (f"{folder / 'syncs' / sync / 'defs.yaml'}:{number}", field)
 
 
 def test_an_unknown_field_is_named_with_its_line_and_the_nearest_field(folder: Path) -> None:

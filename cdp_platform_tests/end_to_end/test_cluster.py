@@ -5,6 +5,7 @@ Each worker has a home of its own; `deploy/dagster.yaml` is the instance's file.
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 WORKERS = ("first", "second")
 CONTACTS, PRODUCTS = "crm_contacts", "products_crm"
 PEOPLE, ITEMS = 120, 150
+BATCH = "/crm/v3/objects/contacts/batch/"
 TOKEN = "secret-token-of-the-test"
 _CODE = """
 from pathlib import Path
@@ -215,6 +217,58 @@ def test_two_syncs_of_one_account_go_at_once_on_two_workers_under_one_bucket(clu
     assert left == 0
     assert buckets() == 1, "one account, one bucket"
     assert not list(cluster.folder.glob("home-of-*/*.sqlite")), "no host keeps books of its own"
+
+
+def test_a_worker_that_is_killed_with_a_step_ends_the_run_and_the_next_run_loses_nothing(cluster: Instance) -> None:
+    with rows_of(cluster) as warehouse:
+        warehouse.execute("update activation.sync_contacts__crm set email = 'new.' || email")
+        warehouse.execute("insert into marts.consents select 'new.' || identifier, entity, channel, purpose, status"
+                          " from marts.consents")  # fmt: skip
+    before = writes(cluster)
+    # The first request of the run is answered; the second stands still, so that the worker can be killed within it.
+    slow = {"path": BATCH, "method": "POST", "count": 9, "delay_seconds": 100, "status": 503}
+    passed = {"path": BATCH, "method": "POST", "count": 1}
+    requests.post(f"{cluster.shop}/sandbox/faults", json={"rules": [passed, slow]}, timeout=5).raise_for_status()
+    run_id = launch(cluster, CONTACTS)
+    process = until(lambda: len(writes(cluster)) > len(before) and at_work())
+    kill(process)
+    requests.delete(f"{cluster.shop}/sandbox/faults", timeout=5).raise_for_status()
+    assert len(writes(cluster)) > len(before), "work had happened before the fault"
+    assert cluster.ended(run_id) == "FAILURE"
+    assert any("the worker that did this step is gone" in str(event) for event in events_of(cluster, run_id))
+    assert cluster.ended(launch(cluster, CONTACTS)) == "SUCCESS", "the other worker goes on"
+    told = [write for write in writes(cluster) if write not in before]
+    assert len(told) == PEOPLE, "each person was changed once"
+    stats = requests.get(f"{cluster.shop}/sandbox/stats", timeout=5).json()
+    assert stats["contacts"] == PEOPLE
+
+
+def writes(cluster: Instance) -> list[dict[str, Any]]:
+    asked = requests.get(f"{cluster.shop}/sandbox/writes", params={"limit": "10000"}, timeout=30,
+                         headers={"Authorization": f"Bearer {TOKEN}"})  # fmt: skip
+    return list(asked.json()["results"])
+
+
+def at_work() -> int | None:
+    """The process that holds a lease, as the journal names it."""
+    with Journal(cdp_home()).transaction() as connection:
+        rows = connection.execute("select holder from leases where expires_at > 0").fetchall()
+    return int(rows[0][0].split("/")[1]) if rows else None
+
+
+def kill(process: int) -> None:
+    """Kill the process that does a step, and its worker before it: a host that is gone."""
+    status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    worker = int(status.rpartition(")")[2].split()[1])
+    for pid in (worker, process):
+        os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def rows_of(cluster: Instance) -> Iterator[Any]:
+    address = os.environ["CDP_POSTGRES"]
+    with closing(PostgresWarehouse(address, wait_seconds=60)) as warehouse, warehouse.session("test") as session:
+        yield session
 
 
 def buckets() -> int:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,8 @@ def accounts_of(demo: Demo) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def moved(slice_of_retail: Path, tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer) -> Moved:
     demo = make_demo(slice_of_retail, tmp_path_factory.mktemp("moved"))
-    first = demo.cdp(*demo.demo_arguments(DAYS[1]))
-    assert first.returncode == 0, first.stderr[-2000:]
     found = Moved(demo=demo, address=postgres.new_database("template template0 encoding 'UTF8' locale 'C'"))
+    found.step("demo", "cdp_platform.cli", *demo.demo_arguments(DAYS[1]), on={})
     make = "cdp_platform_tests.end_to_end.materialize"
     with ExitStack() as stack:
         old = stack.enter_context(accounts_of(demo))
@@ -134,8 +133,8 @@ def test_what_the_platform_knows_of_people_is_the_same_in_both(moved: Moved, rel
 
 def test_the_next_day_is_run_there_and_makes_nothing_that_is_there_already(moved: Moved) -> None:
     settings = {"CDP_WAREHOUSE": "postgres", "CDP_POSTGRES": moved.address}
-    there = replace(moved.demo, environment=moved.demo.environment | settings)
-    done = there.cdp(*there.demo_arguments(NEXT_DAY))
+    moved.step("next day", "cdp_platform.cli", *moved.demo.demo_arguments(NEXT_DAY), on=settings)
+    done = moved.said["next day"]
     assert done.returncode == 0, done.stderr[-2000:]
     assert "0 records to send" in done.stdout
     with served_again(moved.demo.home / "cdp") as accounts:

@@ -120,8 +120,15 @@ def _filled(node: exp.Expr) -> exp.Expr:
             prefixed = exp.Concat(expressions=[exp.Literal.string("0x"), node.this.copy()])
             return exp.cast(prefixed, "bigint")
         case exp.Anonymous() if node.name.lower() == "hash":
-            # DuckDB's hash has no sign.
-            return exp.Sub(this=exp.cast(node.copy(), "decimal(37, 0)"), expression=exp.Literal.number(2**63))
+            return _signed(node.copy())
+        case exp.Split():
+            return exp.Anonymous(this="string_split", expressions=[node.this, node.expression])
+        case exp.ArrayToString():
+            return exp.Anonymous(
+                this="list_aggr", expressions=[node.this, exp.Literal.string("string_agg"), node.expression]
+            )
+        case exp.MD5NumberLower64():
+            return _signed(exp.Anonymous(this="md5_number_lower", expressions=[node.this]))
         case exp.Anonymous() if node.name.lower() == "try_to_timestamp_tz":
             return exp.TryCast(this=node.expressions[0], to=exp.DataType.build("timestamptz"))
         case exp.CurrentWarehouse() | exp.CurrentRole():
@@ -140,6 +147,11 @@ def _filled(node: exp.Expr) -> exp.Expr:
         case exp.Cast(this=exp.Anonymous() as call) if call.name == "json_extract" and node.to.is_type("varchar"):
             return exp.Anonymous(this="json_extract_string", expressions=call.expressions)
     return node
+
+
+def _signed(number: exp.Expr) -> exp.Expr:
+    """What DuckDB gives without a sign, as one of the emulator's whole numbers, which have 64 bits."""
+    return exp.Sub(this=exp.cast(number, "decimal(37, 0)"), expression=exp.Literal.number(2**63))
 
 
 def _load_json_by_names(copies: Any) -> None:

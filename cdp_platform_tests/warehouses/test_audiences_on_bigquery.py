@@ -24,9 +24,7 @@ from cdp_platform_tests.warehouses.bigquery_server import Crucible
 from cdp_platform_tests.warehouses.emulators import NoSecrets
 
 pytestmark = pytest.mark.slow
-_FEW = settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
-)
+_FEW = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 @pytest.fixture(scope="module")

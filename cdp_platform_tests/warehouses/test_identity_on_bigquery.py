@@ -48,9 +48,7 @@ def test_sql_says_there_what_python_says(session: Session, texts: list[str], wri
 
 
 def test_lower_case_is_that_of_every_letter_and_not_of_ascii_alone(session: Session) -> None:
-    assert session.rows("select lower('ÉMILE Ł') as small, upper('é') as large") == [
-        {"small": "émile ł", "large": "É"}
-    ]
+    assert session.rows("select lower('ÉMILE Ł') as small, upper('é') as large") == [{"small": "émile ł", "large": "É"}]
 
 
 def test_what_is_no_value_of_a_type_is_null_where_it_is_only_tried(session: Session) -> None:

@@ -138,7 +138,9 @@ def test_a_rejection_from_the_future_is_not_waited_for(shop: Shop) -> None:
 
 def test_a_row_that_is_tried_by_hand_only_stays_so_whatever_the_clock_says(shop: Shop) -> None:
     rejected_once(shop)
-    shop.sql("update cdp.rejected_rows set last_at = last_at + interval 1 day, next_at = 'infinity'")
+    shop.sql(
+        "update cdp.rejected_rows set last_at = last_at + interval 1 day, next_at = cast('infinity' as timestamptz)"
+    )
     assert shop.run().skipped_reasons == {"held": 1}
 
 

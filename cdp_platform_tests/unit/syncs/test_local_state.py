@@ -248,6 +248,24 @@ def test_who_may_not_be_written_to_leaves_no_value_in_the_file(shop: LocalShop) 
     assert shop.records("segment")["p-002"] == "loyal"
 
 
+@pytest.mark.parametrize("lost", ["delete from {0} where {1}", "update {0} set status = 'withdrawn' where {1}"])
+def test_who_loses_the_permission_has_the_values_taken_out_by_the_next_plan(shop: LocalShop, lost: str) -> None:
+    shop.people([person_of(1), person_of(2)])
+    shop.run()
+    shop.there(lost.format("marts.consents", "identifier = 'person2@example.com'"))
+    shop.plan()
+    rows = shop.sql("select person_id, segment, lifetime_value from activation.sync_contacts__crm order by all")
+    assert [(row["person_id"], row["segment"]) for row in rows] == [("p-001", "loyal"), ("p-002", None)]
+    assert rows[0]["lifetime_value"] is not None and rows[1]["lifetime_value"] is None
+    shop.source.heard()
+    shop.plan()
+    assert shop.source.heard()[0] == 2, "a row without its values is not asked for again and again"
+    shop.people([person_of(1), person_of(2)])
+    shop.plan()
+    [again] = shop.sql("select segment from activation.sync_contacts__crm where person_id = 'p-002'")
+    assert again == {"segment": "loyal"}
+
+
 def test_a_permission_that_was_withdrawn_since_the_plan_is_read_before_the_request(shop: LocalShop) -> None:
     shop.people([person_of(1), person_of(2)])
     plan = shop.plan()

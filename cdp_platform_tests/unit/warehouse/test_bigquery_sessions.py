@@ -217,9 +217,18 @@ def test_every_statement_is_a_named_job_with_the_labels_of_its_purpose() -> None
 
 @pytest.mark.parametrize("purpose", ["Plan: Kunden/Übersicht", "", "x" * 200, "同步 crm"])
 def test_labels_keep_to_bigquerys_letters_and_length(purpose: str) -> None:
-    value = labels_of(purpose)["purpose"]
+    value = labels_of(purpose, {})["purpose"]
     assert len(value) <= 63
     assert set(value) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-")
+
+
+def test_labels_name_asset_sync_and_run() -> None:
+    jobs = _jobs(client := _Client(), work={"asset": "plans/crm_contacts", "sync": "crm_contacts", "run": "0B1C-9"})
+    jobs.run("select 1")
+    assert client.configs[0].labels == {
+        "application": "cdp", "purpose": "plan_crm_contacts", "asset": "plans_crm_contacts", "sync": "crm_contacts",
+        "run": "0b1c-9",
+    }  # fmt: skip
 
 
 def test_a_transaction_that_met_anothers_writes_is_tried_again_under_a_new_name() -> None:

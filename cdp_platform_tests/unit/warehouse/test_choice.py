@@ -9,7 +9,7 @@ from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import ConfigError
 from cdp_platform.warehouse.base import ReadsElsewhere
-from cdp_platform.warehouse.choice import dbt_environment, open_warehouse, require_whole
+from cdp_platform.warehouse.choice import dbt_environment, is_only_read, open_warehouse, require_whole
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 
@@ -52,6 +52,7 @@ def test_an_account_that_is_only_read_keeps_its_state_in_a_file_beside(
     with warehouse.session("test") as session:
         session.execute("create schema cdp")
     assert cdp_home().state.is_file()
+    assert is_only_read(cdp_home())
     for what in ("dbt build", "loading of sources"):
         with pytest.raises(ConfigError, match=f"{what} would write into the warehouse"):
             require_whole(cdp_home(), what)

@@ -146,7 +146,9 @@ def test_the_statements_are_those_on_record(told: Told) -> None:
 
 
 def lines(sql: str) -> list[str]:
-    return wrap(" ".join(sql.split()), 118, break_long_words=False, break_on_hyphens=False)
+    # Blanks of other alphabets stay as they are.
+    told = re.sub(r" *\n *", " ", sql)
+    return wrap(told, 118, break_long_words=False, break_on_hyphens=False, expand_tabs=False, replace_whitespace=False)
 
 
 def test_every_statement_is_read_and_nothing_of_it_is_lost(told: Told) -> None:

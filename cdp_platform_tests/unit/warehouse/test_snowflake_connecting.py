@@ -1,23 +1,24 @@
 """How Snowflake is reached, what its errors tell whom, and which grants an administrator is asked for."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 pytest.importorskip("snowflake.connector", reason="the extra `snowflake` is not installed: it was NOT tested")
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from snowflake.connector.errors import OperationalError, ProgrammingError
+from snowflake.connector.errors import DatabaseError, OperationalError, ProgrammingError
 
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import AuthenticationFailed, ConfigError, WarehouseError
 from cdp_platform.warehouse import snowflake_connecting as connecting
 from cdp_platform.warehouse.accounts import KeyPair, OAuthToken, Password, SnowflakeAccount
 from cdp_platform.warehouse.choice import open_warehouse
-from cdp_platform.warehouse.snowflake import SnowflakeWarehouse
+from cdp_platform.warehouse.snowflake import SnowflakeSession, SnowflakeWarehouse
 from cdp_platform.warehouse.snowflake_grants import missing_grants
 
 
@@ -104,8 +105,46 @@ def test_an_error_says_what_was_at_work_and_what_to_do_and_no_value(number: int,
     assert "canary" not in told
 
 
-def test_a_query_tag_is_json_with_the_purpose() -> None:
-    assert json.loads(connecting.query_tag('plan "crm"'))["purpose"] == 'plan "crm"'
+def test_a_query_tag_is_json_with_the_purpose_and_what_the_process_is_at() -> None:
+    work = {"asset": "plans/crm", "sync": "crm", "run": "0b1c"}
+    told = json.loads(connecting.query_tag('plan "crm"', work))
+    assert told["purpose"] == 'plan "crm"'
+    assert told.items() >= work.items()
+
+
+class CutShort:
+    """A connection, and its cursor, whose answer of three rows ends after two."""
+
+    rowcount = 3
+
+    def is_closed(self) -> bool:
+        return False
+
+    def fetch_arrow_batches(self, **_: object) -> Iterator[pa.Table]:
+        yield pa.table({"n": [1, 2]})
+
+
+def test_an_answer_that_ends_before_its_rows_are_told_is_an_error_and_never_its_end() -> None:
+    cut: Any = CutShort()
+    session = SnowflakeSession(cut, "plan crm_contacts", schema="cdp_session", work={})
+    read = session._read(cut, pa.schema([("n", pa.int64())]))
+    assert next(read).num_rows == 2
+    with pytest.raises(WarehouseError, match=r"3 rows broke off after 2 \(plan crm_contacts\)"):
+        next(read)
+
+
+@pytest.mark.parametrize(("number", "way_out"), [(390144, "public half"), (390100, "Check account, user")])
+def test_a_key_that_is_no_longer_good_is_told_when_a_session_is_opened(
+    number: int, way_out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**arguments: object) -> None:
+        raise DatabaseError(msg="JWT of 'canary@example.com' is invalid", errno=number)
+
+    monkeypatch.setattr(connecting, "connect", refuse)
+    with pytest.raises(WarehouseError, match=way_out) as failure:  # noqa: SIM117
+        with SnowflakeWarehouse(account_of(), Secrets(P="canary")).session("plan crm_contacts"):
+            pytest.fail("the session must not open")
+    assert "canary" not in str(failure.value)
 
 
 class Guarded:

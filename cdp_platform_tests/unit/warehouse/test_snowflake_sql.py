@@ -2,7 +2,9 @@
 
 import pytest
 
+from cdp_platform.domain.syncs import FieldKind, FieldType
 from cdp_platform.errors import WarehouseError
+from cdp_platform.warehouse.snowflake_dialect import SnowflakeDialect
 from cdp_platform.warehouse.snowflake_names import Names
 from cdp_platform.warehouse.snowflake_sql import Kind, Statement, to_snowflake
 
@@ -19,11 +21,14 @@ from cdp_platform.warehouse.snowflake_sql import Kind, Statement, to_snowflake
         ("select count(*) filter (where a) as n from t", 'SELECT COUNT(IFF("a", 1, NULL)) AS "n" FROM "t"'),
         ("select any_value(a) from t", 'SELECT MIN("a") FROM "t"'),
         ("select 'it''s \\ ?'", "SELECT 'it\\'s \\\\ ?'"),
+        ("select 1 where a is not true", 'SELECT 1 WHERE NOT COALESCE("a", FALSE)'),
+        ("select 1 where a is false", 'SELECT 1 WHERE NOT COALESCE("a", TRUE)'),
         ("select concat(1)", "SELECT CONCAT(COALESCE(CAST(1 AS VARCHAR), ''))"),
         ("create temporary view v as select 1 as a", 'CREATE TEMPORARY TABLE "v" AS SELECT 1 AS "a"'),
         ("select isfinite(a)", "SELECT \"a\" <> CAST('9999-12-31 23:59:59.999999' AS TIMESTAMPTZ)"),
         ("select x + to_minutes(3)", 'SELECT DATEADD(minute, 3, "x")'),
         ("select list_position(['a', 'b'], x)", "SELECT CASE \"x\" WHEN 'a' THEN 1 WHEN 'b' THEN 2 END"),
+        ("select list_position(cast(['a'] as varchar[]), x)", "SELECT CASE \"x\" WHEN 'a' THEN 1 END"),
         ("select cast(['a'] as varchar[])", "SELECT CAST(['a'] AS ARRAY)"),
         ("select from_json(a, '[\"VARCHAR\"]')", 'SELECT CAST(PARSE_JSON("a") AS ARRAY)'),
         ("select list_filter([a], x -> x is not null)", 'SELECT ARRAY_COMPACT(ARRAY_CONSTRUCT("a"))'),
@@ -37,6 +42,13 @@ from cdp_platform.warehouse.snowflake_sql import Kind, Statement, to_snowflake
 )  # fmt: skip
 def test_a_statement_is_said_as_snowflake_says_it(sql: str, said: str) -> None:
     assert to_snowflake(sql) == said
+
+
+@pytest.mark.parametrize("column_type", ["TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "DATE", "VARCHAR"])
+def test_times_are_compared_to_the_microsecond_whatever_the_column_holds(column_type: str) -> None:
+    said = SnowflakeDialect().exact("at", column_type, FieldType(kind=FieldKind.TIMESTAMP))
+    assert said.endswith("as timestamp_ntz(6))")
+    assert ("convert_timezone('UTC', " in said) == (column_type in ("TIMESTAMP WITH TIME ZONE", "VARCHAR"))
 
 
 def test_a_range_counts_from_zero() -> None:
