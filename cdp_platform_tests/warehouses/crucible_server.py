@@ -3,9 +3,9 @@
     python crucible_server.py 9050
 
 What stands here is the platform's own reading of BigQuery and proves nothing about it: the statements UPDATE and
-DELETE, scripts with a transaction and temporary tables, load jobs of Parquet files, dry runs, the
-digits of NUMERIC, TO_JSON of null, FARM_FINGERPRINT (another hash here), and what dlt needs: values of a query's
-places, INFORMATION_SCHEMA.COLUMNS, TRUNCATE TABLE, descriptions of columns. What crucible itself has, it judges.
+DELETE, scripts with a transaction and temporary tables, load jobs of Parquet files, dry runs, the digits of NUMERIC,
+TO_JSON of null, FARM_FINGERPRINT (another hash here), and what dlt needs: values of a query's places,
+INFORMATION_SCHEMA.COLUMNS, TRUNCATE TABLE, descriptions of columns. What crucible itself has, it judges.
 """
 
 import io

@@ -1,4 +1,4 @@
-"""Audiences and computed traits on BigQuery's emulator say of everybody what a plain reading of them says."""
+"""Audiences and traits on BigQuery's emulator say of everybody what a plain reading of their definitions says."""
 
 from collections.abc import Iterator
 from contextlib import closing
