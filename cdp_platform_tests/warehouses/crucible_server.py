@@ -191,6 +191,16 @@ def execute(self, session, sql, params=None):
             session.transaction = None
 
 
+_check_assignable = statements._check_assignable
+
+
+def check_assignable(source, **known):
+    # Of `select *` it would count one column.
+    if not source.is_star:
+        _check_assignable(source, **known)
+
+
+statements._check_assignable = check_assignable
 statements._plan, statements._target, metadata.name_of, Pipeline.execute = plan, target_of, name_of, execute
 
 

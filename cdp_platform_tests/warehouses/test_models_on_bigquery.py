@@ -55,13 +55,6 @@ def test_audiences_and_identity_are_the_same(both: tuple[House, House]) -> None:
     assert embedded.rows("audiences.audience_conditions") and embedded.rows("identity.identity_clusters")
 
 
-def test_the_columns_are_traced_as_on_duckdb(both: tuple[House, House]) -> None:
-    embedded, server = both
-    lineage, expected = server.project.column_lineage(), embedded.project.column_lineage()
-    assert lineage.columns == expected.columns
-    assert lineage.unresolved_count == expected.unresolved_count
-
-
 def test_dbt_is_told_of_a_project_that_cannot_be_reached(tmp_path: Path, crucible: Crucible) -> None:
     home = crucible.new_home(tmp_path)
     file = home.warehouse_accounts
