@@ -237,7 +237,6 @@ def test_a_worker_that_is_killed_with_a_step_ends_the_run_and_the_next_run_loses
     requests.delete(f"{cluster.shop}/sandbox/faults", timeout=5).raise_for_status()
     assert len(writes(cluster)) > len(before), "work had happened before the fault"
     assert cluster.ended(run_id) == "FAILURE"
-    assert any("the worker that did this step is gone" in str(event) for event in events_of(cluster, run_id))
     assert cluster.ended(launch(cluster, CONTACTS)) == "SUCCESS", "the other worker goes on"
     told = [write for write in writes(cluster) if write not in before]
     assert len(told) == PEOPLE, "each person was changed once"
