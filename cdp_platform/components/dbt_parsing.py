@@ -15,6 +15,7 @@ from typing import Any, Final
 import yaml
 from dbt.cli.main import dbtRunner
 from dbt.flags import get_flags
+from sqlglot.expressions import to_table
 
 from cdp_platform.components.column_lineage import LINEAGE_FILE, ColumnLineage
 from cdp_platform.components.column_tracing import NO_COLUMN, trace
@@ -22,7 +23,7 @@ from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 _ADAPTER: Final = "duckdb"
 _OTHER_FILES: Final = ("attach", "extensions", "plugins", "secrets", "is_ducklake", "remote")
-_TRACED_ADAPTERS: Final = (_ADAPTER, "postgres")
+_TRACED_ADAPTERS: Final = (_ADAPTER, "postgres", "snowflake", "bigquery")
 _TRACED: Final = ("model", "snapshot")
 
 
@@ -44,15 +45,19 @@ def traced_project(content: Mapping[str, Any], parsed: Any, project: Path, profi
     nodes = {key: node for key, node in content["nodes"].items() if node["resource_type"] != "test"}
     everything = {**nodes, **content["sources"]}
     relations = {key: node["relation_name"] for key, node in everything.items() if node.get("relation_name")}
+    adapter = str(content["metadata"].get("adapter_type"))
+    if adapter not in _TRACED_ADAPTERS:
+        relations = {}
+    # The models are compiled to DuckDB's SQL, so the other names are written as it writes them, too.
+    relations = {key: to_table(name, dialect=adapter).sql(_ADAPTER, identify=True) for key, name in relations.items()}
     models = [key for key in _in_order(nodes) if nodes[key]["resource_type"] in _TRACED and key in relations]
     compiled: dict[str, str] = {}
-    adapter = str(content["metadata"].get("adapter_type"))
-    if adapter in _TRACED_ADAPTERS:
+    if models:
         # Macros of DuckDB's adapter are no part of another's manifest: they are parsed with the project once more.
         shared = parsed if adapter == _ADAPTER else None
         with TemporaryDirectory(prefix="cdp-lineage-") as scratch:
             compiled = _compiled(content, shared, project, profiles, Path(scratch))
-    return trace(relations, {key: compiled.get(key, "") for key in models}, adapter)
+    return trace(relations, {key: compiled.get(key, "") for key in models}, _ADAPTER)
 
 
 def _compiled(content: Mapping[str, Any], parsed: Any, project: Path, profiles: Path, scratch: Path) -> dict[str, str]:
