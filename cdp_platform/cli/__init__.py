@@ -102,10 +102,10 @@ def sandbox(
 def report() -> None:
     """Write one page a day and language for people who do not open Dagster."""
     from cdp_platform.reports import write_reports
-    from cdp_platform.warehouse.choice import open_warehouse, require_whole
+    from cdp_platform.warehouse.choice import open_warehouse, require_written
 
     home = cdp_home()
-    require_whole(home, "cdp report")
+    require_written(home, "cdp report")
     if not home.has_warehouse:
         raise CdpError(f"there is no warehouse in {home.root} yet.", remedy="Run `cdp demo` first.")
     pages = write_reports(open_warehouse(home), home.reports)

@@ -11,7 +11,7 @@ from cdp_platform.cli.declared_syncs import declared_in, unknown
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.errors import CdpError
 from cdp_platform.warehouse.base import Session
-from cdp_platform.warehouse.choice import open_warehouse, require_whole
+from cdp_platform.warehouse.choice import open_warehouse, require_written
 
 Declared = tuple[Definition, Catalogue]
 
@@ -44,7 +44,7 @@ def asked_session(purpose: str) -> Iterator[tuple[Session, date]]:
     from cdp_platform.components.clock import clock_day
 
     home = cdp_home()
-    require_whole(home, "asking audiences")
+    require_written(home, "asking audiences")
     if not home.has_warehouse:
         raise CdpError(f"there is no warehouse in {home.root} yet.", remedy="Run `cdp demo` first.")
     warehouse = open_warehouse(home)

@@ -45,11 +45,9 @@ def everything() -> "Scope":
     from cdp_platform.components.resources import PLATFORM
     from cdp_platform.erasure.forget import Scope
     from cdp_platform.syncs.journal import Journal
-    from cdp_platform.warehouse.choice import require_whole
 
     if PLATFORM.is_only_read:
         return _beside_what_is_only_read()
-    require_whole(PLATFORM.home, "cdp forget")
     if not PLATFORM.home.has_warehouse:
         raise CdpError(f"there is no warehouse in {PLATFORM.home.root} yet.", remedy="Nobody is known here.")
     syncs = open_all()

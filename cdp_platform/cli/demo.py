@@ -27,7 +27,7 @@ from cdp_platform.errors import CdpError
 from cdp_platform.reports import write_reports
 from cdp_platform.syncs.controls import switch
 from cdp_platform.syncs.journal import Journal
-from cdp_platform.warehouse.choice import open_warehouse, require_whole
+from cdp_platform.warehouse.choice import open_warehouse, require_written
 
 _RANGE_END: Final = "dagster/asset_partition_range_end"
 
@@ -54,7 +54,7 @@ class Replay:
 
 def run_demo(home: Home, *, port: int, until: date | None, is_verbose: bool) -> None:
     """Run what is left of the demo and print what it did. Raises CdpError with the way out."""
-    require_whole(home, "the demo")
+    require_written(home, "the demo")
     with one_demo_at_a_time(home), quiet_output(is_verbose) as console:
         console.print("[bold]cdp demo[/] · the year 2017 of a real grocery retailer, replayed against a sandbox")
         with running_sandbox(home, port) as address, open_runner(home, is_verbose=is_verbose) as runner:

@@ -134,7 +134,7 @@ class AudienceComponent(dg.Component, dg.Model, dg.Resolvable):
             # What compiles is imported by a run only: definitions load without it.
             from cdp_platform.components.audience_metadata import audience_metadata, check_results
 
-            taken = take_over_now(platform.whole("computing audiences"), definition, catalogue)
+            taken = take_over_now(platform.written("computing audiences"), definition, catalogue)
             context.log.info(f"{taken.sizes.members:,} of {taken.sizes.people:,} people as of {taken.as_of}.")
             yield dg.MaterializeResult(
                 metadata=audience_metadata(definition, taken), check_results=check_results(key, definition, taken)

@@ -135,7 +135,7 @@ class IdentityComponent(dg.Component, dg.Model, dg.Resolvable):
             clusters = self._key("identity_clusters")
             try:
                 done = update(
-                    platform.whole("identity"),
+                    platform.written("identity"),
                     rules,
                     records=f"{node['schema']}.{node['alias']}",
                     schema=self.into,

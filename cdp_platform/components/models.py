@@ -108,7 +108,7 @@ def _build(
     tests = [key for key, spec in checks.items() if spec.key in context.selected_asset_check_keys]
     is_daily = any(_is_incremental(manifest.models[key]) for key in chosen)
     names = [(manifest.models.get(key) or manifest.tests[key])["name"] for key in [*chosen, *tests]]
-    with platform.whole("dbt build").exclusive("dbt build"):
+    with platform.written("dbt build").exclusive("dbt build"):
         results = project.build(names, _bounds(context) if is_daily else None)
     facts = _describe(platform, manifest, lineage, [key for key in chosen if _is_built(results, key)])
     is_range = context.has_partition_key_range and len(set(days_of(context))) > 1

@@ -13,7 +13,7 @@ from cdp_platform.components.dlt_destination import dlt_destination
 from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.domain.home import Home
 from cdp_platform.warehouse.base import Warehouse
-from cdp_platform.warehouse.choice import engine_of, is_only_read, open_warehouse, require_whole
+from cdp_platform.warehouse.choice import engine_of, is_only_read, open_warehouse, require_written
 
 _DAGSTER_YAML = """\
 # Written by cdp. Runs, events and schedules lie beside this file.
@@ -77,9 +77,9 @@ class Platform(dg.ConfigurableResource[Any]):
         """The warehouse that is set. Raises ConfigError for a setting that cannot work."""
         return open_warehouse(self.home, at_work)
 
-    def whole(self, what: str) -> Warehouse:
-        """The warehouse, for a part of the platform that runs on some engines only. Raises ConfigError, naming it."""
-        require_whole(self.home, what)
+    def written(self, what: str) -> Warehouse:
+        """The warehouse, for what writes into it. Raises ConfigError, naming `what`, where it is only read."""
+        require_written(self.home, what)
         return self.warehouse
 
     def dlt_destination(self) -> Any:

@@ -76,7 +76,7 @@ class TraitsComponent(dg.Component, dg.Model, dg.Resolvable):
             from cdp_platform.audiences.computing import compute_traits
 
             as_of = clock_day(platform.warehouse)
-            with platform.whole("computing traits").session(f"computing traits/{found.name}") as session:
+            with platform.written("computing traits").session(f"computing traits/{found.name}") as session:
                 computed = compute_traits(session, platform.warehouse.dialect, found, catalogue, as_of=as_of)
             known = {f"known/{name}": count for name, count in computed.known.items()}
             return dg.MaterializeResult(

@@ -21,11 +21,7 @@ from cdp_platform.warehouse.local_state import LocalStateWarehouse
 
 DUCKDB: Final = "duckdb"
 POSTGRES: Final = "postgres"
-BIGQUERY: Final = "bigquery"
-SNOWFLAKE: Final = "snowflake"
 KINDS: Final = (DUCKDB, POSTGRES)
-_WHOLE: Final = (DUCKDB, POSTGRES, SNOWFLAKE, BIGQUERY)
-"""The engines on which everything runs: loading, models, identity, audiences, syncs, reports, erasure."""
 _SNOWFLAKES: Final[dict[tuple[SnowflakeAccount, AtWork], Warehouse]] = {}
 _BIGQUERIES: Final[dict[tuple[BigQueryAccount, AtWork], Warehouse]] = {}
 
@@ -88,19 +84,6 @@ def dbt_environment(home: Home, environment: Mapping[str, str]) -> dict[str, str
         case "postgres":
             return _postgres_variables(home, environment)
     return {"CDP_DBT_TARGET": DUCKDB, "CDP_WAREHOUSE_PATH": str(home.warehouse)}
-
-
-def require_whole(home: Home, what: str) -> None:
-    """Raise ConfigError, naming `what`, for a part of the platform that was not shown to run on every engine.
-
-    Nor does it run where the warehouse is only read.
-    """
-    require_written(home, what)
-    if engine_of(home) not in _WHOLE:
-        raise ConfigError(
-            f"{what} does not run on {home.warehouse_kind} yet: only syncs do.",
-            remedy="Make the tables with tools of your own there, or unset CDP_WAREHOUSE.",
-        )
 
 
 def require_written(home: Home, what: str) -> None:
@@ -216,7 +199,7 @@ def _bigquery(account: BigQueryAccount, secrets: Secrets, at_work: AtWork = at_n
 def _bigquery_variables(home: Home) -> dict[str, str]:
     from cdp_platform.warehouse.bigquery_dbt import dbt_variables
 
-    return {"CDP_DBT_TARGET": BIGQUERY, **dbt_variables(*bigquery_account(home))}
+    return {"CDP_DBT_TARGET": "bigquery", **dbt_variables(*bigquery_account(home))}
 
 
 def _postgres_variables(home: Home, environment: Mapping[str, str]) -> dict[str, str]:

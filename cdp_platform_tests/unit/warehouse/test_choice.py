@@ -9,7 +9,7 @@ from cdp_platform.connectors.credentials import cdp_home
 from cdp_platform.domain.home import Home
 from cdp_platform.errors import ConfigError
 from cdp_platform.warehouse.base import ReadsElsewhere
-from cdp_platform.warehouse.choice import dbt_environment, is_only_read, open_warehouse, require_whole
+from cdp_platform.warehouse.choice import dbt_environment, is_only_read, open_warehouse, require_written
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 
@@ -55,7 +55,7 @@ def test_an_account_that_is_only_read_keeps_its_state_in_a_file_beside(
     assert is_only_read(cdp_home())
     for what in ("dbt build", "loading of sources"):
         with pytest.raises(ConfigError, match=f"{what} would write into the warehouse"):
-            require_whole(cdp_home(), what)
+            require_written(cdp_home(), what)
 
 
 def test_a_path_in_the_projects_file_is_a_duckdb_file(tmp_path: Path) -> None:
@@ -86,13 +86,6 @@ def test_a_server_without_its_driver_names_the_extra(monkeypatch: pytest.MonkeyP
 def test_an_address_with_a_password_is_not_printed_with_the_home() -> None:
     home = Home(root=Path("nowhere"), warehouse_kind="postgres", warehouse_address="postgresql://u:canary@h/d")
     assert "canary" not in repr(home)
-
-
-def test_what_does_not_run_on_an_engine_says_its_name() -> None:
-    with pytest.raises(ConfigError, match="identity does not run on elsewhere yet"):
-        require_whole(Home(root=Path("nowhere"), warehouse_kind="elsewhere"), "identity")
-    for kind in ("duckdb", "postgres", "snowflake"):
-        require_whole(Home(root=Path("nowhere"), warehouse_kind=kind), "identity")
 
 
 def test_dbt_is_told_where_the_warehouse_is() -> None:
@@ -148,7 +141,7 @@ def test_dbt_is_told_of_an_account_and_its_password(tmp_path: Path, monkeypatch:
     told = dbt_environment(home, {})
     assert (told["CDP_DBT_TARGET"], told["PGHOST"], told["PGDATABASE"]) == ("postgres", "h", "x")
     assert told["DBT_ENV_SECRET_CDP_POSTGRES_PASSWORD"] == "it's a&secret"
-    require_whole(home, "identity")
+    require_written(home, "identity")
 
 
 def test_a_server_engine_without_an_account_says_where_to_put_one(monkeypatch: pytest.MonkeyPatch) -> None:
