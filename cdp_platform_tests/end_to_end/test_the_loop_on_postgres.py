@@ -52,9 +52,11 @@ class Ended:
 
 
 def said(value: Any) -> str:
-    """Documents and lists of names as they are meant; their spaces and order are the engine's."""
+    """Documents, lists of names and decimals as they are meant; spaces, order and last noughts are the engine's."""
     if isinstance(value, list):
         return ",".join(sorted(value))
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
     text = str(value)
     return json.dumps(json.loads(text), sort_keys=True) if text.startswith("{") else text
 
