@@ -148,10 +148,11 @@ def _draft_for(store: ContactStore, rows: Sequence[Row]) -> Draft:
     ids: set[int] = set()
     keys: set[tuple[str, str]] = set()
     for row in rows:
-        named = {**row.values, **({row.key_property: row.key} if row.key_property else {})}
+        # A row may be found by one value of a property and give it another.
+        named = [*row.values.items(), *([(row.key_property, row.key)] if row.key_property else [])]
         keys |= {
             (name, normalise(definitions[name], value))
-            for name, value in named.items()
+            for name, value in named
             if value and name in definitions and definitions[name].is_unique
         }
         if row.key is not None and row.key_property is None:

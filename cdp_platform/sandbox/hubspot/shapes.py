@@ -16,6 +16,14 @@ def _to_text(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_to_text)]
 
 
+def _named(value: object) -> object:
+    return None if value == "" else value
+
+
+PropertyName = Annotated[str | None, BeforeValidator(_named)]
+"""The name of a property; an empty one is none."""
+
+
 class Shape(BaseModel):
     """A JSON object; keys that we do not know are passed over, as at the vendor."""
 
@@ -26,7 +34,7 @@ class WriteInput(Shape):
     """One row of a batch create, update or upsert."""
 
     id: Text | None = None
-    id_property: str | None = Field(default=None, alias="idProperty")
+    id_property: PropertyName = Field(default=None, alias="idProperty")
     properties: dict[str, Text | None]
     trace_id: Text | None = Field(default=None, alias="objectWriteTraceId")
 
@@ -43,7 +51,7 @@ class ReadBatch(Shape):
     """The body of a batch read; of a batch archive, which uses the ids alone."""
 
     inputs: list[IdInput]
-    id_property: str | None = Field(default=None, alias="idProperty")
+    id_property: PropertyName = Field(default=None, alias="idProperty")
     properties: list[str] = []
 
 
@@ -51,7 +59,7 @@ class ErasureBody(Shape):
     """The body of an erasure."""
 
     object_id: Text = Field(alias="objectId")
-    id_property: str | None = Field(default=None, alias="idProperty")
+    id_property: PropertyName = Field(default=None, alias="idProperty")
 
 
 class Filter(Shape):

@@ -243,3 +243,13 @@ def test_a_contact_is_erased_by_a_unique_property_too(account: Account) -> None:
     account.upsert(person(1))
     body = {"objectId": "p1", "idProperty": "cdp_person_id"}
     assert account.call("POST", f"{CONTACTS}/gdpr-delete", body).status_code == 204
+
+
+def test_a_row_that_is_found_by_one_id_may_not_take_that_of_another(account: Account) -> None:
+    account.upsert(person(1, firstname="Ann"), person(2, firstname="Bob"))
+
+    answer = account.upsert(person(1, firstname="Eve", cdp_person_id="p2"))
+
+    assert (answer.status_code, answer.json()["errors"][0]["category"]) == (207, "CONFLICT")
+    assert account.contact("p1")["properties"]["firstname"] == "Ann"
+    assert account.contact("p2")["properties"]["firstname"] == "Bob"

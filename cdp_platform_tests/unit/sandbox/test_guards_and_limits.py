@@ -3,7 +3,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cdp_platform.sandbox import SandboxSettings
@@ -134,6 +134,7 @@ rows = st.fixed_dictionaries(
 
 
 @settings(max_examples=60, deadline=None)
+@example(inputs=[{"id": False, "properties": {}, "idProperty": ""}], verb="update")
 @given(inputs=st.lists(rows, max_size=4), verb=st.sampled_from(["upsert", "update", "create", "read", "archive"]))
 def test_no_input_makes_the_sandbox_fail(shared_account: Account, inputs: list[dict[str, Any]], verb: str) -> None:
     data = json.dumps({"inputs": inputs}).encode()
