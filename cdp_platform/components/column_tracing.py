@@ -19,40 +19,43 @@ from cdp_platform.components.column_lineage import ColumnLineage, Deps
 
 NO_COLUMN: Final = "cdp_no_column_is_known"
 """The one column of a stand-in for a source that declares none; nothing is made of it."""
-_STAR: Final = "*"
+STAR: Final = "*"
+"""Stands among the unresolved columns of a model whose columns are not known at all."""
+_DIALECT: Final = "duckdb"
+"""Models are compiled to it, whatever the warehouse is."""
 _UNREADABLE: Final = (SqlglotError, ValueError, KeyError, RecursionError)
 
 
-def trace(relations: Mapping[str, str], compiled: Mapping[str, str], dialect: str) -> ColumnLineage:
+def trace(relations: Mapping[str, str], compiled: Mapping[str, str]) -> ColumnLineage:
     """Follow the columns of every model.
 
-    `relations` are the names in the warehouse, as dbt quotes them, by unique id, of sources and seeds, too; `compiled`
-    is the SQL of each model, each after what it reads, empty where it did not compile.
+    `relations` are the names in the warehouse, as DuckDB quotes them, by unique id, of sources and seeds, too;
+    `compiled` is the SQL of each model, each after what it reads, empty where it did not compile.
     """
-    homes = {_name_of(exp.to_table(name, dialect=dialect)): unique_id for unique_id, name in relations.items()}
-    trees = {unique_id: _parsed(sql, dialect) for unique_id, sql in compiled.items()}
-    schema = MappingSchema(dialect=dialect)
+    homes = {_name_of(exp.to_table(name, dialect=_DIALECT)): unique_id for unique_id, name in relations.items()}
+    trees = {unique_id: _parsed(sql) for unique_id, sql in compiled.items()}
+    schema = MappingSchema(dialect=_DIALECT)
     for table, asked in _asked_of_tables(trees).items():
         if homes.get(_name_of(table)) not in compiled:
-            schema.add_table(table, dict.fromkeys(asked, "text"), dialect=dialect)
+            schema.add_table(table, dict.fromkeys(asked, "text"), dialect=_DIALECT)
     found: dict[str, dict[str, Deps]] = {}
     missing: dict[str, list[str]] = {}
     for unique_id, tree in trees.items():
-        columns, unresolved = _columns_of(tree, schema, homes, dialect)
+        columns, unresolved = _columns_of(tree, schema, homes)
         found[unique_id] = columns
         if unresolved:
             missing[unique_id] = sorted(unresolved)
-        if _STAR not in unresolved:
+        if STAR not in unresolved:
             # So those that read the model may say `select *`.
-            table = exp.to_table(relations[unique_id], dialect=dialect)
-            schema.add_table(table, dict.fromkeys([*columns, *unresolved], "text"), dialect=dialect)
+            table = exp.to_table(relations[unique_id], dialect=_DIALECT)
+            schema.add_table(table, dict.fromkeys([*columns, *unresolved], "text"), dialect=_DIALECT)
     return ColumnLineage(columns=found, unresolved=missing)
 
 
-def _parsed(sql: str, dialect: str) -> exp.Expr | None:
+def _parsed(sql: str) -> exp.Expr | None:
     """The tree of a select, each table read by name where a part of it only said `select *` of the table."""
     try:
-        tree = parse_one(sql, dialect=dialect)
+        tree = parse_one(sql, dialect=_DIALECT)
     except _UNREADABLE:
         return None
     for part in list(tree.find_all(exp.CTE)):
@@ -114,21 +117,21 @@ def _asked_in(scope: Scope) -> Iterator[tuple[exp.Table, str]]:
 
 
 def _columns_of(
-    tree: exp.Expr | None, schema: MappingSchema, homes: Mapping[tuple[str, ...], str], dialect: str
+    tree: exp.Expr | None, schema: MappingSchema, homes: Mapping[tuple[str, ...], str]
 ) -> tuple[dict[str, Deps], list[str]]:
     """The columns of one select, and those that cannot be followed."""
     if tree is None:
-        return {}, [_STAR]
+        return {}, [STAR]
     try:
-        query = qualify.qualify(tree, schema=schema, dialect=dialect, validate_qualify_columns=False, identify=False)
-        nodes = lineage(None, query, schema, dialect=dialect, scope=build_scope(query), trim_selects=False)
+        query = qualify.qualify(tree, schema=schema, dialect=_DIALECT, validate_qualify_columns=False, identify=False)
+        nodes = lineage(None, query, schema, dialect=_DIALECT, scope=build_scope(query), trim_selects=False)
     except _UNREADABLE:
-        return {}, [_STAR]
+        return {}, [STAR]
     columns: dict[str, Deps] = {}
     unresolved: list[str] = []
     for name, node in nodes.items() if isinstance(nodes, dict) else ():
         deps = [_dep(table, column, schema, homes) for table, column in _leaves(node)]
-        if name == _STAR or None in deps:
+        if name == STAR or None in deps:
             unresolved.append(name)
         else:
             columns[name] = sorted({dep for dep in deps if dep is not None})
@@ -150,7 +153,7 @@ def _leaves(node: Node) -> Iterator[tuple[exp.Expr, str]]:
         if below.downstream or not isinstance(below.expression, exp.Table | exp.Placeholder):
             yield from _leaves(below)
         else:
-            yield below.expression, _STAR if below.name == _STAR else exp.to_column(below.name).name
+            yield below.expression, STAR if below.name == STAR else exp.to_column(below.name).name
 
 
 def _name_of(table: exp.Table) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from dbt.flags import get_flags
 from sqlglot.expressions import to_table
 
 from cdp_platform.components.column_lineage import LINEAGE_FILE, ColumnLineage
-from cdp_platform.components.column_tracing import NO_COLUMN, trace
+from cdp_platform.components.column_tracing import NO_COLUMN, STAR, trace
 from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
 _ADAPTER: Final = "duckdb"
@@ -45,19 +45,17 @@ def traced_project(content: Mapping[str, Any], parsed: Any, project: Path, profi
     nodes = {key: node for key, node in content["nodes"].items() if node["resource_type"] != "test"}
     everything = {**nodes, **content["sources"]}
     relations = {key: node["relation_name"] for key, node in everything.items() if node.get("relation_name")}
+    models = [key for key in _in_order(nodes) if nodes[key]["resource_type"] in _TRACED and key in relations]
     adapter = str(content["metadata"].get("adapter_type"))
     if adapter not in _TRACED_ADAPTERS:
-        relations = {}
-    # The models are compiled to DuckDB's SQL, so the other names are written as it writes them, too.
-    relations = {key: to_table(name, dialect=adapter).sql(_ADAPTER, identify=True) for key, name in relations.items()}
-    models = [key for key in _in_order(nodes) if nodes[key]["resource_type"] in _TRACED and key in relations]
-    compiled: dict[str, str] = {}
-    if models:
-        # Macros of DuckDB's adapter are no part of another's manifest: they are parsed with the project once more.
-        shared = parsed if adapter == _ADAPTER else None
-        with TemporaryDirectory(prefix="cdp-lineage-") as scratch:
-            compiled = _compiled(content, shared, project, profiles, Path(scratch))
-    return trace(relations, {key: compiled.get(key, "") for key in models}, _ADAPTER)
+        return ColumnLineage(columns={key: {} for key in models}, unresolved={key: [STAR] for key in models})
+    # Macros of DuckDB's adapter are no part of another's manifest: they are parsed with the project once more.
+    shared = parsed if adapter == _ADAPTER else None
+    with TemporaryDirectory(prefix="cdp-lineage-") as scratch:
+        compiled = _compiled(content, shared, project, profiles, Path(scratch))
+    # The models are compiled to DuckDB's SQL, so all names are written as it writes them.
+    named = {key: to_table(name, dialect=adapter).sql(_ADAPTER, identify=True) for key, name in relations.items()}
+    return trace(named, {key: compiled.get(key, "") for key in models})
 
 
 def _compiled(content: Mapping[str, Any], parsed: Any, project: Path, profiles: Path, scratch: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ RELATIONS = {
 
 def traced(sql: str, following: str = "") -> ColumnLineage:
     """Trace one model, and another that reads it."""
-    return trace(RELATIONS, {MODEL: sql} | ({NEXT: following} if following else {}), "duckdb")
+    return trace(RELATIONS, {MODEL: sql} | ({NEXT: following} if following else {}))
 
 
 def test_an_expression_is_made_of_each_column_in_it_through_imports_and_parts() -> None:
