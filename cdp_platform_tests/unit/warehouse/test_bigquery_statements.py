@@ -2,6 +2,9 @@
 
 import re
 
+import pytest
+
+from cdp_platform.errors import WarehouseError
 from cdp_platform.warehouse.bigquery_dialect import BigQueryDialect
 from cdp_platform.warehouse.bigquery_sql import said, written
 from cdp_platform_tests.warehouses.listening import names
@@ -18,6 +21,12 @@ def test_places_are_filled_in_their_order_whatever_the_shape_of_the_statement() 
         )
     )
     assert re.findall(r"\d", sql) == ["1", "2", "3", "4", "5"]
+
+
+def test_a_name_with_a_dot_is_refused_since_bigquery_would_read_another_table() -> None:
+    with pytest.raises(WarehouseError, match=r"BigQuery cannot have the name 'a\.b'"):
+        said('select n from marts."a.b"')
+    assert "`acme.com:crm`.`marts`.`t`" in written(names().resolve(said('select n from "acme.com:crm".marts.t')).tree)
 
 
 def test_texts_are_escaped_as_bigquery_reads_them() -> None:
