@@ -10,7 +10,6 @@ import pytest
 pytest.importorskip("adbc_driver_postgresql", reason="the extra `postgres` is not installed")
 
 from cdp_platform.errors import WarehouseError
-from cdp_platform.identity.dialects import DUCKDB
 from cdp_platform.identity.normalisers import parse_normaliser
 from cdp_platform.warehouse.base import Session
 from cdp_platform.warehouse.postgres import PostgresWarehouse
@@ -40,7 +39,7 @@ def texts(session: Session) -> list[str]:
 
 @pytest.mark.parametrize("written", WRITTEN)
 def test_sql_says_there_what_python_says(session: Session, texts: list[str], written: str) -> None:
-    rows = session.rows(f"{sql_of(written, DUCKDB, 'given')} order by position")
+    rows = session.rows(f"{sql_of(written, 'given')} order by position")
     said = parse_normaliser(written).in_python
     assert [(text, row["value"]) for text, row in zip(texts, rows, strict=True)] == [(one, said(one)) for one in texts]
 

@@ -12,7 +12,6 @@ import pytest
 
 pytest.importorskip("snowflake.connector", reason="the extra `snowflake` is not installed: it was NOT tested")
 
-from cdp_platform.identity.dialects import DUCKDB
 from cdp_platform.identity.normalisers import parse_normaliser
 from cdp_platform.identity.present import update
 from cdp_platform.warehouse.base import Session, Warehouse
@@ -65,7 +64,7 @@ def texts(session: Session) -> list[str]:
 
 @pytest.mark.parametrize("written", WRITTEN)
 def test_sql_says_there_what_python_says(session: Session, texts: list[str], written: str) -> None:
-    rows = session.rows(f"{sql_of(written, DUCKDB, 'given')} order by position")
+    rows = session.rows(f"{sql_of(written, 'given')} order by position")
     said = parse_normaliser(written).in_python
     assert [(text, row["value"]) for text, row in zip(texts, rows, strict=True)] == [(one, said(one)) for one in texts]
 
