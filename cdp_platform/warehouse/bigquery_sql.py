@@ -127,6 +127,9 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
         case exp.Concat():
             texts = [part if part.is_string else exp.cast(part.copy(), "text") for part in node.expressions]
             node.set("expressions", texts)
+        case exp.Nullif(expression=exp.Array(expressions=[])):
+            # Lists cannot be compared, and an empty one comes out as null in any case: see `bigquery_arrow`.
+            return node.this
         case exp.DateDiff() if str(node.args["unit"]).upper() in ("HOUR", "MINUTE", "SECOND"):
             return exp.TimestampDiff(this=node.this, expression=node.expression, unit=node.args["unit"])
         case exp.TimeToUnix():

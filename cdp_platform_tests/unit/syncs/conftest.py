@@ -140,8 +140,8 @@ class Shop:
             )
             insert(
                 session,
-                "marts.consents values (lower(?), 'shop', 'email', 'email_marketing', ?)",
-                [[row["email"], row["permission"]] for row in rows if row["permission"]],
+                "marts.consents values (?, 'shop', 'email', 'email_marketing', ?)",
+                [[row["email"] and row["email"].lower(), row["permission"]] for row in rows if row["permission"]],
             )
 
     def sql(self, sql: str) -> list[dict[str, Any]]:

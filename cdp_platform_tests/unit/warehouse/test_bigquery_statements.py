@@ -29,6 +29,10 @@ def test_a_name_with_a_dot_is_refused_since_bigquery_would_read_another_table() 
     assert "`acme.com:crm`.`marts`.`t`" in written(names().resolve(said('select n from "acme.com:crm".marts.t')).tree)
 
 
+def test_lists_are_not_compared_since_bigquery_compares_none() -> None:
+    assert written(said("select nullif(names, []) as names from people")) == "SELECT `names` AS `names` FROM `people`"
+
+
 def test_texts_are_escaped_as_bigquery_reads_them() -> None:
     assert written(said("select ? as a", ["it's \\n \\"])) == r"SELECT 'it\'s \\n \\' AS `a`"
 
