@@ -129,7 +129,8 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
             node.set("expressions", texts)
         case exp.Nullif(expression=exp.Array(expressions=[])):
             # Lists cannot be compared, and an empty one comes out as null in any case: see `bigquery_arrow`.
-            return node.this
+            compared: exp.Expr = node.this
+            return compared
         case exp.DateDiff() if str(node.args["unit"]).upper() in ("HOUR", "MINUTE", "SECOND"):
             return exp.TimestampDiff(this=node.this, expression=node.expression, unit=node.args["unit"])
         case exp.TimeToUnix():

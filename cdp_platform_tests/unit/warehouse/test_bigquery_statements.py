@@ -77,6 +77,30 @@ def test_a_name_of_the_statements_own_goes_before_a_table() -> None:
     assert resolved.reads == frozenset()
 
 
+@pytest.mark.parametrize(
+    ("sql", "reads"),
+    [
+        ("select n from mine join (with mine as (select 1 as n) select n from mine) as other using (n)", True),
+        ("with mine as (select n + 1 as n from mine) select n from mine", True),
+        ("with a as (select n from mine), mine as (select 1 as n) select n from a", True),
+        ("with mine as (select 1 as n), a as (select n from mine) select n from a", False),
+        ("with mine as (select 1 as n) select n from (select n from mine) as inner_one", False),
+        (
+            "with recursive mine as (select 1 as n union all select n + 1 from mine where n < 3) select n from mine",
+            False,
+        ),
+        (
+            "select 1 as n union all (with mine as (select 1 as n) select n from mine) union all select n from mine",
+            True,
+        ),
+    ],
+)
+def test_a_name_is_the_statements_own_only_where_its_with_is_around_it(sql: str, reads: bool) -> None:
+    known = names()
+    known.bind("mine", "acme.cdp_temp.s1_0_mine")
+    assert known.resolve(said(sql)).reads == (frozenset({"acme.cdp_temp.s1_0_mine"}) if reads else frozenset())
+
+
 def test_lists_are_sorted_and_texts_hashed_by_what_bigquery_has() -> None:
     words = written(said("select array_to_string(list_sort(string_split(name, ' ')), ' ') as words from people"))
     assert "ARRAY(SELECT `one` FROM UNNEST(SPLIT(`name`, ' ')) AS `one` ORDER BY `one`)" in words
