@@ -1,8 +1,8 @@
 """One moment for all that a transaction reads: Snowflake reads each statement from one of its own, and knows the past.
 
-By its documentation a clone and a query can be had as of a time that is a constant, of tables and of plain views, to the
-millisecond. It cannot be had of what was made after that time, of a table whose retention is 0 days, of a materialized
-view, and of some shared tables: those are read as they are when they are read.
+By its documentation a clone and a query can be had as of a time that is a constant, of tables and of plain views, to
+the millisecond. It cannot be had of what was made after that time, of a table whose retention is 0 days, of a
+materialized view, and of some shared tables: those are read as they are when they are read.
 """
 
 from collections.abc import Callable, Sequence
