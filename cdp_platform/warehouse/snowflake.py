@@ -18,6 +18,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,13 +37,13 @@ from cdp_platform.warehouse.snowflake_connecting import connected, query_tag, tr
 from cdp_platform.warehouse.snowflake_dialect import SnowflakeDialect
 from cdp_platform.warehouse.snowflake_functions import FUNCTIONS, SCHEMA
 from cdp_platform.warehouse.snowflake_grants import missing_grants
+from cdp_platform.warehouse.snowflake_history import with_history
 from cdp_platform.warehouse.snowflake_loading import load, numbered
 from cdp_platform.warehouse.snowflake_moments import Moments
 from cdp_platform.warehouse.snowflake_names import Names
 from cdp_platform.warehouse.snowflake_sql import Kind, Statement
 
 _BATCH_ROWS = 20_480
-_SCANNED = "select sum(bytes_scanned) from table(information_schema.query_history_by_session(result_limit => 10000))"
 
 
 class SnowflakeSession:
@@ -52,7 +53,8 @@ class SnowflakeSession:
         """Use `connection`, which commits by itself; `schema` is where temporary relations are made."""
         self._connection = connection
         self._purpose = purpose
-        self._tag = {"QUERY_TAG": query_tag(purpose, work)}
+        self._name = token_hex(8)
+        self._tag = {"QUERY_TAG": query_tag(purpose, {**work, "session": self._name})}
         self._stage = f"{quoted(schema)}.cdp_load"
         self._names = Names(self._describe)
         self._moments = Moments(self._told)
@@ -127,11 +129,10 @@ class SnowflakeSession:
             self._end("commit")
 
     def cost(self) -> Cost:
-        statements, query, scanned = self._statements, self._last_query, None
+        cost = Cost(statements=self._statements, last_statement_id=self._last_query)
         with suppress(DriverError, OSError):
-            [[told]] = self._told(_SCANNED)
-            scanned = int(str(told)) if told is not None else None
-        return Cost(statements=statements, last_statement_id=query, bytes_scanned=scanned)
+            return with_history(cost, self._told, self._name)
+        return cost
 
     def missing_grants(self, account: SnowflakeAccount, relations: Sequence[str]) -> list[str]:
         """The statements that grant what the account's role lacks, and lets it read `relations`."""
