@@ -20,6 +20,8 @@ from cdp_platform.warehouse.snowflake import SnowflakeSession
 
 _TEXT = 2
 _COPY = re.compile(r'create temporary table "(\w+)" (clone|as select \* from) (\S+)(?: at \(timestamp => (.*)\))?$')
+_READ = re.compile(r'FROM ("[^ )]+)')
+"""Of a query within a query the last is where its rows are."""
 PEOPLE, CONSENTS = '"marts"."people"', '"marts"."consents"'
 
 
@@ -58,7 +60,7 @@ class Account:
         if made := _COPY.match(sql):
             self.copies[f'"{made[1]}"'] = self._read(made[3], made[4], is_clone=made[2] == "clone")
         if sql.startswith("SELECT"):
-            return [(self._read(sql.split(" ")[-1] if " AS " not in sql else _within(sql), None, is_clone=False),)]
+            return [(self._read(_READ.findall(sql)[-1], None, is_clone=False),)]
         return []
 
     def _read(self, relation: str, when: str | None, *, is_clone: bool) -> str:
@@ -71,12 +73,6 @@ class Account:
         if when and (relation in self.forgetful or minute <= min(told)):
             raise ProgrammingError(msg="Time travel data is not available", errno=707)
         return told[max(one for one in told if one <= minute)]
-
-
-def _within(sql: str) -> str:
-    found = re.search(r"FROM (\S+?)\)", sql)
-    assert found is not None
-    return found[1]
 
 
 class Cursor:
