@@ -176,6 +176,7 @@ def _bring_consents(session: Session, there: Reading, dialect: Dialect, spec: Sy
             carry(there, session, f"select {', '.join(chosen)}, {every} as {_HASH} {rows}", "brought_said", types)
             session.execute(f"create schema if not exists {SCHEMA}")
             session.execute(f"create or replace table {SCHEMA}.{quoted(name)} as select * from brought_said")
+            session.execute("drop table brought_said")
         _show(session, relation, f"{SCHEMA}.{quoted(name)}")
 
 
