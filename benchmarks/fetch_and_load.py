@@ -149,7 +149,7 @@ def opened(kind: str, server: Any, work: Path) -> Warehouse:
             from cdp_platform.warehouse.bigquery import BigQueryWarehouse
 
             return BigQueryWarehouse(BigQueryAccount.model_validate(server), NoSecrets(), retry_seconds=600)
-    return DuckDbWarehouse(work / "people.duckdb", memory=server or "1GB")
+    return DuckDbWarehouse(work / "people.duckdb", memory=server)
 
 
 @contextmanager

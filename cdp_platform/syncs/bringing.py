@@ -22,14 +22,15 @@ from cdp_platform.syncs.permissions import create_permissions, identifier_of, is
 from cdp_platform.syncs.records import encoded_fields, missing_column
 from cdp_platform.warehouse.base import Dialect, Reading, Session, Source, cost_of
 from cdp_platform.warehouse.carrying import carry, pour
+from cdp_platform.warehouse.duckdb_memory import bytes_of
 from cdp_platform.warehouse.literals import literal, quoted
 
 SCHEMA: Final = "cdp_copies"
 _HASH: Final = "cdp_row_hash"
 """The copy's last column: the hash that its row had; null where only the narrow columns were read."""
 _KEYS_AT_ONCE = 2_000
-_MEMORY, _THREADS = "160MB", 2
-"""What the file's session may take while it is filled; from there on it is on disk. Each thread needs its share."""
+_LEAST_BYTES, _SHARE, _THREADS = 160_000_000, 5, 2
+"""While the file is filled its session may take a fifth of its memory, or this; from there on it is on disk."""
 _WHOLE_SHARE = 10
 """From one row in so many on, all rows are read once: by key, each question may read the whole table."""
 _NUMBERS = ("SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
@@ -102,7 +103,8 @@ def _flat(session: Session) -> Iterator[None]:
     """Hold the session to little memory, however many rows cross, whatever else the process takes for a plan."""
     names = ("memory_limit", "threads", "preserve_insertion_order")
     [told] = session.rows(f"select {', '.join(f'current_setting({literal(name)}) as {name}' for name in names)}")
-    for name, value in zip(names, (_MEMORY, min(_THREADS, int(told["threads"])), False), strict=True):
+    held = max(_LEAST_BYTES, bytes_of(told["memory_limit"]) // _SHARE)
+    for name, value in zip(names, (f"{held}B", min(_THREADS, int(told["threads"])), False), strict=True):
         session.execute(f"set {name} = {literal(str(value))}")
     try:
         yield
