@@ -33,6 +33,8 @@ _LEAST_BYTES, _SHARE, _THREADS = 160_000_000, 5, 2
 """While the file is filled its session may take a fifth of its memory, or this; from there on it is on disk."""
 _WHOLE_SHARE = 10
 """From one row in so many on, all rows are read once: by key, each question may read the whole table."""
+_MOST_SHARE = 2
+"""From one row in so many on, all rows that cross are written down before those that are wanted are picked out."""
 _NUMBERS = ("SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _PLAIN = ("DOUBLE", "FLOAT")
 """Types without an exact text that are the same here as there; others come as the text that the warehouse gives."""
@@ -237,7 +239,7 @@ def _compare(
 
 
 def _fetch(session: Session, there: Reading, dialect: Dialect, copy: _Copy) -> None:
-    """Fill the temporary table `brought_rows` with the rows that are stale and whose values are wanted."""
+    """Fill the temporary table `brought_rows` with the rows that are stale and whose values are wanted, or more."""
     session.execute(
         f"""create or replace temporary table wanted as
         select "key", row_number() over () - 1 as place from (
@@ -254,7 +256,9 @@ def _fetch(session: Session, there: Reading, dialect: Dialect, copy: _Copy) -> N
     only = f'{quoted(copy.key)} in (select "key" from wanted)'
     is_few = found["wanted"] <= _KEYS_AT_ONCE or found["wanted"] * _WHOLE_SHARE <= found["every"]
     if not (is_few and copy.columns[copy.key] in ("VARCHAR", *_NUMBERS)):
-        pour(there, session, query, "brought_rows", copy.held, only=only)
+        # To look each piece up among very many keys takes longer than to write some rows more.
+        is_most = found["wanted"] * _MOST_SHARE >= found["every"]
+        pour(there, session, query, "brought_rows", copy.held, only="true" if is_most else only)
         return
     for keys in _keys(session, copy, found["wanted"]):
         asked = f"{query} where model.{dialect.quote(copy.key)} in ({', '.join('?' * len(keys))})"
@@ -289,7 +293,9 @@ def _keep(session: Session, copy: _Copy, *, is_same: bool) -> None:
             f" where {_HASH} is null and {is_stale.format('brought', key)}"
             f' and ({key} is null or {key} not in (select "key" from wanted))'
         )
-        session.execute(f"insert into {copy.table} select * from brought_rows")
+        session.execute(
+            f'insert into {copy.table} select * from brought_rows where {key} in (select "key" from wanted)'
+        )
         _show(session, copy.relation, copy.table)
 
 
