@@ -37,16 +37,6 @@ def without_empty_lists(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, schema=pa.schema([field.with_nullable(True) for field in batch.schema]))
 
 
-def numbered(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The same batches with a first column `ordinal`, which counts the rows from 0."""
-    told = pa.schema([pa.field("ordinal", pa.int64()), *schema])
-    first = 0
-    for batch in batches:
-        ordinals = pa.array(range(first, first + batch.num_rows), pa.int64())
-        first += batch.num_rows
-        yield pa.RecordBatch.from_arrays([ordinals, *batch.columns], schema=told)
-
-
 def parquet_files(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[IO[bytes]]:
     """Write batches into Parquet files of bounded size, on disk, each gone when the next is asked for.
 

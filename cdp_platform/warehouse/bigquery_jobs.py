@@ -106,12 +106,13 @@ class Jobs:
 
     def cost(self) -> Cost:
         """What the statements have cost, as far as BigQuery has told."""
-        told = [job for job in self.done if job.total_bytes_processed is not None]
+        scanned = [int(job.total_bytes_processed) for job in self.done if job.total_bytes_processed is not None]
+        billed = [int(job.total_bytes_billed) for job in self.done if job.total_bytes_billed is not None]
         return Cost(
             statements=len(self.done),
             last_statement_id=self.done[-1].job_id if self.done else None,
-            bytes_scanned=sum(int(job.total_bytes_processed) for job in told) if told else None,
-            bytes_billed=sum(int(job.total_bytes_billed or 0) for job in told) if told else None,
+            bytes_scanned=sum(scanned) if scanned else None,
+            bytes_billed=sum(billed) if billed else None,
         )
 
     def _run(self, sql: str, name: str) -> RowIterator:

@@ -36,7 +36,7 @@ def open_warehouse(home: Home, at_work: AtWork = at_nothing) -> Warehouse:
     if home.warehouse_kind == DUCKDB:
         from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
-        return DuckDbWarehouse(home.warehouse)
+        return DuckDbWarehouse(home.warehouse, memory=home.duckdb_memory)
     if account := chosen_account(home):
         warehouse = _of_account(home, account, at_work)
         return _only_read(home, warehouse) if account.state == "local" else warehouse
@@ -108,7 +108,8 @@ def _only_read(home: Home, warehouse: Warehouse) -> Warehouse:
         )
     from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
-    return LocalStateWarehouse(state=DuckDbWarehouse(home.state), source=warehouse)
+    state = DuckDbWarehouse(home.state, memory=home.duckdb_memory)
+    return LocalStateWarehouse(state=state, source=warehouse)
 
 
 def _of_account(home: Home, account: Account, at_work: AtWork) -> Warehouse:

@@ -34,6 +34,7 @@ FAKESNOW_FILLED: Final = {
     "TO_NUMBER of hexadecimal digits": "a cast",
     "sums of decimals": "as decimals, not as doubles",
     "names of columns that differ by case alone": "told as the statement says them",
+    "AT (TIMESTAMP => …)": "what is there now",
     "long statements": "parsed with a larger stack",
 }
 """What fakesnow lacks, and how `fakesnow_server` fills it."""

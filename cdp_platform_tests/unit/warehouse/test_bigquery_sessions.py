@@ -20,7 +20,7 @@ from cdp_platform.errors import GuardTripped, WarehouseError
 from cdp_platform.warehouse import bigquery_arrow
 from cdp_platform.warehouse.accounts import ApplicationDefault, BigQueryAccount
 from cdp_platform.warehouse.bigquery import BigQuerySession
-from cdp_platform.warehouse.bigquery_arrow import numbered, parquet_files, plain_schema, table_schema
+from cdp_platform.warehouse.bigquery_arrow import parquet_files, plain_schema, table_schema
 from cdp_platform.warehouse.bigquery_errors import explained
 from cdp_platform.warehouse.bigquery_grants import missing_grants
 from cdp_platform.warehouse.bigquery_jobs import Jobs, labels_of
@@ -273,6 +273,13 @@ def test_the_cost_of_a_session_is_what_its_jobs_told() -> None:
     assert cost.last_statement_id == client.ids[-1]
 
 
+def test_what_bigquery_has_not_told_of_a_job_is_unknown_and_not_nothing() -> None:
+    jobs = _jobs(_Client())
+    jobs.run("select 1")
+    setattr(jobs.done[0], "total_bytes_billed", None)  # noqa: B010 - a job's property cannot be set
+    assert (jobs.cost().bytes_scanned, jobs.cost().bytes_billed) == (1000, None)
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -370,9 +377,9 @@ def test_who_has_every_right_is_told_nothing() -> None:
 def test_files_go_in_in_bounded_pieces_with_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bigquery_arrow, "_FILE_BYTES", 1000)
     table = pa.table({"n": pa.array(range(5000), pa.uint16()), "t": ["x" * 50] * 5000})
-    schema = plain_schema(pa.schema([pa.field("ordinal", pa.int64()), *table.schema]))
+    schema = plain_schema(table.schema)
     files, pieces = [], []
-    for file in parquet_files(numbered(table.to_batches(max_chunksize=500), table.schema), schema):
+    for file in parquet_files(table.to_batches(max_chunksize=500), schema):
         file.seek(0)
         files.append(file)
         pieces.append(pq.read_table(BytesIO(file.read())))
@@ -380,10 +387,8 @@ def test_files_go_in_in_bounded_pieces_with_their_order(monkeypatch: pytest.Monk
         assert [one.closed for one in files] == [True] * (len(files) - 1) + [False]
     assert len(files) == 10
     read = pa.concat_tables(pieces)
-    assert read.column("ordinal").to_pylist() == list(range(5000))
-    assert [(field.name, field.field_type) for field in table_schema(schema)] == [
-        ("ordinal", "INT64"), ("n", "INT64"), ("t", "STRING"),
-    ]  # fmt: skip
+    assert read.column("n").to_pylist() == list(range(5000))
+    assert [(field.name, field.field_type) for field in table_schema(schema)] == [("n", "INT64"), ("t", "STRING")]
 
 
 def test_a_column_that_bigquery_has_no_type_for_is_named() -> None:

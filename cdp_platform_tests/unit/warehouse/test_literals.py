@@ -5,7 +5,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from cdp_platform.warehouse.literals import literal, quoted, with_literals
@@ -16,7 +16,6 @@ AMOUNTS = st.decimals(-(10**12), 10**12, places=4)
 VALUES = st.one_of(st.none(), st.booleans(), AMOUNTS, st.integers(-(2**63), 2**63 - 1), TEXTS, st.dates(), MOMENTS)
 
 
-@settings(deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=4))
 def test_written_values_are_read_as_the_same_values(values: list[Any]) -> None:
     sql = with_literals(f"select {', '.join('?' * len(values))}", values)
@@ -26,7 +25,6 @@ def test_written_values_are_read_as_the_same_values(values: list[Any]) -> None:
         assert list(connection.execute(sql).fetchone() or ()) == values
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_no_text_ends_its_quotes(text: str) -> None:
     with duckdb.connect() as connection:
