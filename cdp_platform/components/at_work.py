@@ -6,7 +6,7 @@ import dagster as dg
 def at_work() -> dict[str, str]:
     """The `run`, the `asset` (of several, their op's name) and, of plans and destinations, the `sync`.
 
-    Empty outside of a step, and in threads that a step has started.
+    Empty outside of a step, and in a thread that was not started with a copy of the step's context.
     """
     try:
         context = dg.OpExecutionContext.get()

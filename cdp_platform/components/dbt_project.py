@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cdp_platform.components.at_work import at_work
 from cdp_platform.components.column_lineage import LINEAGE_FILE, ColumnLineage
 from cdp_platform.components.dbt_manifest import DbtManifest
 from cdp_platform.components.dbt_server import DBT
@@ -90,7 +91,9 @@ class DbtProject:
         choice = ["--indirect-selection", "empty", "--exclude-resource-type", "unit_test", "--select", *names]
         line = [*self._options("build", target), *bounds, *choice]
         try:
-            ended = DBT.run(line, self._environment(target), timeout_seconds=_BUILD_SECONDS)
+            # What the project's query comment and query tags say of each statement.
+            work = {"CDP_DBT_WORK": json.dumps(at_work())}
+            ended = DBT.run(line, self._environment(target) | work, timeout_seconds=_BUILD_SECONDS)
         except TimeoutError:
             raise CdpError(f"dbt build did not end within {_BUILD_SECONDS} s and was stopped.") from None
         sys.stdout.write(ended.output)

@@ -74,7 +74,11 @@ def cost_metadata(cost: Cost | None) -> dict[str, Any]:
         "warehouse_query_id": cost.last_statement_id,
         "warehouse_bytes_scanned": cost.bytes_scanned,
         "warehouse_bytes_billed": cost.bytes_billed,
+        "warehouse_seconds": cost.seconds,
+        "warehouse_size": cost.size,
         "warehouse_credits": cost.credits,
+        "warehouse_credits_estimate": cost.estimated_credits,
+        "warehouse_estimate": text("plan.estimate", "en") if cost.estimated_credits is not None else None,
     }
     return {name: value for name, value in told.items() if value is not None}
 

@@ -14,5 +14,11 @@ class Cost:
     bytes_scanned: int | None = None
     bytes_billed: int | None = None
     """What is paid for, where that is bytes."""
+    seconds: float | None = None
+    """For how long its computers executed them."""
+    size: str | None = None
+    """The size of its computers as it names it; several names, where it changed meanwhile."""
     credits: float | None = None
-    """What is paid for, where that is credits."""
+    """Credits used that it tells for each statement: those of its services, computing not among them."""
+    estimated_credits: float | None = None
+    """Credits of computing, by `seconds` and the vendor's rate for `size`: an estimate, which no bill shows."""

@@ -8,6 +8,7 @@ import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
@@ -167,7 +168,8 @@ class _Send:
                     under_way: dict[Future[None], int] = {}
                     while True:
                         for rows in islice(batches, workers - len(under_way)):
-                            under_way[pool.submit(exchange.send, rows)] = len(rows)
+                            # A thread knows of itself what its step is at only with the step's context.
+                            under_way[pool.submit(copy_context().run, exchange.send, rows)] = len(rows)
                         if not under_way:
                             break
                         finished, _ = wait(under_way, return_when=FIRST_COMPLETED)

@@ -14,7 +14,7 @@ from cdp_platform.warehouse.accounts import (
     PostgresAccount,
     SnowflakeAccount,
     account_names,
-    read_account,
+    find_account,
 )
 from cdp_platform.warehouse.base import AtWork, Source, Warehouse, at_nothing
 from cdp_platform.warehouse.local_state import LocalStateWarehouse
@@ -47,8 +47,7 @@ def open_warehouse(home: Home, at_work: AtWork = at_nothing) -> Warehouse:
 
 def chosen_account(home: Home) -> Account | None:
     """The account that the setting names; None where it names no account. Raises ConfigError for a wrong one."""
-    file, name = home.warehouse_accounts, home.warehouse_kind
-    return read_account(file, name) if file is not None and name in account_names(file) else None
+    return find_account(home.warehouse_accounts, home.warehouse_kind)
 
 
 def engine_of(home: Home) -> str:

@@ -7,9 +7,9 @@ There is no lock where DuckDB has that of its file: sessions of any number of pr
 must not happen twice is kept by what the platform has anyway: a sync's ledger by its lease in the journal, temporary
 tables by Snowflake, which shows them to their session only, a table that dbt replaces by Snowflake, which shows it
 whole, before or after. Snowflake reads each statement, not each transaction, from one moment. So what a transaction
-reads of others is copied when it is first read, a table without a byte, and temporary views are made as tables. And
-Snowflake commits whatever is open when a relation is made: so a transaction begins with the first change of a table
-that lasts, and refuses to make relations from there on.
+reads of others is copied when it is first read, all of it as of one moment, a table without a byte, and temporary
+views are made as tables. And Snowflake commits whatever is open when a relation is made: so a transaction begins with
+the first change of a table that lasts, and refuses to make relations from there on.
 """
 
 import itertools
@@ -18,13 +18,13 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from snowflake.connector import SnowflakeConnection
 from snowflake.connector.cursor import SnowflakeCursor
 from snowflake.connector.errors import Error as DriverError
-from snowflake.connector.errors import ProgrammingError
 
 from cdp_platform.domain.costs import Cost
 from cdp_platform.domain.home import Secrets
@@ -38,12 +38,13 @@ from cdp_platform.warehouse.snowflake_connecting import connected, query_tag, tr
 from cdp_platform.warehouse.snowflake_dialect import SnowflakeDialect
 from cdp_platform.warehouse.snowflake_functions import FUNCTIONS, SCHEMA
 from cdp_platform.warehouse.snowflake_grants import missing_grants
+from cdp_platform.warehouse.snowflake_history import with_history
 from cdp_platform.warehouse.snowflake_loading import load
+from cdp_platform.warehouse.snowflake_moments import Moments
 from cdp_platform.warehouse.snowflake_names import Names
 from cdp_platform.warehouse.snowflake_sql import Kind, Statement
 
 _BATCH_ROWS = 20_480
-_SCANNED = "select sum(bytes_scanned) from table(information_schema.query_history_by_session(result_limit => 10000))"
 
 
 class SnowflakeSession:
@@ -53,9 +54,11 @@ class SnowflakeSession:
         """Use `connection`, which commits by itself; `schema` is where temporary relations are made."""
         self._connection = connection
         self._purpose = purpose
-        self._tag = {"QUERY_TAG": query_tag(purpose, work)}
+        self._name = token_hex(8)
+        self._tag = {"QUERY_TAG": query_tag(purpose, {**work, "session": self._name})}
         self._stage = f"{quoted(schema)}.cdp_load"
         self._names = Names(self._describe)
+        self._moments = Moments(self._told)
         self._numbers = itertools.count()
         self._temporary: dict[str, None] = {}
         self._files: dict[tuple[Path, int, int], str] = {}
@@ -112,6 +115,7 @@ class SnowflakeSession:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         self._is_deferred = True
+        self._moments.begin()
         try:
             with self._names.read_once(self._copied):
                 yield
@@ -126,11 +130,10 @@ class SnowflakeSession:
             self._end("commit")
 
     def cost(self) -> Cost:
-        statements, query, scanned = self._statements, self._last_query, None
+        cost = Cost(statements=self._statements, last_statement_id=self._last_query)
         with suppress(DriverError, OSError):
-            [[told]] = self._told(_SCANNED)
-            scanned = int(str(told)) if told is not None else None
-        return Cost(statements=statements, last_statement_id=query, bytes_scanned=scanned)
+            return with_history(cost, self._told, self._name)
+        return cost
 
     def missing_grants(self, account: SnowflakeAccount, relations: Sequence[str]) -> list[str]:
         """The statements that grant what the account's role lacks, and lets it read `relations`."""
@@ -159,7 +162,7 @@ class SnowflakeSession:
         stored = self._names.written(statement.target) if kind is Kind.CHANGE and statement.target is not None else None
         self._send(cursor, self._retyping(statement) or statement.said(self._names.resolved, stored))
         if kind is Kind.DEFINITION:
-            self._names.forget()
+            self._names.made(statement.target)
         return kind
 
     def _define(self, statement: Statement) -> None:
@@ -177,11 +180,7 @@ class SnowflakeSession:
             return relation
         name = f"copy_{next(self._numbers)}"
         self._temporary[name] = None
-        try:
-            self._told(f"create temporary table {quoted(name)} clone {relation}")
-        except ProgrammingError:
-            # Of a view, and of what somebody else shares, there is no clone.
-            self._told(f"create temporary table {quoted(name)} as select * from {relation}")
+        self._moments.copy(relation, quoted(name), is_own=self._names.is_own(relation))
         return quoted(name)
 
     def _retyping(self, statement: Statement) -> str | None:

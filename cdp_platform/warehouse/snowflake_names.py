@@ -29,22 +29,34 @@ class Names:
         self._copy: Copy | None = None
         self._copies: dict[str, str] = {}
         self._written: set[str] = set()
+        self._own: set[str] = set()
         self._known: dict[str, tuple[str, dict[str, str]] | None] = {}
 
     def forget(self) -> None:
         """Look anew from here on."""
         self._known.clear()
 
+    def made(self, table: exp.Table | None) -> None:
+        """Look anew from here on, since this relation was made, changed or dropped by the session."""
+        self.forget()
+        if table is not None:
+            self._own.add(_sql([part.name for part in table.parts]))
+
+    def is_own(self, relation: str) -> bool:
+        """Whether the session itself has made a relation, named as Snowflake has it, or changed its rows."""
+        return relation in self._own
+
     @contextmanager
     def read_once(self, copy: Copy) -> Iterator[None]:
         """Let `copy` make a copy of each relation that is read, which is read from then on in the block."""
         self._copy = copy
+        # What was written before the block is read in it as anything else is.
+        self._written.clear()
         try:
             yield
         finally:
             self._copy = None
             self._copies.clear()
-            self._written.clear()
 
     def columns(self, relation: str) -> dict[str, str]:
         """Names and types of a relation's columns, as the platform reads them; empty where there is none."""
@@ -86,6 +98,7 @@ class Names:
         name, columns = found
         self._copies.pop(name, None)
         self._written.add(name)
+        self._own.add(name)
         stored = dict(zip(_read_names(columns), _stored(columns), strict=True))
         parts = asked if name == _sql(asked) else [part.upper() for part in asked]
         return None if parts == asked and all(read == name for read, name in stored.items()) else (parts, stored)

@@ -1,6 +1,8 @@
 """What the statements of a step are tagged with: its run, its asset, its sync."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Any
 
 import dagster as dg
@@ -25,6 +27,19 @@ def is_there() -> dg.AssetCheckResult:
 def models() -> Iterator[dg.MaterializeResult[Any]]:
     TOLD["models"] = at_work()
     yield from (dg.MaterializeResult(asset_key=name) for name in ("customers", "orders"))
+
+
+@dg.asset(key=["crm", "crm_contacts"], op_tags={"room": "syncs"})
+def sent() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        TOLD["thread"] = pool.submit(copy_context().run, at_work).result()
+        TOLD["thread without context"] = pool.submit(at_work).result()
+
+
+def test_a_thread_that_has_the_steps_context_is_at_what_the_step_is_at() -> None:
+    done = dg.materialize([sent])
+    assert done.success and TOLD["thread"] == {"run": done.run_id, "asset": "crm/crm_contacts", "sync": "crm_contacts"}
+    assert TOLD["thread without context"] == {}
 
 
 def test_run_asset_and_sync_are_told_in_a_step_and_nothing_outside() -> None:

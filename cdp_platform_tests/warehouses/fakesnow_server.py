@@ -114,6 +114,8 @@ def _filled(node: exp.Expr) -> exp.Expr:
         case exp.Create() if (target := node.find(exp.Table)) and target.db and node.find(exp.TemporaryProperty):
             # DuckDB's temporary tables are in no schema of the caller's.
             node.find(exp.TemporaryProperty).pop()
+        case exp.Table() if node.args.get("when"):
+            node.set("when", None)
         case exp.CopyParameter(expression=exp.Literal() as word) if node.this.name == "MATCH_BY_COLUMN_NAME":
             node.set("expression", exp.var(word.name))
         case exp.Dot(expression=exp.Anonymous() as call) if node.this.name == "cdp_functions":

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from threading import current_thread, main_thread
 
 import pytest
 
@@ -42,6 +44,23 @@ class Deaf(DuckDbWarehouse):
         if purpose.startswith("permission") and self.deaf > 0:
             self.deaf -= 1
             raise WarehouseError("the warehouse does not answer.")
+        with super().session(purpose) as session:
+            yield session
+
+
+AT_WORK: ContextVar[str] = ContextVar("at_work", default="nothing")
+
+
+class Tagging(DuckDbWarehouse):
+    """A warehouse that tags its sessions with what their thread is at, as far as it knows."""
+
+    def __init__(self, shop: Shop) -> None:
+        super().__init__(shop.home.warehouse, wait_seconds=5)
+        self.tags: list[tuple[str, str, bool]] = []
+
+    @contextmanager
+    def session(self, purpose: str) -> Iterator[Session]:
+        self.tags.append((purpose, AT_WORK.get(), current_thread() is main_thread()))
         with super().session(purpose) as session:
             yield session
 
@@ -189,3 +208,17 @@ def test_within_a_minute_one_read_is_enough(shop: Shop) -> None:
     shop.warehouse = Counting(shop.home.warehouse, wait_seconds=5)
     assert Sent(shop).send(plan).counts.delivered == 30
     assert len([purpose for purpose in asked if purpose.startswith("permission")]) == 1
+
+
+def test_what_a_send_asks_from_its_threads_carries_what_its_step_is_at(shop: Shop) -> None:
+    shop.warehouse = warehouse = Tagging(shop)
+    shop.people([person_of(number) for number in range(25)])
+    plan = shop.plan()
+    warehouse.tags.clear()
+    told = AT_WORK.set("run 1")
+    try:
+        assert Sent(shop).send(plan).counts.delivered == 25
+    finally:
+        AT_WORK.reset(told)
+    assert {tag for _, tag, _ in warehouse.tags} == {"run 1"}
+    assert any(purpose.startswith("permission") and not is_main for purpose, _, is_main in warehouse.tags)

@@ -273,6 +273,13 @@ def test_the_cost_of_a_session_is_what_its_jobs_told() -> None:
     assert cost.last_statement_id == client.ids[-1]
 
 
+def test_what_bigquery_has_not_told_of_a_job_is_unknown_and_not_nothing() -> None:
+    jobs = _jobs(_Client())
+    jobs.run("select 1")
+    setattr(jobs.done[0], "total_bytes_billed", None)  # noqa: B010 - a job's property cannot be set
+    assert (jobs.cost().bytes_scanned, jobs.cost().bytes_billed) == (1000, None)
+
+
 @pytest.mark.parametrize(
     "message",
     [
