@@ -43,13 +43,28 @@ _CHANGED = """array(
 
 
 def document(members: Sequence[tuple[str, str]]) -> str:
-    """SQL of the JSON text of names and expressions, in their order; whole numbers keep all their digits."""
-    # Through JSON, since a number above 2^53 would come as a text otherwise.
+    """SQL of the JSON text of names and `written` values, in their order."""
     pairs = [
-        f"{_literal((',' if place else '') + _head(name))}, coalesce(to_json_string(to_json({expression})), 'null')"
-        for place, (name, expression) in enumerate(members)
+        f"{_literal((',' if place else '') + _head(name))}, coalesce({value}, 'null')"
+        for place, (name, value) in enumerate(members)
     ]
     return f"concat({', '.join([_literal('{'), *pairs, _literal('}')])})"
+
+
+def written(value: exp.Expr) -> str:
+    """SQL of a value as JSON text; whole numbers keep all their digits."""
+    sql = value.sql("bigquery")
+    # A part of a document is a text of JSON already. Others go through JSON, since a number above 2^53 would be a text.
+    return sql if _is_json(value) else f"to_json_string(to_json({sql}))"
+
+
+def _is_json(value: exp.Expr) -> bool:
+    match value:
+        case exp.JSONExtract():
+            return True
+        case exp.Case():
+            return any(_is_json(branch.args["true"]) for branch in value.args["ifs"])
+    return False
 
 
 def member_text(of: str, member: str) -> str:

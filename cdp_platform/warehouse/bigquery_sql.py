@@ -178,7 +178,7 @@ def _function(node: exp.Anonymous) -> exp.Expr:
         case "json_merge_patch":
             return _own(bigquery_json.merged(*map(_part, given)))
         case "json_document":
-            members = zip((name.name for name in given[::2]), map(_part, given[1::2]), strict=True)
+            members = zip((name.name for name in given[::2]), map(bigquery_json.written, given[1::2]), strict=True)
             return _own(bigquery_json.document(list(members)))
         case "json_member_text":
             return _own(bigquery_json.member_text(_part(given[0]), given[1].name))

@@ -101,6 +101,11 @@ def plan(tree, ctx: ExecContext):
             return change(exp.delete(table.copy(), where=exp.true()), ctx)
         case exp.Create() if tree.find(exp.TemporaryProperty):
             return script_table(tree, ctx)
+        case exp.Alter() if isinstance(tree.args["actions"][0], (exp.Drop, exp.RenameColumn)):
+            info = metadata.find_table(ctx, metadata.name_of(tree.this, ctx))
+            action = tree.args["actions"][0].sql("duckdb", identify=True)
+            sql = f"ALTER TABLE {qualified(info.catalog, info.schema, info.name)} {action}"
+            return statements.run_sql(sql, "ALTER_TABLE", ctx, returns_rows=False)
     return _plan(tree, ctx)
 
 

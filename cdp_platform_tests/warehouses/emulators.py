@@ -71,6 +71,7 @@ CRUCIBLE_FILLED: Final = {
     "values of a query's places": "written into it as literals",
     "INFORMATION_SCHEMA.COLUMNS of a dataset": "told from the emulator's own catalogue",
     "TRUNCATE TABLE": "a DELETE of all rows",
+    "ALTER TABLE to drop or rename a column": "DuckDB's",
     "INSERT of SELECT *": "its columns are not counted beforehand",
     "descriptions of columns, isCaseInsensitive: false": "taken without a word",
 }

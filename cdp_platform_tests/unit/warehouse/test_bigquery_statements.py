@@ -59,6 +59,14 @@ def test_documents_are_written_and_compared_as_text() -> None:
     assert "json_" not in written(said(f"select {dialect.json_changes('n', 'o', ['a'])} as changed"))
 
 
+def test_a_part_of_a_document_is_json_already_and_not_written_as_json_again() -> None:
+    part = "json_extract(former, '$.a')"
+    values = {"a": part, "b": f"case when n > 1 then {part} else json_extract(present, '$.a') end", "c": "x"}
+    sql = written(said(f"select {BigQueryDialect().json_object(values)} as document"))
+    assert sql.count("TO_JSON_STRING") == 1 and "TO_JSON_STRING(TO_JSON(`x`))" in sql
+    assert "coalesce(JSON_EXTRACT(`former`, '$.a'), 'null')" in sql
+
+
 def test_a_temporary_view_stands_wherever_it_is_named_and_reads_what_its_tables_are_then() -> None:
     known = names()
     known.define("seen", said("select n from mine"))
