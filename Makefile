@@ -38,8 +38,8 @@ $(STAMP):
 test: lint  ## Lint, then every test that is not slow
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-test-all: lint  ## Lint, then every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+test-all: lint  ## Lint, then every test, with new examples where they are drawn
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --hypothesis-profile=searching
 
 test-vendors: $(STAMP) emulators  ## Let the vendors' own SDKs judge the sandbox, and their warehouses' emulators our adapters
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-all.lock

@@ -99,7 +99,8 @@ def main() -> None:
         mode=Mode.MIRROR,
         removal=Removal.DELETE,
         mapping=tuple(
-            FieldMapping(column=name, field=name, match_key=name == "customer_id", type=_type(name)) for name in COLUMNS
+            FieldMapping(column=name, field=name, match_key=name == "customer_id", type=type_of(name))
+            for name in COLUMNS
         ),
         limits=Limits(removed_share=0.5),
     )
@@ -122,7 +123,7 @@ def main() -> None:
     )
 
 
-def _type(column: str) -> FieldType | None:
+def type_of(column: str) -> FieldType | None:
     """A double has no exact text; money is a decimal."""
     return FieldType(kind=FieldKind.DECIMAL, precision=12, scale=2) if column == "lifetime_value" else None
 

@@ -1,9 +1,18 @@
-"""One PostgreSQL server, and one emulator of Snowflake and of BigQuery each, for all tests of a run that need one."""
+"""One PostgreSQL server, and one emulator of Snowflake and of BigQuery each, for all tests of a run that need one.
+
+Hypothesis takes the same examples each time, however slow the machine is; with `--hypothesis-profile=searching` it
+looks for new ones.
+"""
 
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("searching", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("steady", settings.get_profile("searching"), derandomize=True)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

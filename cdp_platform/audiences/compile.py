@@ -49,15 +49,12 @@ class Compiled:
     valued: frozenset[int]
 
 
-def compile_audience(
-    definition: Definition, catalogue: Catalogue, *, as_of: date, dialect: str = "duckdb", after: int = 0
-) -> Compiled:
-    """Compile a definition for `duckdb`, `snowflake` or `bigquery`, as of the end of a day.
+def compile_audience(definition: Definition, catalogue: Catalogue, *, as_of: date, after: int = 0) -> Compiled:
+    """Compile a definition, as of the end of a day.
 
     `after` counts the values of another statement, so that both can stand in one.
     """
-    statement = _Statement(catalogue, as_of, Bound(dialect, after))
-    return statement.compiled(definition, dialect)
+    return _Statement(catalogue, as_of, Bound(after)).compiled(definition)
 
 
 class _Statement:
@@ -69,7 +66,7 @@ class _Statement:
         self._consents = ConsentReading(catalogue, self._traits, bound)
         self._memberships = MembershipReading(bound)
 
-    def compiled(self, definition: Definition, dialect: str) -> Compiled:
+    def compiled(self, definition: Definition) -> Compiled:
         steps = steps_of(definition.condition)
         answers = {step.number: self._answer(step.condition) for step in steps if not step.children}
         ranked = self._traits.place(definition.top.by) if definition.top else None
@@ -81,7 +78,7 @@ class _Statement:
         for name, one in tables:
             select = select.with_(exp.to_identifier(name, quoted=True), as_=one, copy=False)
         return Compiled(
-            sql=written(select, dialect),
+            sql=written(select),
             parameters=self._bound.values,
             steps=steps,
             valued=frozenset(number for number, (_, value) in answers.items() if value is not None),

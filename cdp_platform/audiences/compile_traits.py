@@ -29,11 +29,9 @@ class CompiledTraits:
     parameters: Mapping[str, Value] = field(default_factory=dict)
 
 
-def compile_traits(
-    traits: Sequence[ComputedTrait], catalogue: Catalogue, *, as_of: date, dialect: str = "duckdb"
-) -> CompiledTraits:
-    """Compile traits for `duckdb`, `snowflake` or `bigquery`, as of the end of a day."""
-    bound = Bound(dialect)
+def compile_traits(traits: Sequence[ComputedTrait], catalogue: Catalogue, *, as_of: date) -> CompiledTraits:
+    """Compile traits, as of the end of a day."""
+    bound = Bound()
     events = EventReading(bound, as_of)
     asked = [(trait, events.matched(trait.occurrence, trait.field)) for trait in traits]
     people = catalogue.people
@@ -56,7 +54,7 @@ def compile_traits(
         else:
             alias = matched.table.replace("happened", "summed")
             summed.setdefault(matched.table, []).append(
-                exp.alias_(_summed(trait.aggregate, matched, dialect), f"trait_{number}", quoted=True)
+                exp.alias_(_summed(trait.aggregate, matched), f"trait_{number}", quoted=True)
             )
             value = column(f"trait_{number}", alias)
         told = or_zero(value) if trait.aggregate in _WITH_ZERO else value
@@ -68,10 +66,10 @@ def compile_traits(
         select = joined(select, alias)
     for name, one in tables:
         select = select.with_(exp.to_identifier(name, quoted=True), as_=one, copy=False)
-    return CompiledTraits(sql=written(select, dialect), parameters=bound.values)
+    return CompiledTraits(sql=written(select), parameters=bound.values)
 
 
-def _summed(aggregate: Aggregate, matched: Matched, dialect: str) -> exp.Expr:
+def _summed(aggregate: Aggregate, matched: Matched) -> exp.Expr:
     if matched.field is None:
         return counted(matched.flag)
     value = exp.Case().when(matched.flag, matched.field)
@@ -83,16 +81,11 @@ def _summed(aggregate: Aggregate, matched: Matched, dialect: str) -> exp.Expr:
         case Aggregate.MAXIMUM:
             return exp.Max(this=value)
     # Exact decimals: a sum of floats depends on the order of the rows.
-    total: exp.Expr = exp.Sum(this=exp.cast(value, _decimal(_EXACT, dialect)))
+    total: exp.Expr = exp.Sum(this=exp.cast(value, _EXACT))
     if aggregate is Aggregate.AVERAGE:
         known = exp.Nullif(this=exp.Count(this=value.copy()), expression=exp.Literal.number(0))
         total = exp.Div(this=total, expression=known)
-    return exp.cast(exp.Round(this=total, decimals=exp.Literal.number(4)), _decimal(_SHOWN, dialect))
-
-
-def _decimal(kind: str, dialect: str) -> str:
-    # BigQuery has one exact type of a fixed scale, which is wide enough.
-    return "numeric" if dialect == "bigquery" else kind
+    return exp.cast(exp.Round(this=total, decimals=exp.Literal.number(4)), _SHOWN)
 
 
 def _chosen(number: int, aggregate: Aggregate, matched: Matched) -> Iterator[Table]:

@@ -1,6 +1,5 @@
 """Comparisons as SQL expression trees: names quoted, values bound by name, every answer true or false, never null."""
 
-import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from string import ascii_lowercase
@@ -9,9 +8,7 @@ from sqlglot import exp
 
 from cdp_platform.audiences.catalogue import Relation
 from cdp_platform.audiences.definition import Comparison, Operator, Value
-from cdp_platform.errors import ConfigError
 
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _SIMPLE: dict[Operator, type[exp.Binary]] = {
     Operator.EQUALS: exp.EQ,
     Operator.NOT_EQUALS: exp.NEQ,
@@ -23,18 +20,16 @@ _SIMPLE: dict[Operator, type[exp.Binary]] = {
 
 
 class Bound:
-    """The values of one statement, each bound under a name; Snowflake counts them instead, as `:1`."""
+    """The values of one statement, each bound under a name."""
 
-    def __init__(self, dialect: str, after: int = 0) -> None:
+    def __init__(self, after: int = 0) -> None:
         """Start without values, counting on after those of another statement, so that both can stand in one."""
         self.values: dict[str, Value] = {}
-        self._dialect = dialect
         self._after = after
 
     def place(self, value: Value) -> exp.Expr:
         """Bind a value and return its place in the statement."""
-        number = self._after + len(self.values)
-        name = str(number + 1) if self._dialect == "snowflake" else f"value_{_letters(number)}"
+        name = f"value_{_letters(self._after + len(self.values))}"
         self.values[name] = value
         return exp.Placeholder(this=name)
 
@@ -54,17 +49,9 @@ def table(name: str, alias: str | None = None) -> exp.Table:
     return exp.table_(name, alias=exp.to_identifier(alias, quoted=True) if alias else None, quoted=True)
 
 
-def written(select: exp.Select, dialect: str) -> str:
-    """Write a statement. Snowflake knows names that were made without quotes in capitals, as dbt makes them.
-
-    Raises ConfigError for a name with a dot on BigQuery, which reads it as a path, be it quoted or not.
-    """
-    for identifier in select.find_all(exp.Identifier):
-        if dialect == "snowflake" and _PLAIN.fullmatch(identifier.name):
-            identifier.set("this", identifier.name.upper())
-        if dialect == "bigquery" and "." in identifier.name:
-            raise ConfigError(f"BigQuery cannot have the name {identifier.name!r}.", remedy="Rename it in the model.")
-    return select.sql(dialect=dialect, pretty=True, copy=False)
+def written(select: exp.Select) -> str:
+    """Write a statement in DuckDB's SQL, which each warehouse's adapter translates."""
+    return select.sql("duckdb", pretty=True, copy=False)
 
 
 def compared(value: exp.Expr, comparison: Comparison, bound: Bound, as_of: date) -> exp.Expr:
@@ -152,9 +139,3 @@ _OTHERS: dict[Operator, Callable[[exp.Expr, Comparison, Bound, date], exp.Expr]]
 def _letters(number: int) -> str:
     first, rest = divmod(number, len(ascii_lowercase))
     return (_letters(first - 1) if first else "") + ascii_lowercase[rest]
-
-
-def hashed(expression: str, dialect: str) -> str:
-    """SQL of the first 32 bits of a text's MD5, as eight hexadecimal digits: compared as text, everywhere the same."""
-    digest = exp.MD5(this=exp.var(expression))
-    return exp.Substring(this=digest, start=exp.Literal.number(1), length=exp.Literal.number(8)).sql(dialect=dialect)

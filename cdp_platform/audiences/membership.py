@@ -13,7 +13,6 @@ from time import monotonic
 from cdp_platform.audiences.catalogue import Catalogue
 from cdp_platform.audiences.compile import Compiled, compile_audience
 from cdp_platform.audiences.definition import Definition, audiences_of
-from cdp_platform.audiences.expressions import hashed
 from cdp_platform.audiences.reasons import create_moved, keep_conditions, words_of
 from cdp_platform.audiences.sizes import Sizes, measure_rows
 from cdp_platform.audiences.tables import ASSIGNMENTS, HISTORY, MEMBERS, SIZES, create_members_view, create_tables
@@ -242,7 +241,8 @@ def _assign(session: Session, dialect: Dialect, definition: Definition, as_of: d
         sql = f"update {table} set ended_on = $day where audience = $audience and ended_on is null"
         session.execute(sql, {"audience": definition.name, "day": as_of})
         return
-    bucket = hashed("concat($audience, ':', person_id)", "duckdb")
+    # The first 32 bits as eight hexadecimal digits: compared as text, they are the same on every warehouse.
+    bucket = "SUBSTRING(MD5(concat($audience, ':', person_id)), 1, 8)"
     session.execute(
         f"""
         insert into {table}

@@ -15,6 +15,7 @@ _PLANS_VARIABLE: Final = "CDP_PLANS_URL"
 _WAREHOUSE_VARIABLE: Final = "CDP_WAREHOUSE"
 _POSTGRES_VARIABLE: Final = "CDP_POSTGRES"
 _JOURNAL_VARIABLE: Final = "CDP_JOURNAL"
+_MEMORY_VARIABLE: Final = "CDP_DUCKDB_MEMORY"
 _SCHEMES: Final = ("postgresql://", "postgres://")
 _ACCOUNTS_VARIABLE: Final = "CDP_WAREHOUSES"
 _ACCOUNTS_NAME: Final = "warehouses.yaml"
@@ -137,8 +138,9 @@ def cdp_home() -> Home:
 
     CDP_PLANS_URL, where set, is the folder in which plan files are shared. CDP_WAREHOUSE chooses the warehouse's
     engine or its account, of which CDP_WAREHOUSES is the file, by default `warehouses.yaml` beside `cdp.yaml`, or here;
-    CDP_POSTGRES says where a PostgreSQL server is. CDP_JOURNAL, where set, is the database in which hosts share
-    journal, paces and tokens. Raises ConfigError for a wrong `cdp.yaml`, or where CDP_JOURNAL is no such address.
+    CDP_POSTGRES says where a PostgreSQL server is, CDP_DUCKDB_MEMORY what a session of a DuckDB file may hold.
+    CDP_JOURNAL, where set, is the database in which hosts share journal, paces and tokens. Raises ConfigError for a
+    wrong `cdp.yaml`, or where CDP_JOURNAL is no such address.
     """
     root, plans_url = (os.environ.get(name, "").strip() for name in (_HOME_VARIABLE, _PLANS_VARIABLE))
     project = cdp_project()
@@ -152,6 +154,7 @@ def cdp_home() -> Home:
         warehouse_kind=os.environ.get(_WAREHOUSE_VARIABLE, "").strip() or (project.engine if project else "duckdb"),
         warehouse_address=os.environ.get(_POSTGRES_VARIABLE, "").strip() or None,
         journal_address=_journal_address(),
+        duckdb_memory=os.environ.get(_MEMORY_VARIABLE, "").strip() or None,
         warehouse_accounts=accounts_file.absolute(),
         secrets=EnvironmentSecrets(),
     )

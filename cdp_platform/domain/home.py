@@ -34,6 +34,8 @@ class Home:
     """Where a server's warehouse is, as its driver reads it; may hold a password."""
     warehouse_accounts: Path | None = None
     """The file with the accounts of server warehouses, whether it is there or not."""
+    duckdb_memory: str | None = None
+    """What a session of a DuckDB file may hold before it goes on on disk, as `512MB`; None: `1GB`."""
     secrets: Secrets | None = field(default=None, repr=False, compare=False)
     """Where the accounts' secrets are read; None: nowhere."""
 

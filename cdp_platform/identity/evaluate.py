@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from cdp_platform.errors import ConfigError
 from cdp_platform.identity.bounds import apply_bounds
-from cdp_platform.identity.dialects import DUCKDB
 from cdp_platform.identity.graph import connect_in_memory
 from cdp_platform.identity.keys import Keys, stage_all
 from cdp_platform.identity.labelled import TruthFile
@@ -87,7 +86,7 @@ def evaluate(warehouse: Warehouse, rules: Rules, records: pa.Table, truth: Truth
 
     Raises ConfigError where rules or truth do not fit the records, GuardTripped where the rules would merge strangers.
     """
-    keys = Keys.of(bind(rules, records.column_names), DUCKDB)
+    keys = Keys.of(bind(rules, records.column_names))
     with warehouse.session("identity: evaluation") as session:
         session.register("labelled_records", records)
         stage_all(session, keys, "labelled_records", warehouse.dialect.quote)

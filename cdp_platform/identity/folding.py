@@ -1,4 +1,4 @@
-"""The steps of the normalisers in SQL: expressions that equal the functions of `privacy.normalise`, in any dialect.
+"""The steps of the normalisers in SQL: expressions that equal the functions of `privacy.normalise`.
 
 Unicode is folded by tables, as Snowflake has neither NFKC nor a folding of accents: characters that become one other
 by `translate`, those that become several by `replace`. Only text with a character beyond ASCII pays for it.
@@ -8,9 +8,10 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from cdp_platform.identity.dialects import Dialect
+from cdp_platform.identity.expressions import matches, replaced
 from cdp_platform.privacy import normalise
 from cdp_platform.privacy.phone_regions import PHONE_REGIONS
+from cdp_platform.warehouse.literals import literal
 
 _LATIN: Final = "".join(map(chr, (*range(0x00C0, 0x0250), *range(0x1E00, 0x1F00))))
 _WIDE: Final = "".join(map(chr, (0x00A0, *range(0x2000, 0x200B), 0x202F, 0x3000, *range(0xFF01, 0xFFA0))))
@@ -22,88 +23,88 @@ _SPACES: Final = f"[{normalise.SPACES}]+"
 _CODED: Final = ("aeiouybfpvcgjkqsxzdtlmnr", "000000111122222222334556", "hw")
 
 
-def trim(dialect: Dialect, text: str) -> str:
+def trim(text: str) -> str:
     """One space for several, none at the ends."""
-    return f"trim({dialect.replace(text, _SPACES, ' ')})"
+    return f"trim({replaced(text, _SPACES, ' ')})"
 
 
-def lower(_: Dialect, text: str) -> str:
+def lower(text: str) -> str:
     """Lower case."""
     return f"lower({text})"
 
 
-def width(dialect: Dialect, text: str) -> str:
+def width(text: str) -> str:
     """Full-width Latin and half-width kana in their ordinary width, trimmed."""
-    folded = _translated(dialect, text, {one: unicodedata.normalize("NFKC", one) for one in _WIDE})
+    folded = _translated(text, {one: unicodedata.normalize("NFKC", one) for one in _WIDE})
     for pair, single in _voiced().items():
-        folded = f"replace({folded}, {dialect.literal(pair)}, {dialect.literal(single)})"
-    return trim(dialect, _beyond_ascii(dialect, text, dialect.composed.format(text=folded)))
+        folded = f"replace({folded}, {literal(pair)}, {literal(single)})"
+    return trim(_beyond_ascii(text, f"nfc_normalize({folded})"))
 
 
-def kana(dialect: Dialect, text: str) -> str:
+def kana(text: str) -> str:
     """Hiragana as katakana."""
-    return _beyond_ascii(dialect, text, _translated(dialect, text, dict(zip(_HIRAGANA, _KATAKANA, strict=True))))
+    return _beyond_ascii(text, _translated(text, dict(zip(_HIRAGANA, _KATAKANA, strict=True))))
 
 
-def accents(dialect: Dialect, text: str) -> str:
+def accents(text: str) -> str:
     """Latin letters without their marks."""
     bases = {one: normalise.without_accents(one) for one in _LATIN}
-    folded = _translated(dialect, text, {one: base for one, base in bases.items() if len(base) == 1}, _COMBINING)
+    folded = _translated(text, {one: base for one, base in bases.items() if len(base) == 1}, _COMBINING)
     for one, base in bases.items():
         if len(base) > 1:
-            folded = f"replace({folded}, {dialect.literal(one)}, {dialect.literal(base)})"
-    return _beyond_ascii(dialect, text, folded)
+            folded = f"replace({folded}, {literal(one)}, {literal(base)})"
+    return _beyond_ascii(text, folded)
 
 
-def compact(dialect: Dialect, text: str) -> str:
+def compact(text: str) -> str:
     """No space at all."""
-    return dialect.replace(text, _SPACES, "")
+    return replaced(text, _SPACES, "")
 
 
-def plain_words(dialect: Dialect, text: str) -> str:
+def plain_words(text: str) -> str:
     """Words without punctuation."""
-    return trim(dialect, _translated(dialect, text, dict.fromkeys(normalise.SPACED, " "), normalise.DROPPED))
+    return trim(_translated(text, dict.fromkeys(normalise.SPACED, " "), normalise.DROPPED))
 
 
-def untitled(dialect: Dialect, text: str) -> str:
+def untitled(text: str) -> str:
     """A name without the title before it."""
-    return dialect.replace(text, f"^({'|'.join(normalise.TITLES)}) (.+)$", r"\2")
+    return replaced(text, f"^({'|'.join(normalise.TITLES)}) (.+)$", r"\2")
 
 
-def without_honorific(dialect: Dialect, text: str) -> str:
+def without_honorific(text: str) -> str:
     """A name without the honorific behind it."""
     pattern = f"^(.+)({'|'.join(normalise.HONORIFICS)})$"
-    return f"trim({dialect.replace(text, pattern, _FIRST_GROUP)})"
+    return f"trim({replaced(text, pattern, _FIRST_GROUP)})"
 
 
-def first_word(dialect: Dialect, text: str) -> str:
+def first_word(text: str) -> str:
     """Everything before the first space."""
-    return dialect.replace(text, " .*$", "")
+    return replaced(text, " .*$", "")
 
 
-def email(dialect: Dialect, text: str) -> str:
+def email(text: str) -> str:
     """The text where it has the shape of an address."""
-    return _kept(dialect, text, "^[^@ ]+@[^@ ]+[.][^@ .]+$")
+    return _kept(text, "^[^@ ]+@[^@ ]+[.][^@ .]+$")
 
 
-def looked_up(table: Mapping[str, str]) -> Callable[[Dialect, str], str]:
+def looked_up(table: Mapping[str, str]) -> Callable[[str], str]:
     """What a table has for the text, or the text."""
 
-    def step(dialect: Dialect, text: str) -> str:
-        cases = " ".join(f"when {dialect.literal(a)} then {dialect.literal(b)}" for a, b in table.items())
+    def step(text: str) -> str:
+        cases = " ".join(f"when {literal(a)} then {literal(b)}" for a, b in table.items())
         return f"case {text} {cases} else {text} end"
 
     return step
 
 
-def bare_number(dialect: Dialect, text: str) -> str:
+def bare_number(text: str) -> str:
     """The digits of a telephone number, with at most one plus sign before them."""
-    dialled = dialect.replace(text, "(ext|x|#|分機|轉|内線).*$", "")
-    dialled = dialect.replace(f"replace({dialled}, '(0)', '')", "[^0-9+]+", "")
+    dialled = replaced(text, "(ext|x|#|分機|轉|内線).*$", "")
+    dialled = replaced(f"replace({dialled}, '(0)', '')", "[^0-9+]+", "")
     return f"concat(substr({dialled}, 1, 1), replace(substr({dialled}, 2), '+', ''))"
 
 
-def e164(region: str) -> tuple[Callable[[Dialect, str], str], ...]:
+def e164(region: str) -> tuple[Callable[[str], str], ...]:
     """Bare number → E.164, read at home in a region."""
     home = PHONE_REGIONS[region]
     code, low, high = home.calling_code, home.shortest, home.longest
@@ -112,7 +113,7 @@ def e164(region: str) -> tuple[Callable[[Dialect, str], str], ...]:
         other = f"[{''.join(digit for digit in '0123456789' if digit != home.trunk)}]"
         national = f"({home.trunk}{national}|{other}[0-9]{{{low - 1},{high - 1}}})"
 
-    def completed(dialect: Dialect, text: str) -> str:
+    def completed(text: str) -> str:
         exits = "".join(
             f" when substr({text}, 1, {len(exit_code)}) = '{exit_code}' and length({text}) >= {len(exit_code) + 10}"
             f" then concat('+', substr({text}, {len(exit_code) + 1}))"
@@ -120,19 +121,19 @@ def e164(region: str) -> tuple[Callable[[Dialect, str], str], ...]:
         )
         return (
             f"case when substr({text}, 1, 1) = '+' then {text}{exits}"
-            f" when {dialect.matches(text, f'^{national}$')}"
-            f" then concat('+{code}', {dialect.replace(text, _started_with('', home.trunk), '')})"
-            f" when {dialect.matches(text, f'^{code}{national}$')}"
-            f" then concat('+{code}', {dialect.replace(text, _started_with(code, home.trunk), '')}) else '' end"
+            f" when {matches(text, f'^{national}$')}"
+            f" then concat('+{code}', {replaced(text, _started_with('', home.trunk), '')})"
+            f" when {matches(text, f'^{code}{national}$')}"
+            f" then concat('+{code}', {replaced(text, _started_with(code, home.trunk), '')}) else '' end"
         )
 
-    def corrected(dialect: Dialect, text: str) -> str:
-        return dialect.replace(text, f"^[+]{code}0", f"+{code}") if home.trunk == "0" else text
+    def corrected(text: str) -> str:
+        return replaced(text, f"^[+]{code}0", f"+{code}") if home.trunk == "0" else text
 
-    return completed, corrected, lambda dialect, text: _kept(dialect, text, "^[+][0-9]{8,15}$")
+    return completed, corrected, lambda text: _kept(text, "^[+][0-9]{8,15}$")
 
 
-def date(order: str) -> tuple[Callable[[Dialect, str], str], ...]:
+def date(order: str) -> tuple[Callable[[str], str], ...]:
     """A date as YYYY-MM-DD."""
     rest = "([T ].*)?"
     late = r"\3-\1-\2" if order == "mdy" else r"\3-\2-\1"
@@ -142,40 +143,38 @@ def date(order: str) -> tuple[Callable[[Dialect, str], str], ...]:
         (f"^([0-9]{{1,2}})[-/.]([0-9]{{1,2}})[-/.]([0-9]{{4}}){rest}$", late),
     )
 
-    def arranged(dialect: Dialect, text: str) -> str:
-        cases = " ".join(
-            f"when {dialect.matches(text, shape)} then {dialect.replace(text, shape, new)}" for shape, new in shapes
-        )
+    def arranged(text: str) -> str:
+        cases = " ".join(f"when {matches(text, shape)} then {replaced(text, shape, new)}" for shape, new in shapes)
         return f"case {cases} else '' end"
 
-    def padded(dialect: Dialect, text: str) -> str:
-        return dialect.replace(dialect.replace(text, "-([0-9])-", r"-0\1-"), "-([0-9])$", r"-0\1")
+    def padded(text: str) -> str:
+        return replaced(replaced(text, "-([0-9])-", r"-0\1-"), "-([0-9])$", r"-0\1")
 
     return arranged, padded
 
 
-def swapped(_: Dialect, text: str) -> str:
+def swapped(text: str) -> str:
     """A date with the smaller of day and month first."""
     one, other = f"substr({text}, 6, 2)", f"substr({text}, 9, 2)"
     ordered = f"concat(substr({text}, 1, 5), least({one}, {other}), '-', greatest({one}, {other}))"
     return f"case when {text} = '' then '' else {ordered} end"
 
 
-def _soundex_letters(dialect: Dialect, text: str) -> str:
-    return dialect.replace(text, "[^a-z]+", "")
+def _soundex_letters(text: str) -> str:
+    return replaced(text, "[^a-z]+", "")
 
 
-def _soundex_coded(dialect: Dialect, text: str) -> str:
+def _soundex_coded(text: str) -> str:
     letters, codes, deleted = _CODED
     coded = f"translate({text}, '{letters}{deleted}', '{codes}')"
     for code in "123456":
-        coded = dialect.replace(coded, f"{code}+", code)
+        coded = replaced(coded, f"{code}+", code)
     return f"concat(substr({text}, 1, 1), {coded})"
 
 
-def _soundex_written(dialect: Dialect, text: str) -> str:
+def _soundex_written(text: str) -> str:
     # The first letter stands for its own code; vowels were only needed to part equal codes.
-    coded = dialect.replace(dialect.replace(text, "^([bcdfgjklmnpqrstvxz])[1-6]", r"\1"), "0+", "")
+    coded = replaced(replaced(text, "^([bcdfgjklmnpqrstvxz])[1-6]", r"\1"), "0+", "")
     return f"case when {text} = '' then '' else substr(concat(upper({coded}), '000'), 1, 4) end"
 
 
@@ -187,18 +186,18 @@ NAME: Final = (width, kana, accents, lower, plain_words, untitled, without_honor
 SOUNDEX: Final = (_soundex_letters, _soundex_coded, _soundex_written)
 
 
-def _kept(dialect: Dialect, text: str, pattern: str) -> str:
-    return f"case when {dialect.matches(text, pattern)} then {text} else '' end"
+def _kept(text: str, pattern: str) -> str:
+    return f"case when {matches(text, pattern)} then {text} else '' end"
 
 
-def _beyond_ascii(dialect: Dialect, text: str, folded: str) -> str:
-    return f"case when {dialect.matches(text, '^[ -~]*$')} then {text} else {folded} end"
+def _beyond_ascii(text: str, folded: str) -> str:
+    return f"case when {matches(text, '^[ -~]*$')} then {text} else {folded} end"
 
 
-def _translated(dialect: Dialect, text: str, table: Mapping[str, str], deleted: Iterable[str] = "") -> str:
+def _translated(text: str, table: Mapping[str, str], deleted: Iterable[str] = "") -> str:
     changed = {one: other for one, other in table.items() if one != other and len(other) == 1}
     source = "".join((*changed, *deleted))
-    return f"translate({text}, {dialect.literal(source)}, {dialect.literal(''.join(changed.values()))})"
+    return f"translate({text}, {literal(source)}, {literal(''.join(changed.values()))})"
 
 
 def _voiced() -> dict[str, str]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from cdp_platform.errors import GuardTripped
-from cdp_platform.identity.dialects import Dialect
+from cdp_platform.identity.expressions import MOMENT, hashed, positions_to
 from cdp_platform.identity.rules import Binding, BoundPart, BoundRule, Way
 from cdp_platform.privacy.masking import masked
 from cdp_platform.privacy.normalise import LONGEST_WITH_TYPO, SHORTEST_WITH_TYPO
 from cdp_platform.warehouse.base import Session
+from cdp_platform.warehouse.literals import literal
 
 Quote = Callable[[str], str]
 """Quotes an identifier of the warehouse."""
@@ -26,17 +27,16 @@ _SHORTEST_REPEATED: Final = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
-    """The SQL that follows from a binding, in one dialect. `slots` are the columns of `work_parts`."""
+    """The SQL that follows from a binding. `slots` are the columns of `work_parts`."""
 
     binding: Binding
-    dialect: Dialect
     slots: Mapping[_Slot, BoundPart]
 
     @classmethod
-    def of(cls, binding: Binding, dialect: Dialect) -> "Keys":
+    def of(cls, binding: Binding) -> "Keys":
         """Find the distinct parts of all rules; each is normalised once, however many rules use it."""
         parts = (part for bound in binding.bound for way in bound.ways for part in way.parts)
-        return cls(binding=binding, dialect=dialect, slots={_slot(part): part for part in parts})
+        return cls(binding=binding, slots={_slot(part): part for part in parts})
 
     def records_sql(self, relation: str, quote: Quote) -> str:
         """Select node, record_key, source, seen_at and the needed columns; nodes are in the order of the keys."""
@@ -46,7 +46,7 @@ class Keys:
         return (
             f"select row_number() over (order by {_text(quote(self.binding.key))}) as node,"
             f" {_text(quote(self.binding.key))} as record_key, {source} as source,"
-            f" cast({seen_at} as {self.dialect.moment}) as seen_at, {cleaned}"
+            f" cast({seen_at} as {MOMENT}) as seen_at, {cleaned}"
             f" from {relation}"
         )
 
@@ -60,8 +60,7 @@ class Keys:
         }
         for depth in range(max(map(len, chains.values()))):
             stepped = ", ".join(
-                f"{steps[depth](self.dialect, slot)} as {slot}" if depth < len(steps) else slot
-                for slot, steps in chains.items()
+                f"{steps[depth](slot)} as {slot}" if depth < len(steps) else slot for slot, steps in chains.items()
             )
             sql = f"select node, {stepped} from ({sql}) as step_{depth}"
         blanked = ", ".join(f"nullif({slot}, '') as {slot}" for slot in chains)
@@ -105,7 +104,7 @@ class Keys:
         blocked = {
             one for name, columns in self.binding.columns.items() if column in columns for one in fields[name].blocked
         }
-        listed = ", ".join(self.dialect.literal(one) for one in sorted(blocked | {""}))
+        listed = ", ".join(literal(one) for one in sorted(blocked | {""}))
         repeated = f"length({text}) >= {_SHORTEST_REPEATED} and replace({text}, substr({text}, 1, 1), '') = ''"
         return f"case when lower(trim({text})) in ({listed}) or ({repeated}) then null else {text} end"
 
@@ -122,7 +121,7 @@ class Keys:
         return (
             f"select node, case when {position} = 0 then {slot}"
             f" else concat(substr({slot}, 1, {position} - 1), substr({slot}, {position} + 1)) end as key"
-            f" from work_parts cross join (select position from {self.dialect.positions_to(LONGEST_WITH_TYPO)}) as q"
+            f" from work_parts cross join (select position from {positions_to(LONGEST_WITH_TYPO)}) as q"
             f" where {position} <= length({slot}) and ({position} = 0 or length({slot}) >= {SHORTEST_WITH_TYPO})"
             f" and ({position} < 2 or not {doubled})"
         )
@@ -134,8 +133,8 @@ class Keys:
             keys.append(f"q{place}.key" if part.part.has_many else f"p.{slot}")
             if part.part.has_many:
                 joins.append(f" join {_typos(slot)} as q{place} on q{place}.node = p.node")
-        separator = f", {self.dialect.literal(_SEPARATOR)}, "
-        value = self.dialect.hash(f"concat('{way.combination}'{separator}{separator.join(keys)})")
+        separator = f", {literal(_SEPARATOR)}, "
+        value = hashed(f"concat('{way.combination}'{separator}{separator.join(keys)})")
         extra = f", {', '.join(f'p.{slot}' for slot in dict.fromkeys(slots))}" if with_parts else ""
         return (
             f"select p.node, {rule_no} as rule_no, {value} as value_hash{extra} from work_parts as p{''.join(joins)}"

@@ -10,12 +10,12 @@ from typing import Final
 
 from cdp_platform.errors import ConfigError
 from cdp_platform.identity import folding
-from cdp_platform.identity.dialects import Dialect
+from cdp_platform.identity.expressions import replaced, sorted_words
 from cdp_platform.privacy import normalise
 from cdp_platform.privacy.nicknames import NICKNAMES
 from cdp_platform.privacy.phone_regions import PHONE_REGIONS
 
-Step = Callable[[Dialect, str], str]
+Step = Callable[[str], str]
 _ORDERS: Final = ("mdy", "dmy")
 _LONGEST_CUT: Final = 20
 _CALL_SHAPE: Final = "name or name(argument)"
@@ -82,7 +82,7 @@ def _cut(in_python: Callable[[str, int], str], sql: str, shortest_alone: int) ->
         length = int(argument)
         return Normaliser(
             written=written,
-            steps=(lambda _, text: sql.format(text=text, length=length),),
+            steps=(lambda text: sql.format(text=text, length=length),),
             in_python=lambda text: in_python(text, length),
             is_coarse=length < shortest_alone,
         )
@@ -121,31 +121,31 @@ _MAKERS: Final[Mapping[str, _Maker]] = {
     "kana": _plain(normalise.kana, folding.width, folding.kana),
     "accents": _plain(normalise.without_accents, folding.width, folding.accents),
     "compact": _plain(normalise.compact, folding.compact),
-    "digits": _plain(normalise.digits, folding.width, lambda dialect, text: dialect.replace(text, "[^0-9]+", "")),
+    "digits": _plain(normalise.digits, folding.width, lambda text: replaced(text, "[^0-9]+", "")),
     "email": _plain(normalise.email, folding.width, folding.lower, folding.email),
     "phone": _phone,
     "postal": _plain(
         normalise.postal,
         folding.width,
         folding.lower,
-        lambda dialect, text: dialect.replace(text, "[^0-9a-z]+", ""),
+        lambda text: replaced(text, "[^0-9a-z]+", ""),
     ),
     "name": _plain(normalise.name, *_NAME),
-    "any_order": _plain(normalise.any_order, *_NAME, lambda dialect, text: dialect.sorted_words.format(text=text)),
+    "any_order": _plain(normalise.any_order, *_NAME, sorted_words),
     "initials": _plain(
         normalise.initials,
         *_NAME,
-        lambda dialect, text: dialect.replace(text, "([^ ])[^ ]*", r"\1"),
-        lambda dialect, text: dialect.sorted_words.format(text=text),
+        lambda text: replaced(text, "([^ ])[^ ]*", r"\1"),
+        sorted_words,
         is_coarse=True,
     ),
     "first_word": _plain(normalise.first_word, *_NAME, folding.first_word),
-    "first_letter": _plain(normalise.first_letter, *_NAME, lambda _, text: f"substr({text}, 1, 1)", is_coarse=True),
+    "first_letter": _plain(normalise.first_letter, *_NAME, lambda text: f"substr({text}, 1, 1)", is_coarse=True),
     "nickname": _plain(normalise.nickname, *_NAME, folding.first_word, folding.looked_up(NICKNAMES), is_coarse=True),
     "soundex": _plain(normalise.soundex, *_NAME, *folding.SOUNDEX, is_coarse=True),
     "date": _dated(normalise.date),
     "swapped_date": _dated(normalise.swapped_date, folding.swapped),
-    "year": _dated(normalise.year, lambda _, text: f"substr({text}, 1, 4)", is_coarse=True),
+    "year": _dated(normalise.year, lambda text: f"substr({text}, 1, 4)", is_coarse=True),
     "prefix": _cut(normalise.prefix, "substr({text}, 1, {length})", 6),
     "suffix": _cut(normalise.suffix, "right({text}, {length})", 6),
     "one_typo": _one_typo,

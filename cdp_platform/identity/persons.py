@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from cdp_platform.errors import WarehouseError
-from cdp_platform.identity.dialects import Dialect
+from cdp_platform.identity.expressions import at
 from cdp_platform.warehouse.base import Session
 
 _ID_LENGTH: Final = 20
@@ -35,7 +35,7 @@ def keep_quarantined_apart(session: Session, largest: int) -> None:
     )
 
 
-def assign_persons(session: Session, dialect: Dialect, resolved_at: datetime, taken: str | None) -> None:
+def assign_persons(session: Session, resolved_at: datetime, taken: str | None) -> None:
     """Make `work_persons` [component] with person_id and person_since, from `work_settled`.
 
     `taken` is a relation with a column person_id: ids that are in use or were before this run, so that none is minted
@@ -51,7 +51,7 @@ def assign_persons(session: Session, dialect: Dialect, resolved_at: datetime, ta
     )
     while _grant(session):
         pass
-    _mint(session, dialect, resolved_at, taken)
+    _mint(session, resolved_at, taken)
 
 
 def _grant(session: Session) -> bool:
@@ -72,7 +72,7 @@ def _grant(session: Session) -> bool:
     return bool(left["wishes"])
 
 
-def _mint(session: Session, dialect: Dialect, resolved_at: datetime, taken: str | None) -> None:
+def _mint(session: Session, resolved_at: datetime, taken: str | None) -> None:
     session.execute(
         "create or replace temporary table work_nameless as select s.component, min(r.record_key) as record_key"
         " from work_settled as s join work_records as r on r.node = s.node"
@@ -80,14 +80,13 @@ def _mint(session: Session, dialect: Dialect, resolved_at: datetime, taken: str 
     )
     for attempt in range(1, _MOST_TRIES + 1):
         salted = "record_key" if attempt == 1 else f"concat(record_key, '#{attempt}')"
-        digest = dialect.digest.format(text=salted)
         session.execute(
             "create or replace temporary table work_minted as select component, record_key,"
-            f" concat('p_', substr({digest}, 1, {_ID_LENGTH})) as person_id from work_nameless"
+            f" concat('p_', substr(md5({salted}), 1, {_ID_LENGTH})) as person_id from work_nameless"
         )
         in_use = f" and person_id not in (select person_id from {taken})" if taken else ""
         session.execute(
-            f"insert into work_persons select component, person_id, {dialect.at(resolved_at)} from work_minted"
+            f"insert into work_persons select component, person_id, {at(resolved_at)} from work_minted"
             f" where person_id not in (select person_id from work_persons){in_use}"
         )
         session.execute(

@@ -10,14 +10,12 @@ from typing import Final
 
 from cdp_platform.errors import ConfigError
 from cdp_platform.identity import tables
-from cdp_platform.identity.dialects import DUCKDB, Dialect
 from cdp_platform.identity.graph import Connect, connect_in_memory
 from cdp_platform.identity.keys import Keys
 from cdp_platform.identity.resolve import Resolution, Run, resolve_all_in, resolve_changes_in
 from cdp_platform.identity.rules import Binding, Rules, bind
 from cdp_platform.identity.tables import Names
-from cdp_platform.warehouse import base
-from cdp_platform.warehouse.base import Session, Warehouse
+from cdp_platform.warehouse.base import Dialect, Session, Warehouse
 
 WHOLE_FROM: Final = 0.2
 """Share of records that have changed from which on all are resolved: what they reach is nearly everything."""
@@ -48,7 +46,6 @@ def update(
     as_of: date | None = None,
     day_column: str = "seen_on",
     most_merged_share: float | None = None,
-    dialect: Dialect = DUCKDB,
     connect: Connect = connect_in_memory,
 ) -> Update:
     """Resolve the records of `records` (`schema.table`) whose `day_column` is not after `as_of`; None: all, as of now.
@@ -67,7 +64,7 @@ def update(
         moment = _moment(session, names, as_of)
         run = Run(
             names=names,
-            keys=Keys.of(binding, dialect),
+            keys=Keys.of(binding),
             resolved_at=moment,
             connect=connect,
             most_merged_share=most_merged_share,
@@ -93,7 +90,7 @@ def update(
         )
 
 
-def _read_present(session: Session, dialect: base.Dialect, records: str, as_of: date | None, day_column: str) -> None:
+def _read_present(session: Session, dialect: Dialect, records: str, as_of: date | None, day_column: str) -> None:
     """Make the view `present_records`: those that are known by the end of the day."""
     where = ""
     if as_of is not None:
@@ -109,9 +106,7 @@ def _read_present(session: Session, dialect: base.Dialect, records: str, as_of: 
     )
 
 
-def _compare(
-    session: Session, dialect: base.Dialect, binding: Binding, names: Names, *, is_whole: bool
-) -> dict[str, int]:
+def _compare(session: Session, dialect: Dialect, binding: Binding, names: Names, *, is_whole: bool) -> dict[str, int]:
     """Make `present_fingerprints`, `changed_records` and `gone_records`; count records, changed and gone ones."""
     needed = [binding.source, binding.seen_at, *(name for columns in binding.columns.values() for name in columns)]
     quoted = [f"cast({dialect.quote(name)} as varchar)" for name in dict.fromkeys(needed) if name]

@@ -12,7 +12,7 @@ from typing import Final
 from cdp_platform.errors import GuardTripped
 from cdp_platform.identity import tables
 from cdp_platform.identity.bounds import Bounded, apply_bounds
-from cdp_platform.identity.dialects import DUCKDB, Dialect
+from cdp_platform.identity.expressions import at
 from cdp_platform.identity.graph import Connect, connect_in_memory
 from cdp_platform.identity.keys import Keys, Quote, stage, stage_all
 from cdp_platform.identity.persons import assign_persons, keep_quarantined_apart, log_moves
@@ -63,7 +63,6 @@ def resolve_all(
     records: str,
     schema: str,
     resolved_at: datetime,
-    dialect: Dialect = DUCKDB,
     connect: Connect = connect_in_memory,
 ) -> Resolution:
     """Resolve every record of `records` (`schema.table`, one row per record) anew; people keep their ids.
@@ -72,7 +71,7 @@ def resolve_all(
     rules do not fit the columns, GuardTripped where they would merge strangers or a key is not unique.
     """
     with warehouse.session("identity: all records") as session:
-        keys = Keys.of(bind(rules, list(session.columns(records))), dialect)
+        keys = Keys.of(bind(rules, list(session.columns(records))))
         run = Run(names=Names.of(schema, warehouse.dialect), keys=keys, resolved_at=resolved_at, connect=connect)
         return resolve_all_in(session, run, warehouse.dialect.relation(records), warehouse.dialect.quote)
 
@@ -85,7 +84,6 @@ def resolve_changes(
     schema: str,
     resolved_at: datetime,
     gone: str | None = None,
-    dialect: Dialect = DUCKDB,
     connect: Connect = connect_in_memory,
 ) -> Resolution:
     """Resolve new and changed records (`records`), and those that are `gone` (a relation with record_key).
@@ -96,7 +94,7 @@ def resolve_changes(
     with warehouse.session("identity: changed records") as session:
         names = Names.of(schema, warehouse.dialect)
         _require_same_rules(session, names, rules)
-        keys = Keys.of(bind(rules, list(session.columns(records))), dialect)
+        keys = Keys.of(bind(rules, list(session.columns(records))))
         run = Run(names=names, keys=keys, resolved_at=resolved_at, connect=connect)
         missing = warehouse.dialect.relation(gone) if gone else None
         return resolve_changes_in(
@@ -108,7 +106,7 @@ def resolve_all_in(session: Session, run: Run, records: str, quote: Quote) -> Re
     """As `resolve_all`, in a session of the caller; `records` is quoted, and may be temporary."""
     stage_all(session, run.keys, records, quote)
     with session.transaction():
-        tables.create_tables(session, run.names, run.keys)
+        tables.create_tables(session, run.names)
         tables.read_rules(session, run.keys)
         tables.read_former(session, run.names)
         return _resolve(session, run, scope="all")
@@ -129,7 +127,7 @@ def _resolve(session: Session, run: Run, *, scope: str) -> Resolution:
     counts, total = (None, "work_records") if is_whole else ("work_counts", names.clusters)
     bounded = apply_bounds(session, keys, connect=run.connect, counts=counts, total=total)
     keep_quarantined_apart(session, keys.binding.rules.largest_cluster)
-    assign_persons(session, keys.dialect, run.resolved_at, taken=names.clusters)
+    assign_persons(session, run.resolved_at, taken=names.clusters)
     log_moves(session)
     resolution = _found(session, bounded)
     _check_merges(session, run, resolution.merge_count)
@@ -182,7 +180,7 @@ def _check_merges(session: Session, run: Run, merge_count: int) -> None:
 
 
 def _write(session: Session, run: Run, resolution: Resolution, *, scope: str) -> None:
-    keys, names, moment, is_whole = run.keys, run.names, run.keys.dialect.at(run.resolved_at), scope == "all"
+    keys, names, moment, is_whole = run.keys, run.names, at(run.resolved_at), scope == "all"
     # All that makes a table comes before the first row is written: some warehouses commit when one is made.
     writes = [
         *tables.stage_edges(session, names, moment, is_whole=is_whole),

@@ -6,9 +6,10 @@ All are read and written inside one session; a caller's transaction makes the wr
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cdp_platform.identity.expressions import MOMENT
 from cdp_platform.identity.keys import Keys
-from cdp_platform.warehouse import base
-from cdp_platform.warehouse.base import Session
+from cdp_platform.warehouse.base import Dialect, Session
+from cdp_platform.warehouse.literals import literal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class Names:
     fingerprints: str
 
     @classmethod
-    def of(cls, schema: str, dialect: base.Dialect) -> "Names":
+    def of(cls, schema: str, dialect: Dialect) -> "Names":
         """Name the tables of a schema."""
         tables = ("edges", "clusters", "merges", "quarantine", "runs", "person_ids", "fingerprints")
         quoted = {name: dialect.relation(f"{schema}.identity_{name}") for name in tables}
@@ -52,21 +53,20 @@ def newest_digest(session: Session, names: Names) -> str | None:
     return str(rows[0]["rules_digest"]) if rows else None
 
 
-def create_tables(session: Session, names: Names, keys: Keys) -> None:
+def create_tables(session: Session, names: Names) -> None:
     """Make what is not there yet."""
-    moment = keys.dialect.moment
     value_hash = _type_of(session, "work_edges", "value_hash")
     columns = {
         names.edges: f"record_key string, identifier string, value_hash {value_hash}, source string,"
-        f" first_seen_at {moment}, last_seen_at {moment}",
-        names.clusters: f"record_key string, person_id string, cluster_key string, person_since {moment},"
-        f" resolved_at {moment}",
-        names.merges: f"resolved_at {moment}, former_person_id string, person_id string, kind string,"
+        f" first_seen_at {MOMENT}, last_seen_at {MOMENT}",
+        names.clusters: f"record_key string, person_id string, cluster_key string, person_since {MOMENT},"
+        f" resolved_at {MOMENT}",
+        names.merges: f"resolved_at {MOMENT}, former_person_id string, person_id string, kind string,"
         " record_count bigint",
         names.quarantine: f"kind string, identifier string, value_hash {value_hash}, cluster_key string,"
-        f" record_count bigint, resolved_at {moment}",
+        f" record_count bigint, resolved_at {MOMENT}",
         names.person_ids: "person_id string, present_person_id string",
-        names.runs: f"run_number bigint, resolved_at {moment}, scope string, rules_digest string, record_count bigint,"
+        names.runs: f"run_number bigint, resolved_at {MOMENT}, scope string, rules_digest string, record_count bigint,"
         " person_count bigint, minted_count bigint, merge_count bigint, split_count bigint, shared_value_count bigint,"
         " quarantined_cluster_count bigint",
     }
@@ -86,7 +86,7 @@ def read_former(session: Session, names: Names) -> None:
 def read_rules(session: Session, keys: Keys) -> None:
     """Make `work_rules` [rule] with rule_no, identifier and cap; 0 for a rule that joins nobody."""
     rows = " union all ".join(
-        f"select {number} as rule_no, {keys.dialect.literal(bound.rule.name)} as identifier,"
+        f"select {number} as rule_no, {literal(bound.rule.name)} as identifier,"
         f" {bound.rule.cap if bound.rule.joins else 0} as cap"
         for number, bound in enumerate(keys.binding.bound)
     )

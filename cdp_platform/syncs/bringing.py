@@ -22,16 +22,19 @@ from cdp_platform.syncs.permissions import create_permissions, identifier_of, is
 from cdp_platform.syncs.records import encoded_fields, missing_column
 from cdp_platform.warehouse.base import Dialect, Reading, Session, Source, cost_of
 from cdp_platform.warehouse.carrying import carry, pour
+from cdp_platform.warehouse.duckdb_memory import bytes_of
 from cdp_platform.warehouse.literals import literal, quoted
 
 SCHEMA: Final = "cdp_copies"
 _HASH: Final = "cdp_row_hash"
 """The copy's last column: the hash that its row had; null where only the narrow columns were read."""
 _KEYS_AT_ONCE = 2_000
-_MEMORY, _THREADS = "160MB", 2
-"""What the file's session may take while it is filled; from there on it is on disk. Each thread needs its share."""
+_LEAST_BYTES, _SHARE, _THREADS = 160_000_000, 5, 2
+"""While the file is filled its session may take a fifth of its memory, or this; from there on it is on disk."""
 _WHOLE_SHARE = 10
 """From one row in so many on, all rows are read once: by key, each question may read the whole table."""
+_MOST_SHARE = 2
+"""From one row in so many on, all rows that cross are written down before those that are wanted are picked out."""
 _NUMBERS = ("SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
 _PLAIN = ("DOUBLE", "FLOAT")
 """Types without an exact text that are the same here as there; others come as the text that the warehouse gives."""
@@ -102,7 +105,8 @@ def _flat(session: Session) -> Iterator[None]:
     """Hold the session to little memory, however many rows cross, whatever else the process takes for a plan."""
     names = ("memory_limit", "threads", "preserve_insertion_order")
     [told] = session.rows(f"select {', '.join(f'current_setting({literal(name)}) as {name}' for name in names)}")
-    for name, value in zip(names, (_MEMORY, min(_THREADS, int(told["threads"])), False), strict=True):
+    held = max(_LEAST_BYTES, bytes_of(told["memory_limit"]) // _SHARE)
+    for name, value in zip(names, (f"{held}B", min(_THREADS, int(told["threads"])), False), strict=True):
         session.execute(f"set {name} = {literal(str(value))}")
     try:
         yield
@@ -176,6 +180,7 @@ def _bring_consents(session: Session, there: Reading, dialect: Dialect, spec: Sy
             carry(there, session, f"select {', '.join(chosen)}, {every} as {_HASH} {rows}", "brought_said", types)
             session.execute(f"create schema if not exists {SCHEMA}")
             session.execute(f"create or replace table {SCHEMA}.{quoted(name)} as select * from brought_said")
+            session.execute("drop table brought_said")
         _show(session, relation, f"{SCHEMA}.{quoted(name)}")
 
 
@@ -234,7 +239,7 @@ def _compare(
 
 
 def _fetch(session: Session, there: Reading, dialect: Dialect, copy: _Copy) -> None:
-    """Fill the temporary table `brought_rows` with the rows that are stale and whose values are wanted."""
+    """Fill the temporary table `brought_rows` with the rows that are stale and whose values are wanted, or more."""
     session.execute(
         f"""create or replace temporary table wanted as
         select "key", row_number() over () - 1 as place from (
@@ -251,7 +256,9 @@ def _fetch(session: Session, there: Reading, dialect: Dialect, copy: _Copy) -> N
     only = f'{quoted(copy.key)} in (select "key" from wanted)'
     is_few = found["wanted"] <= _KEYS_AT_ONCE or found["wanted"] * _WHOLE_SHARE <= found["every"]
     if not (is_few and copy.columns[copy.key] in ("VARCHAR", *_NUMBERS)):
-        pour(there, session, query, "brought_rows", copy.held, only=only)
+        # To look each piece up among very many keys takes longer than to write some rows more.
+        is_most = found["wanted"] * _MOST_SHARE >= found["every"]
+        pour(there, session, query, "brought_rows", copy.held, only="true" if is_most else only)
         return
     for keys in _keys(session, copy, found["wanted"]):
         asked = f"{query} where model.{dialect.quote(copy.key)} in ({', '.join('?' * len(keys))})"
@@ -286,7 +293,9 @@ def _keep(session: Session, copy: _Copy, *, is_same: bool) -> None:
             f" where {_HASH} is null and {is_stale.format('brought', key)}"
             f' and ({key} is null or {key} not in (select "key" from wanted))'
         )
-        session.execute(f"insert into {copy.table} select * from brought_rows")
+        session.execute(
+            f'insert into {copy.table} select * from brought_rows where {key} in (select "key" from wanted)'
+        )
         _show(session, copy.relation, copy.table)
 
 

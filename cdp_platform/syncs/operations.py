@@ -173,7 +173,7 @@ def planned_rows(
             where skipped is null and operation <> 'remove'
         ),
         removed as (
-            select "key", null as consent_identifier, {gone} as payload
+            select "key", cast(null as varchar) as consent_identifier, {gone} as payload
             from operations where skipped is null and operation = 'remove'
         ),
         sent as ({_sent(ledger, "true" if is_membership else "known is not null")})

@@ -167,6 +167,18 @@ class WarehouseContract:
         assert sum(sizes) == _MANY_ROWS
         assert max(sizes) < _MANY_ROWS
 
+    def test_a_list_that_is_null_comes_out_null_and_not_empty(self, case: WarehouseCase, tmp_path: Path) -> None:
+        sql = (
+            "select n, case when n = 1 then cast(['a', 'b'] as varchar[]) end as names from range(1, 3) as t (n)"
+            " order by n"
+        )
+        expected = [["a", "b"], None]
+        with case.warehouse.session("test") as session:
+            session.write_parquet(sql, tmp_path / "lists.parquet")
+            assert [row["names"] for row in session.rows(sql)] == expected
+            assert [row["names"] for batch in session.batches(sql) for row in batch.to_pylist()] == expected
+        assert pq.read_table(tmp_path / "lists.parquet")["names"].to_pylist() == expected
+
     def test_batches_have_columns_also_without_rows(self, case: WarehouseCase) -> None:
         with case.warehouse.session("test") as session:
             session.execute("create table given (n bigint, t varchar)")

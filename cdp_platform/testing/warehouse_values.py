@@ -4,7 +4,7 @@
 # ruff: noqa: S101
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -13,70 +13,78 @@ from cdp_platform.testing.warehouse_contract import WarehouseCase
 from cdp_platform.warehouse.base import Dialect, Session
 
 _DOCUMENT = """'{"a":"x","b":1,"c":null,"d\\"e":"quoted"}'"""
-
-_LONG = "12345678901234567890123456789012345678"
+ENCODED: Final[tuple[tuple[str, str, str, object], ...]] = (
+    ("'e\u0301'", "varchar", "text", "\u00e9"),
+    ("''", "varchar", "text", ""),
+    ("'\U0001f600 Z\u00fcrich'", "varchar", "text", "\U0001f600 Z\u00fcrich"),
+    ("'one' || chr(13) || chr(10) || 'two'", "varchar", "text", "one\r\ntwo"),
+    ("'=cmd()'", "varchar", "text", "=cmd()"),
+    ("7", "bigint", "text", "7"),
+    ("true", "boolean", "text", "true"),
+    ("10.005", "decimal(20,4)", "decimal(12,2)", "10.01"),
+    ("-0.004", "decimal(20,4)", "decimal(12,2)", "0.00"),
+    ("'12.345'", "varchar", "decimal(12,2)", "12.35"),
+    ("'-0.001'", "varchar", "decimal(12,2)", "0.00"),
+    ("0.1", "double", "decimal(12,2)", "0.10"),
+    ("-0.0", "double", "decimal(12,2)", "0.00"),
+    ("7", "integer", "decimal(12,2)", "7.00"),
+    ("9007199254740993", "bigint", "integer", 9007199254740993),
+    ("' 42 '", "varchar", "integer", 42),
+    ("7.0", "double", "integer", 7),
+    ("2.5", "double", "integer", 2),
+    ("-3.5", "double", "integer", -4),
+    ("1", "integer", "boolean", True),
+    ("'false'", "varchar", "boolean", False),
+    ("'2017-12-31'", "date", "date", "2017-12-31"),
+    ("'0001-01-01'", "date", "date", "0001-01-01"),
+    ("'9999-12-31'", "date", "date", "9999-12-31"),
+    ("'2017-12-31'", "varchar", "date", "2017-12-31"),
+    ("'2017-12-31 23:59:59'", "timestamp", "date", "2017-12-31"),
+    ("'2017-12-31 20:00:00.5-05'", "timestamptz", "timestamp", "2018-01-01T01:00:00.500000Z"),
+    ("'2017-03-26 02:30:00 Europe/Zurich'", "timestamptz", "timestamp", "2017-03-26T01:30:00.000000Z"),
+    ("'2017-10-29 02:30:00+01'", "timestamptz", "timestamp", "2017-10-29T01:30:00.000000Z"),
+    ("'2017-12-31 20:00:00.5'", "timestamp", "timestamp", "2017-12-31T20:00:00.500000Z"),
+    ("'2017-12-31'", "date", "timestamp", "2017-12-31T00:00:00.000000Z"),
+    ("'2017-12-31 20:00:00+01'", "varchar", "timestamp", "2017-12-31T19:00:00.000000Z"),
+    ("'0001-01-01 00:00:00'", "timestamp", "timestamp", "0001-01-01T00:00:00.000000Z"),
+    ("'9999-12-31 23:59:59.999999'", "timestamp", "timestamp", "9999-12-31T23:59:59.999999Z"),
+    ("null", "date", "date", None),
+    ("null", "varchar", "decimal(12,2)", None),
+)  # fmt: skip
+"""A value in SQL, its column's type, the type that is declared, and what is sent."""
+LONG: Final[tuple[tuple[str, str, str, object], ...]] = (
+    ("12345678901234567890123456789012345678", "decimal(38,0)", "decimal(38,0)",
+     "12345678901234567890123456789012345678"),
+    ("9" * 38, "hugeint", "integer", int("9" * 38)),
+)  # fmt: skip
+"""The same of numbers with more digits than some emulators have."""
+MISFITS: Final = (
+    ("'nan'", "double", "decimal(12,2)"),
+    ("'infinity'", "double", "decimal(12,2)"),
+    ("'-infinity'", "double", "integer"),
+    ("1e11", "double", "decimal(12,2)"),
+    ("12345678901234.5", "decimal(20,4)", "decimal(12,2)"),
+    ("'twelve'", "varchar", "integer"),
+    ("'1e40'", "varchar", "integer"),
+    ("'perhaps'", "varchar", "boolean"),
+    ("'2017-02-30'", "varchar", "date"),
+    ("'10000-01-01'", "date", "date"),
+    ("'25 o clock'", "varchar", "timestamp"),
+)
+"""A value in SQL that the declared type cannot hold, its column's type, and the declared one."""
 
 
 class WarehouseValuesContract:
     """Every type's values as they are compared, sent and refused."""
 
-    @pytest.mark.parametrize(
-        ("value", "column_type", "declared", "encoded"),
-        [
-            ("'e\u0301'", "varchar", "text", "\u00e9"),
-            ("''", "varchar", "text", ""),
-            ("7", "bigint", "text", "7"),
-            ("true", "boolean", "text", "true"),
-            ("10.005", "decimal(20,4)", "decimal(12,2)", "10.01"),
-            ("-0.004", "decimal(20,4)", "decimal(12,2)", "0.00"),
-            ("'12.345'", "varchar", "decimal(12,2)", "12.35"),
-            ("0.1", "double", "decimal(12,2)", "0.10"),
-            ("7", "integer", "decimal(12,2)", "7.00"),
-            (_LONG, "decimal(38,0)", "decimal(38,0)", _LONG),
-            ("9007199254740993", "bigint", "integer", 9007199254740993),
-            ("' 42 '", "varchar", "integer", 42),
-            ("7.0", "double", "integer", 7),
-            ("2.5", "double", "integer", 2),
-            ("-3.5", "double", "integer", -4),
-            ("1", "integer", "boolean", True),
-            ("'false'", "varchar", "boolean", False),
-            ("'2017-12-31'", "date", "date", "2017-12-31"),
-            ("'0001-01-01'", "date", "date", "0001-01-01"),
-            ("'9999-12-31'", "date", "date", "9999-12-31"),
-            ("'2017-12-31'", "varchar", "date", "2017-12-31"),
-            ("'2017-12-31 23:59:59'", "timestamp", "date", "2017-12-31"),
-            ("'2017-12-31 20:00:00.5-05'", "timestamptz", "timestamp", "2018-01-01T01:00:00.500000Z"),
-            ("'2017-12-31 20:00:00.5'", "timestamp", "timestamp", "2017-12-31T20:00:00.500000Z"),
-            ("'2017-12-31'", "date", "timestamp", "2017-12-31T00:00:00.000000Z"),
-            ("'2017-12-31 20:00:00+01'", "varchar", "timestamp", "2017-12-31T19:00:00.000000Z"),
-            ("'0001-01-01 00:00:00'", "timestamp", "timestamp", "0001-01-01T00:00:00.000000Z"),
-            ("'9999-12-31 23:59:59.999999'", "timestamp", "timestamp", "9999-12-31T23:59:59.999999Z"),
-            ("null", "date", "date", None),
-            ("null", "varchar", "decimal(12,2)", None),
-        ],
-    )  # fmt: skip
+    @pytest.mark.parametrize(("value", "column_type", "declared", "encoded"), [*ENCODED, *LONG])
     def test_values_are_encoded_by_their_declared_type(
         self, case: WarehouseCase, value: str, column_type: str, declared: str, encoded: object
     ) -> None:
         told = _told(case, value, column_type, declared)
         assert told == {"encoded": encoded, "is_misfit": False}
 
-    @pytest.mark.parametrize(
-        ("value", "column_type", "declared"),
-        [
-            ("'nan'", "double", "decimal(12,2)"),
-            ("'infinity'", "double", "decimal(12,2)"),
-            ("'-infinity'", "double", "integer"),
-            ("1e11", "double", "decimal(12,2)"),
-            ("12345678901234.5", "decimal(20,4)", "decimal(12,2)"),
-            ("'twelve'", "varchar", "integer"),
-            ("'1e40'", "varchar", "integer"),
-            ("'perhaps'", "varchar", "boolean"),
-            ("'2017-02-30'", "varchar", "date"),
-            ("'10000-01-01'", "date", "date"),
-            ("'25 o clock'", "varchar", "timestamp"),
-        ],
-    )
+    @pytest.mark.parametrize(("value", "column_type", "declared"), MISFITS)
     def test_a_value_that_its_type_cannot_hold_is_a_misfit_and_no_error(
         self, case: WarehouseCase, value: str, column_type: str, declared: str
     ) -> None:

@@ -136,13 +136,21 @@ def account_names(file: Path | None) -> list[str]:
     return list(YamlFile.read(file).content) if file is not None and file.is_file() else []
 
 
-def read_account(file: Path, name: str) -> Account:
-    """Read the account `name`. Raises ConfigError with file, line and field for whatever is wrong with it."""
+def find_account(file: Path | None, name: str) -> Account | None:
+    """Read the account `name`; None where there is no file or no such account in it.
+
+    Raises ConfigError with file, line and field for whatever is wrong with it.
+    """
+    if file is None or not file.is_file():
+        return None
     document = YamlFile.read(file)
-    given = document.content.get(name)
-    place = f"{file}:{document.line_of(name)}"
+    return _account(document, name) if name in document.content else None
+
+
+def _account(document: YamlFile, name: str) -> Account:
+    file, given = document.path, document.content[name]
     if not isinstance(given, Mapping):
-        raise ConfigError("the account must hold fields.", place=place, field=name)
+        raise ConfigError("the account must hold fields.", place=f"{file}:{document.line_of(name)}", field=name)
     kind = given.get("type")
     model = TYPES.get(kind) if isinstance(kind, str) else None
     if model is None:

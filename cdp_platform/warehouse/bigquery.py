@@ -28,7 +28,7 @@ from cdp_platform.domain.home import Secrets
 from cdp_platform.errors import WarehouseError
 from cdp_platform.warehouse.accounts import BigQueryAccount
 from cdp_platform.warehouse.base import AtWork, Parameters, Row, at_nothing
-from cdp_platform.warehouse.bigquery_arrow import numbered, parquet_files, plain_schema, table_schema
+from cdp_platform.warehouse.bigquery_arrow import parquet_files, plain_schema, table_schema
 from cdp_platform.warehouse.bigquery_block import Block
 from cdp_platform.warehouse.bigquery_connecting import connected, provide
 from cdp_platform.warehouse.bigquery_dialect import BigQueryDialect, type_name
@@ -40,6 +40,7 @@ from cdp_platform.warehouse.bigquery_moments import Moments
 from cdp_platform.warehouse.bigquery_names import TEMPORARY, Names, Resolved
 from cdp_platform.warehouse.bigquery_sql import said, written
 from cdp_platform.warehouse.literals import quoted
+from cdp_platform.warehouse.parquet_rows import numbered
 
 _THREADS = 8
 _BATCH_ROWS = 20_480
@@ -89,9 +90,8 @@ class BigQuerySession:
         known = (path, told.st_mtime_ns, told.st_size)
         if known not in self._files:
             name = f"parquet_{next(self._numbers)}"
-            with pq.ParquetFile(path) as file:
-                schema = pa.schema([pa.field("ordinal", pa.int64()), *file.schema_arrow])
-                self._load(name, numbered(file.iter_batches(_BATCH_ROWS), file.schema_arrow), schema)
+            with numbered(path) as rows:
+                self._load(name, rows, rows.schema)
             self._files[known] = name
         return quoted(self._files[known])
 

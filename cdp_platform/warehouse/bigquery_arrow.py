@@ -6,6 +6,7 @@ from tempfile import TemporaryFile
 from typing import IO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from google.cloud.bigquery import SchemaField
 
@@ -25,14 +26,15 @@ def table_schema(schema: pa.Schema) -> list[SchemaField]:
     return [_field(field) for field in schema]
 
 
-def numbered(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-    """The same batches with a first column `ordinal`, which counts the rows from 0."""
-    told = pa.schema([pa.field("ordinal", pa.int64()), *schema])
-    first = 0
-    for batch in batches:
-        ordinals = pa.array(range(first, first + batch.num_rows), pa.int64())
-        first += batch.num_rows
-        yield pa.RecordBatch.from_arrays([ordinals, *batch.columns], schema=told)
+def without_empty_lists(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Say null for an empty list: BigQuery hands out one for the other, and to the platform null means all of them."""
+    columns = [
+        pc.if_else(pc.greater(pc.list_value_length(column), 0), column, pa.scalar(None, column.type))
+        if pa.types.is_list(column.type)
+        else column
+        for column in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=pa.schema([field.with_nullable(True) for field in batch.schema]))
 
 
 def parquet_files(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[IO[bytes]]:

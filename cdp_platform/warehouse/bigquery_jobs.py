@@ -20,6 +20,7 @@ from google.cloud.bigquery.table import RowIterator
 
 from cdp_platform.domain.costs import Cost
 from cdp_platform.errors import GuardTripped
+from cdp_platform.warehouse.bigquery_arrow import without_empty_lists
 from cdp_platform.warehouse.bigquery_errors import Failures, explained, translated
 
 _PAGE_ROWS = 20_480
@@ -84,7 +85,7 @@ class Jobs:
     def batches(self, rows: RowIterator) -> Iterator[pa.RecordBatch]:
         """Read an answer page by page, in Arrow. Raises WarehouseError where a page is not to be had."""
         with translated(self.purpose, self._last()):
-            yield from rows.to_arrow_iterable()
+            yield from map(without_empty_lists, rows.to_arrow_iterable())
 
     def load(self, table: str, schema: Sequence[bigquery.SchemaField], files: Iterable[IO[bytes]]) -> None:
         """Make a table of Parquet files, each by a load job. Raises WarehouseError."""
@@ -135,7 +136,7 @@ def labels_of(purpose: str, work: Mapping[str, str]) -> dict[str, str]:
 
 def plain_rows(rows: RowIterator) -> list[dict[str, Any]]:
     """The rows of a small answer."""
-    return [dict(row.items()) for row in rows]
+    return [{name: None if value == [] else value for name, value in row.items()} for row in rows]
 
 
 def _new_name() -> str:

@@ -68,11 +68,10 @@ class Names:
         return Resolved(tree=tree, reads=frozenset(reads), target=target, temporary=temporary)
 
     def _resolve_inside(self, tree: exp.Expr, reads: set[str], written: exp.Table | None = None) -> None:
-        known = {cte.alias_or_name.lower() for cte in tree.find_all(exp.CTE)}
         for table in list(tree.find_all(exp.Table)):
             if table is written or not isinstance(table.this, exp.Identifier):
                 continue
-            if not table.db and table.name.lower() in known:
+            if not table.db and _is_own(table):
                 continue
             alias = table.alias or table.name
             if view := self._view(table):
@@ -125,6 +124,23 @@ class Names:
         """Forget the tables of a script that has ended."""
         self.tables = {name: table for name, table in self.tables.items() if table not in self.local}
         self.local.clear()
+
+
+def _is_own(table: exp.Table) -> bool:
+    """Whether a `with` makes what is named: one of a query around it, or an earlier part of the `with` it stands in."""
+    inner: exp.Expr = table
+    while (outer := inner.parent) is not None:
+        if isinstance(outer, exp.With):
+            parts = outer.expressions if outer.recursive else outer.expressions[: inner.index]
+            # The query that this `with` belongs to knows its later parts, too, which its earlier ones do not.
+            inner = outer.parent or outer
+        else:
+            own = outer.args.get("with_")
+            parts = own.expressions if own is not None else []
+            inner = outer
+        if table.name.lower() in {part.alias_or_name.lower() for part in parts}:
+            return True
+    return False
 
 
 def _target(tree: exp.Expr) -> exp.Table | None:

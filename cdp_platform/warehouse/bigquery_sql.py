@@ -33,11 +33,11 @@ _INTEGERS = {
 def said(sql: str, parameters: Parameters = ()) -> exp.Expr:
     """Read one statement, with the values of `?` and `$name` in their places. Its tables have the platform's names.
 
-    Raises WarehouseError for a statement or a value that cannot be said.
+    Raises WarehouseError for a statement, a value or a name that cannot be said.
     """
     try:
         named = parameters if isinstance(parameters, Mapping) else {str(n): v for n, v in enumerate(parameters)}
-        tree = _filled(sqlglot.parse_one(with_names(sql), read="duckdb"), named)
+        tree = _filled(_plainly_named(sqlglot.parse_one(with_names(sql), read="duckdb")), named)
         for rewrite in (_typed, _rewritten):
             tree = _bottom_up(tree, rewrite)
         return tree
@@ -51,6 +51,16 @@ def said(sql: str, parameters: Parameters = ()) -> exp.Expr:
 def written(tree: exp.Expr) -> str:
     """Write a statement; every name is quoted, since some are words of BigQuery's."""
     return tree.sql("bigquery", identify=True)
+
+
+def _plainly_named(tree: exp.Expr) -> exp.Expr:
+    """Refuse a name with a dot, which BigQuery reads as a path, be it quoted or not; projects alone may have one."""
+    for identifier in tree.find_all(exp.Identifier):
+        if "." in identifier.name and identifier.arg_key != "catalog":
+            raise WarehouseError(
+                f"BigQuery cannot have the name {identifier.name!r}.", remedy="Rename it in the model."
+            )
+    return tree
 
 
 def _filled(tree: exp.Expr, values: Mapping[str, Any]) -> exp.Expr:
@@ -117,6 +127,10 @@ def _rewritten(node: exp.Expr) -> exp.Expr:
         case exp.Concat():
             texts = [part if part.is_string else exp.cast(part.copy(), "text") for part in node.expressions]
             node.set("expressions", texts)
+        case exp.Nullif(expression=exp.Array(expressions=[])):
+            # Lists cannot be compared, and an empty one comes out as null in any case: see `bigquery_arrow`.
+            compared: exp.Expr = node.this
+            return compared
         case exp.DateDiff() if str(node.args["unit"]).upper() in ("HOUR", "MINUTE", "SECOND"):
             return exp.TimestampDiff(this=node.this, expression=node.expression, unit=node.args["unit"])
         case exp.TimeToUnix():

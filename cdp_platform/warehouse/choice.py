@@ -14,7 +14,7 @@ from cdp_platform.warehouse.accounts import (
     PostgresAccount,
     SnowflakeAccount,
     account_names,
-    read_account,
+    find_account,
 )
 from cdp_platform.warehouse.base import AtWork, Source, Warehouse, at_nothing
 from cdp_platform.warehouse.local_state import LocalStateWarehouse
@@ -36,7 +36,7 @@ def open_warehouse(home: Home, at_work: AtWork = at_nothing) -> Warehouse:
     if home.warehouse_kind == DUCKDB:
         from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
-        return DuckDbWarehouse(home.warehouse)
+        return DuckDbWarehouse(home.warehouse, memory=home.duckdb_memory)
     if account := chosen_account(home):
         warehouse = _of_account(home, account, at_work)
         return _only_read(home, warehouse) if account.state == "local" else warehouse
@@ -47,8 +47,7 @@ def open_warehouse(home: Home, at_work: AtWork = at_nothing) -> Warehouse:
 
 def chosen_account(home: Home) -> Account | None:
     """The account that the setting names; None where it names no account. Raises ConfigError for a wrong one."""
-    file, name = home.warehouse_accounts, home.warehouse_kind
-    return read_account(file, name) if file is not None and name in account_names(file) else None
+    return find_account(home.warehouse_accounts, home.warehouse_kind)
 
 
 def engine_of(home: Home) -> str:
@@ -109,7 +108,8 @@ def _only_read(home: Home, warehouse: Warehouse) -> Warehouse:
         )
     from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 
-    return LocalStateWarehouse(state=DuckDbWarehouse(home.state), source=warehouse)
+    state = DuckDbWarehouse(home.state, memory=home.duckdb_memory)
+    return LocalStateWarehouse(state=state, source=warehouse)
 
 
 def _of_account(home: Home, account: Account, at_work: AtWork) -> Warehouse:

@@ -23,6 +23,7 @@ from cdp_platform.domain.syncs import FieldKind, FieldType
 from cdp_platform.errors import WarehouseError, WarehouseLocked
 from cdp_platform.warehouse.base import Parameters, Row
 from cdp_platform.warehouse.dialect import CommonDialect
+from cdp_platform.warehouse.duckdb_memory import MEMORY, bytes_of, remedy_of, threads_within
 from cdp_platform.warehouse.literals import literal, quoted, with_literals
 
 _WAIT_STEP_SECONDS = 0.05
@@ -173,7 +174,8 @@ class DuckDbWarehouse:
     """A DuckDB file. `wait_seconds` bounds the wait for another process; `clock` and `sleep` are for tests.
 
     `attached` are further DuckDB files by the name under which models in them are read: `name.schema.table`.
-    `memory` is what a session may hold before it goes on on disk: DuckDB would take four fifths of the machine.
+    `memory` is what a session may hold before it goes on on disk: DuckDB would take four fifths of the machine; None
+    is 1 GB. Raises ConfigError where it is no size.
     """
 
     def __init__(
@@ -182,7 +184,7 @@ class DuckDbWarehouse:
         *,
         wait_seconds: float = 60.0,
         attached: Mapping[str, Path] | None = None,
-        memory: str = "1GB",
+        memory: str | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -190,7 +192,7 @@ class DuckDbWarehouse:
         self.path = path
         self._wait_seconds = wait_seconds
         self._attached = dict(attached or {})
-        self._memory = memory
+        self._memory_bytes = bytes_of(memory or MEMORY)
         self._clock = clock
         self._sleep = sleep
 
@@ -256,7 +258,9 @@ class DuckDbWarehouse:
                 connection = duckdb.connect(str(self.path))
                 connection.execute("set TimeZone = 'UTC'")
                 connection.execute("set enable_progress_bar = false")
-                connection.execute(f"set memory_limit = {literal(self._memory)}")
+                connection.execute(f"set memory_limit = '{self._memory_bytes}B'")
+                [available] = connection.execute("select current_setting('threads')").fetchone() or (1,)
+                connection.execute(f"set threads = {threads_within(self._memory_bytes, int(available))}")
                 for name, path in self._attached.items():
                     connection.execute(f"attach {literal(str(path))} as {self.dialect.quote(name)} (read_only)")
                 return connection
@@ -291,7 +295,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, pa.ArrowException, OSError) as error:
-        remedy = _DISK if _DISK_TROUBLE.search(str(error)) else ""
+        remedy = _DISK if _DISK_TROUBLE.search(str(error)) else remedy_of(error)
         raise WarehouseError(f"the warehouse refused a statement: {_first_line(error)}", remedy=remedy) from error
 
 

@@ -27,7 +27,8 @@ from adbc_driver_postgresql.dbapi import connect
 from cdp_platform.errors import WarehouseError, WarehouseLocked
 from cdp_platform.warehouse.base import Parameters, Row
 from cdp_platform.warehouse.literals import literal, quoted, with_literals
-from cdp_platform.warehouse.postgres_arrow import numbered, plain_batch, plain_rows, plain_schema
+from cdp_platform.warehouse.parquet_rows import numbered
+from cdp_platform.warehouse.postgres_arrow import plain_batch, plain_rows, plain_schema
 from cdp_platform.warehouse.postgres_dialect import PostgresDialect, type_name
 from cdp_platform.warehouse.postgres_functions import FUNCTIONS, SCHEMA
 from cdp_platform.warehouse.translating import to_postgres
@@ -87,8 +88,8 @@ class PostgresSession:
         known = (path, told.st_mtime_ns, told.st_size)
         if known not in self._files:
             name = f"parquet_{next(self._numbers)}"
-            with pq.ParquetFile(path) as file:
-                self._load(name, numbered(file.iter_batches(batch_size=_BATCH_ROWS), file.schema_arrow))
+            with numbered(path) as rows:
+                self._load(name, rows)
             self._files[known] = name
         return quoted(self._files[known])
 

@@ -30,20 +30,6 @@ def plain_rows(table: pa.Table) -> Iterator[dict[str, Any]]:
         yield dict(zip(table.column_names, values, strict=True))
 
 
-def numbered(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> pa.RecordBatchReader:
-    """The same batches with a first column `ordinal`, which counts the rows from 0."""
-    told = pa.schema([pa.field("ordinal", pa.int64()), *schema])
-
-    def counted() -> Iterator[pa.RecordBatch]:
-        first = 0
-        for batch in batches:
-            ordinals = pa.array(range(first, first + batch.num_rows), pa.int64())
-            first += batch.num_rows
-            yield pa.RecordBatch.from_arrays([ordinals, *batch.columns], schema=told)
-
-    return pa.RecordBatchReader.from_batches(told, counted())
-
-
 def _plain_type(field: pa.Field) -> pa.DataType:
     if not isinstance(field.type, pa.BaseExtensionType):
         return field.type

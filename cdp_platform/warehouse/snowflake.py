@@ -32,13 +32,14 @@ from cdp_platform.errors import WarehouseError
 from cdp_platform.warehouse.accounts import SnowflakeAccount
 from cdp_platform.warehouse.base import AtWork, Parameters, Row, at_nothing
 from cdp_platform.warehouse.literals import literal, quoted, with_literals
+from cdp_platform.warehouse.parquet_rows import numbered
 from cdp_platform.warehouse.snowflake_arrow import bounded, plain_rows, schema_of, type_name
 from cdp_platform.warehouse.snowflake_connecting import connected, query_tag, translated
 from cdp_platform.warehouse.snowflake_dialect import SnowflakeDialect
 from cdp_platform.warehouse.snowflake_functions import FUNCTIONS, SCHEMA
 from cdp_platform.warehouse.snowflake_grants import missing_grants
 from cdp_platform.warehouse.snowflake_history import with_history
-from cdp_platform.warehouse.snowflake_loading import load, numbered
+from cdp_platform.warehouse.snowflake_loading import load
 from cdp_platform.warehouse.snowflake_moments import Moments
 from cdp_platform.warehouse.snowflake_names import Names
 from cdp_platform.warehouse.snowflake_sql import Kind, Statement
@@ -102,8 +103,8 @@ class SnowflakeSession:
         known = (path, told.st_mtime_ns, told.st_size)
         if known not in self._files:
             name = f"parquet_{next(self._numbers)}"
-            with pq.ParquetFile(path) as file:
-                self._load(name, *numbered(file.iter_batches(batch_size=_BATCH_ROWS), file.schema_arrow))
+            with numbered(path) as rows:
+                self._load(name, rows.schema, rows)
             self._files[known] = name
         return quoted(self._files[known])
 

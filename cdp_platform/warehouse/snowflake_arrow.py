@@ -59,8 +59,9 @@ def schema_of(columns: Sequence[ResultMetadata], *, is_short: bool = False) -> p
 def bounded(tables: Iterable[pa.Table], schema: pa.Schema, rows: int) -> Iterator[pa.RecordBatch]:
     """Bring the chunks of an answer to its schema, in batches of at most `rows`."""
     for table in tables:
-        columns = [_plain(column, field.type) for column, field in zip(table.columns, schema, strict=True)]
-        yield from pa.Table.from_arrays(columns, schema=schema).to_batches(max_chunksize=rows)
+        for batch in table.to_batches(max_chunksize=rows):
+            columns = [_plain(column, field.type) for column, field in zip(batch.columns, schema, strict=True)]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def plain_rows(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Iterator[dict[str, Any]]:
@@ -103,14 +104,14 @@ def _kind(column: ResultMetadata) -> str:
     return str(FIELD_TYPES[column.type_code].name)
 
 
-def _plain(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+def _plain(column: pa.Array, kind: pa.DataType) -> pa.Array:
     if kind == _LISTS:
         texts = (None if text is None else json.loads(text) for text in column.to_pylist())
         lists = [None if told is None else [_text(one) for one in told] for told in texts]
-        return pa.chunked_array([pa.array(lists, _LISTS)])
+        return pa.array(lists, _LISTS)
     if pa.types.is_decimal(kind) and pa.types.is_integer(column.type):
         # Of an integer Arrow would first ask for as many digits as its type may have.
-        return pa.chunked_array([pa.array(map(_decimal, column.to_pylist()), kind)])
+        return pa.array(map(_decimal, column.to_pylist()), kind)
     return column.cast(kind, safe=not pa.types.is_timestamp(kind))
 
 

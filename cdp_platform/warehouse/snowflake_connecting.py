@@ -30,7 +30,11 @@ _SETTINGS: Final = {
     "BINARY_OUTPUT_FORMAT": "HEX",
     "ABORT_DETACHED_QUERY": True,
     "LOCK_TIMEOUT": 600,
+    "CLIENT_RESULT_CHUNK_SIZE": 16,
 }
+"""The last: an answer comes in pieces of so many megabytes, unpacked; Snowflake knows 16 to 160, and takes 160."""
+_FETCH_THREADS = 1
+"""So many pieces of an answer are fetched ahead of the one that is read; the connector would fetch four."""
 _OF_NAMES = (904, 2003, 2043)
 """Errors that speak of relations and columns; their names are told, values never are."""
 _REMEDIES = (
@@ -65,6 +69,9 @@ def connected(account: SnowflakeAccount, secrets: Secrets) -> SnowflakeConnectio
         "application": "cdp_platform",
         "login_timeout": _LOGIN_SECONDS,
         "network_timeout": _NETWORK_SECONDS,
+        "client_fetch_threads": _FETCH_THREADS,
+        # Else numbers with digits after the point would pass through binary fractions, and lose the last ones.
+        "arrow_number_to_decimal": True,
         "session_parameters": _SETTINGS | {"CLIENT_TELEMETRY_ENABLED": False},
         **endpoint(account),
         **credential(account, secrets),

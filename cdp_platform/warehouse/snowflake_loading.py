@@ -35,20 +35,6 @@ def load(run: Run, name: str, schema: pa.Schema, batches: Iterator[pa.RecordBatc
         run(f"copy into {quoted(name)} from (select {read} from {folder}) file_format = ({_FORMAT})")
 
 
-def numbered(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
-    """The same rows with a first column `ordinal`, which counts them from 0."""
-    told = pa.schema([pa.field("ordinal", pa.int64()), *schema])
-
-    def counted() -> Iterator[pa.RecordBatch]:
-        first = 0
-        for batch in batches:
-            ordinals = pa.array(range(first, first + batch.num_rows), pa.int64())
-            first += batch.num_rows
-            yield pa.RecordBatch.from_arrays([ordinals, *batch.columns], schema=told)
-
-    return told, counted()
-
-
 def _files(place: Path, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[Path]:
     """Write the rows to files, each handed out when it is whole; it may be deleted before the next is asked for."""
     number, held, size = 0, [], 0

@@ -239,12 +239,13 @@ def _is_infinity(node: exp.Cast) -> bool:
 
 
 def _range(table: exp.Table) -> exp.Expr:
-    """Rows that count from 0, as `range(n) as name (column)` makes them."""
+    """Rows that count from 0 or from `start`, as `range(start, n) as name (column)` makes them."""
     alias = table.args.get("alias")
     column = alias.columns[0].name if alias and alias.columns else "range"
-    count = table.this.args["end"].sql("snowflake")
+    start, end = (int(table.this.args[part].name) for part in ("start", "end"))
+    count = end - start + (0 if table.this.args.get("is_end_exclusive") else 1)
     name = alias.this.name if alias and alias.this else "range"
-    numbers = f"select row_number() over (order by seq8()) - 1 as {quoted(column)}"
+    numbers = f"select row_number() over (order by seq8()) {start - 1:+} as {quoted(column)}"
     return subquery(f"{numbers} from table(generator(rowcount => {count}))", name)
 
 

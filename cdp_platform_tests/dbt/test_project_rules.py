@@ -7,6 +7,7 @@ from dbt.contracts.graph.manifest import Manifest
 from dbt.contracts.graph.nodes import GenericTestNode, ModelNode, SeedNode
 
 from cdp_platform.erasure.holdings import parse_person_key
+from cdp_platform_tests.lineage.test_lineage import KEYS_FILE
 
 MAY_READ = {
     "staging": {"source", "seed"},
@@ -34,6 +35,7 @@ ASSET_KEYS = {
     "cdp.deliveries": ["feedback", "loop", "deliveries_history"],
     "raw_meta.insights": ["raw", "meta", "insights"],
     "raw_zoho.items": ["raw", "zoho", "items"],
+    "raw_zoho.sales_orders": ["raw", "zoho", "sales_orders"],
     "raw_salesforce.accounts": ["raw", "salesforce", "accounts"],
     "raw_salesforce.opportunities": ["raw", "salesforce", "opportunities"],
     "raw_salesforce.opportunity_lines": ["raw", "salesforce", "opportunity_lines"],
@@ -118,6 +120,14 @@ def test_each_source_table_names_its_asset(manifest: Manifest) -> None:
         f"{source.source_name}.{source.name}": source.config.meta["dagster"]["asset_key"]
         for source in manifest.sources.values()
     } == ASSET_KEYS
+
+
+def test_each_raw_table_that_is_loaded_is_a_source_so_that_it_says_whose_rows_it_holds() -> None:
+    """One that is none is not loaded any more once somebody was forgotten."""
+    loaded = {key for key in KEYS_FILE.read_text(encoding="utf-8").split() if key.startswith("raw/")}
+    files = {key for key in loaded if key.startswith("raw/demo/")}
+    assert files
+    assert {"/".join(key) for key in ASSET_KEYS.values() if key[0] == "raw"} == loaded - files
 
 
 def test_each_model_seed_and_source_says_whose_rows_it_holds(manifest: Manifest) -> None:

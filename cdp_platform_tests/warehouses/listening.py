@@ -119,7 +119,13 @@ class Listening(DuckDbWarehouse):
         told = dict.fromkeys(
             _with_values(self.twins.in_words_of(engine, sql), parameters) for sql, parameters in self.heard
         )
-        return list(dict.fromkeys(statement for sql in told for statement in SAYING[engine](sql)))
+        return list(dict.fromkeys(statement for sql in told for statement in _SAYING[engine](sql)))
+
+
+def said_on(engine: str, sql: str, parameters: Parameters) -> str:
+    """One statement of DuckDB's in an engine's SQL, with its values in their places."""
+    [told] = _SAYING[engine](_with_values(sql, parameters))
+    return told
 
 
 def names() -> Names:
@@ -133,7 +139,7 @@ def _with_values(sql: str, parameters: Parameters) -> str:
     return filled
 
 
-SAYING: Final[Mapping[str, Callable[[str], tuple[str, ...]]]] = {
+_SAYING: Final[Mapping[str, Callable[[str], tuple[str, ...]]]] = {
     "duckdb": lambda sql: (sql,),
     "postgres": to_postgres,
     "snowflake": lambda sql: (to_snowflake(sql),),

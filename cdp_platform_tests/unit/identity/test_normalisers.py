@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cdp_platform.errors import ConfigError
-from cdp_platform.identity.dialects import DUCKDB, Dialect
 from cdp_platform.identity.normalisers import NAMES, parse_normaliser
 from cdp_platform.privacy import normalise
 from cdp_platform.privacy.phone_regions import PHONE_REGIONS
@@ -36,10 +35,10 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         yield opened
 
 
-def sql_of(written: str, dialect: Dialect, source: str) -> str:
+def sql_of(written: str, source: str) -> str:
     sql = f"select position, value from {source}"
     for number, step in enumerate(parse_normaliser(written).steps):
-        sql = f"select position, {step(dialect, 'value')} as value from ({sql}) as s{number}"
+        sql = f"select position, {step('value')} as value from ({sql}) as s{number}"
     return sql
 
 
@@ -47,7 +46,7 @@ def sql_of(written: str, dialect: Dialect, source: str) -> str:
 @given(values=st.lists(TEXTS, min_size=30, max_size=60))
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_sql_says_what_python_says(session: Session, written: str, values: list[str]) -> None:
-    in_sql = sql_of(written, DUCKDB, "(select unnest($values) as value, unnest($positions) as position) as given")
+    in_sql = sql_of(written, "(select unnest($values) as value, unnest($positions) as position) as given")
     rows = session.rows(f"{in_sql} order by position", {"values": values, "positions": list(range(len(values)))})
     expected = [parse_normaliser(written).in_python(value) for value in values]
     assert [(value, row["value"]) for value, row in zip(values, rows, strict=True)] == list(
@@ -57,7 +56,7 @@ def test_sql_says_what_python_says(session: Session, written: str, values: list[
 
 @pytest.mark.parametrize("written", WRITTEN)
 def test_the_adapters_can_parse_the_sql(written: str) -> None:
-    [statement] = sqlglot.parse(sql_of(written, DUCKDB, "people"), read="duckdb")
+    [statement] = sqlglot.parse(sql_of(written, "people"), read="duckdb")
     assert statement is not None
     assert not list(statement.find_all(sqlglot.exp.Command))
 

@@ -248,6 +248,21 @@ def test_who_may_not_be_written_to_leaves_no_value_in_the_file(shop: LocalShop) 
     assert shop.records("segment")["p-002"] == "loyal"
 
 
+@pytest.mark.parametrize(("permitted", "others"), [(3, 1), (1, 3)])
+def test_where_all_rows_cross_at_once_only_the_values_of_who_may_be_written_to_stay(
+    shop: LocalShop, monkeypatch: pytest.MonkeyPatch, permitted: int, others: int
+) -> None:
+    monkeypatch.setattr("cdp_platform.syncs.bringing._KEYS_AT_ONCE", 0)
+    people = [person_of(number) for number in range(1, permitted + 1)]
+    shop.people(
+        people + [person_of(number, permission=None) for number in range(permitted + 1, permitted + others + 1)]
+    )
+    assert shop.run().counts.delivered == permitted
+    assert not any(" in (" in query for query in shop.source.queries)
+    rows = shop.sql("select segment from activation.sync_contacts__crm order by person_id")
+    assert [row["segment"] for row in rows] == ["loyal"] * permitted + [None] * others
+
+
 @pytest.mark.parametrize("lost", ["delete from {0} where {1}", "update {0} set status = 'withdrawn' where {1}"])
 def test_who_loses_the_permission_has_the_values_taken_out_by_the_next_plan(shop: LocalShop, lost: str) -> None:
     shop.people([person_of(1), person_of(2)])

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from cdp_platform.domain.outcomes import Counts
 from cdp_platform.domain.syncs import FieldPolicy, FirstRun, ReadBack
 from cdp_platform.errors import ConfigError, GuardTripped
 from cdp_platform.syncs.explain import explain
+from cdp_platform.warehouse.base import Warehouse
 from cdp_platform_tests.unit.syncs.conftest import Shop, person_of, spec_of
 
 RELATION = "raw_fake.contacts"
@@ -52,8 +54,8 @@ class Policied(Shop):
 
 
 @pytest.fixture
-def shop(tmp_path: Any) -> Policied:
-    return Policied(tmp_path)
+def shop(tmp_path: Path, empty_warehouse: Warehouse | None, journal_address: str | None) -> Policied:
+    return Policied(tmp_path / "home", empty_warehouse, journal_address)
 
 
 def test_an_edit_there_stays_and_is_counted_as_drift(shop: Policied) -> None:

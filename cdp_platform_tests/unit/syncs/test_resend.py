@@ -16,8 +16,8 @@ def told(plan: Plan) -> tuple[str | None, int, int]:
     return plan.resend_reason, plan.resent_rows, plan.to_send
 
 
-def delivered(shop: Shop, count: int = 3) -> None:
-    shop.people([person_of(number) for number in range(count)])
+def delivered(shop: Shop, count: int = 3, **fields: str) -> None:
+    shop.people([person_of(number, **fields) for number in range(count)])
     shop.run()
 
 
@@ -75,7 +75,7 @@ def test_a_column_of_another_type_is_the_reason_where_the_text_changes_with_it(s
     shop.spec = spec_of(
         mapping=(*shop.spec.mapping[:-1], FieldMapping(column="lifetime_value", field="lifetime_value"))
     )
-    delivered(shop)
+    delivered(shop, lifetime_value="10.25")
     shop.sql("alter table activation.sync_contacts__crm alter lifetime_value type decimal(14,1)")
     plan = shop.plan()
     assert told(plan) == ("types_changed", 3, 3)

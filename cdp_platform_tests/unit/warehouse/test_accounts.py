@@ -7,13 +7,14 @@ import pytest
 from cdp_platform.connectors.credentials import EnvironmentSecrets, cdp_home
 from cdp_platform.errors import AuthenticationFailed, ConfigError
 from cdp_platform.warehouse.accounts import (
+    Account,
     ApplicationDefault,
     BigQueryAccount,
     KeyPair,
     PostgresAccount,
     SnowflakeAccount,
     account_names,
-    read_account,
+    find_account,
 )
 
 FILE = """\
@@ -50,6 +51,12 @@ def changed(file: Path, before: str, after: str) -> Path:
     return file
 
 
+def read_account(file: Path, name: str) -> Account:
+    found = find_account(file, name)
+    assert found is not None
+    return found
+
+
 def test_each_kind_of_warehouse_has_its_fields(file: Path) -> None:
     assert account_names(file) == ["production", "lake", "server"]
     snowflake, bigquery, postgres = (read_account(file, name) for name in account_names(file))
@@ -76,6 +83,12 @@ def test_a_state_elsewhere_is_refused(file: Path) -> None:
 def test_without_a_file_there_are_no_accounts(tmp_path: Path) -> None:
     assert account_names(tmp_path / "warehouses.yaml") == []
     assert account_names(None) == []
+    assert find_account(tmp_path / "warehouses.yaml", "production") is None
+    assert find_account(None, "production") is None
+
+
+def test_a_name_that_the_file_does_not_have_is_no_account(file: Path) -> None:
+    assert find_account(file, "staging") is None
 
 
 @pytest.mark.parametrize(

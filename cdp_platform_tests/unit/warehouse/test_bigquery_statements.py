@@ -2,6 +2,9 @@
 
 import re
 
+import pytest
+
+from cdp_platform.errors import WarehouseError
 from cdp_platform.warehouse.bigquery_dialect import BigQueryDialect
 from cdp_platform.warehouse.bigquery_sql import said, written
 from cdp_platform_tests.warehouses.listening import names
@@ -18,6 +21,16 @@ def test_places_are_filled_in_their_order_whatever_the_shape_of_the_statement() 
         )
     )
     assert re.findall(r"\d", sql) == ["1", "2", "3", "4", "5"]
+
+
+def test_a_name_with_a_dot_is_refused_since_bigquery_would_read_another_table() -> None:
+    with pytest.raises(WarehouseError, match=r"BigQuery cannot have the name 'a\.b'"):
+        said('select n from marts."a.b"')
+    assert "`acme.com:crm`.`marts`.`t`" in written(names().resolve(said('select n from "acme.com:crm".marts.t')).tree)
+
+
+def test_lists_are_not_compared_since_bigquery_compares_none() -> None:
+    assert written(said("select nullif(names, []) as names from people")) == "SELECT `names` AS `names` FROM `people`"
 
 
 def test_texts_are_escaped_as_bigquery_reads_them() -> None:
@@ -62,6 +75,30 @@ def test_a_name_of_the_statements_own_goes_before_a_table() -> None:
     known.bind("mine", "acme.cdp_temp.s1_0_mine")
     resolved = known.resolve(said("with mine as (select 1 as n) select n from mine"))
     assert resolved.reads == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("sql", "reads"),
+    [
+        ("select n from mine join (with mine as (select 1 as n) select n from mine) as other using (n)", True),
+        ("with mine as (select n + 1 as n from mine) select n from mine", True),
+        ("with a as (select n from mine), mine as (select 1 as n) select n from a", True),
+        ("with mine as (select 1 as n), a as (select n from mine) select n from a", False),
+        ("with mine as (select 1 as n) select n from (select n from mine) as inner_one", False),
+        (
+            "with recursive mine as (select 1 as n union all select n + 1 from mine where n < 3) select n from mine",
+            False,
+        ),
+        (
+            "select 1 as n union all (with mine as (select 1 as n) select n from mine) union all select n from mine",
+            True,
+        ),
+    ],
+)
+def test_a_name_is_the_statements_own_only_where_its_with_is_around_it(sql: str, reads: bool) -> None:
+    known = names()
+    known.bind("mine", "acme.cdp_temp.s1_0_mine")
+    assert known.resolve(said(sql)).reads == (frozenset({"acme.cdp_temp.s1_0_mine"}) if reads else frozenset())
 
 
 def test_lists_are_sorted_and_texts_hashed_by_what_bigquery_has() -> None:

@@ -29,6 +29,16 @@ def test_the_default_is_the_embedded_one() -> None:
     assert isinstance(open_warehouse(cdp_home()), DuckDbWarehouse)
 
 
+def test_the_memory_of_the_embedded_one_is_set_by_a_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CDP_HOME", str(tmp_path))
+    monkeypatch.setenv("CDP_DUCKDB_MEMORY", "512MB")
+    with open_warehouse(cdp_home()).session("test") as session:
+        assert session.rows("select current_setting('memory_limit') as told") == [{"told": "488.2 MiB"}]
+    monkeypatch.setenv("CDP_DUCKDB_MEMORY", "much")
+    with pytest.raises(ConfigError, match=r"'much' is no size of memory.*CDP_DUCKDB_MEMORY as 512MB"):
+        open_warehouse(cdp_home())
+
+
 def test_the_environment_chooses_and_goes_before_the_projects_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from cdp_platform.domain.syncs import FieldType
 from cdp_platform.errors import WarehouseError, WarehouseLocked
 from cdp_platform.warehouse.duckdb import DuckDbSession, DuckDbWarehouse
+from cdp_platform.warehouse.duckdb_memory import bytes_of, threads_within
 
 
 @pytest.fixture
@@ -100,6 +101,26 @@ def test_a_failed_transaction_leaves_nothing(warehouse: DuckDbWarehouse) -> None
         with pytest.raises(ZeroDivisionError):
             insert_and_fail(session)
         assert session.rows("select * from kept") == []
+
+
+def test_a_session_that_is_short_of_memory_says_which_setting_gives_it_more(tmp_path: Path) -> None:
+    small = DuckDbWarehouse(tmp_path / "small.duckdb", memory="32MB")
+    with small.session("test") as session:
+        assert session.rows("select list(n) as told from range(3) as t(n)") == [{"told": [0, 1, 2]}]
+        with pytest.raises(WarehouseError, match="CDP_DUCKDB_MEMORY=2GB"):
+            session.rows("select list(n) as told from range(20_000_000) as t(n)")
+
+
+@pytest.mark.parametrize(
+    ("memory", "available", "threads"), [("128MB", 2, 1), ("256 MiB", 64, 2), ("1GB", 4, 4), ("1GB", 64, 10)]
+)
+def test_no_more_threads_share_the_memory_than_can_work_in_it(memory: str, available: int, threads: int) -> None:
+    assert threads_within(bytes_of(memory), available) == threads
+
+
+def test_a_session_of_little_memory_has_one_thread(tmp_path: Path) -> None:
+    with DuckDbWarehouse(tmp_path / "small.duckdb", memory="128MB").session("test") as session:
+        assert session.rows("select current_setting('threads') as told") == [{"told": 1}]
 
 
 def test_an_error_of_the_warehouse_shows_no_value(warehouse: DuckDbWarehouse) -> None:

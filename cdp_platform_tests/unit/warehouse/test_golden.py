@@ -18,7 +18,6 @@ from sqlglot import exp
 from cdp_platform.audiences.compile import compile_audience
 from cdp_platform.audiences.compile_traits import compile_traits
 from cdp_platform.domain.syncs import Mode
-from cdp_platform.identity.dialects import DUCKDB
 from cdp_platform.identity.normalisers import parse_normaliser
 from cdp_platform_tests.unit.audiences import conftest as market
 from cdp_platform_tests.unit.audiences.market import AS_OF
@@ -108,7 +107,7 @@ def identity(folder: Path) -> Listening:
     records.update(SECOND)
     with listening.session("test") as session:
         session.register("given", pa.table({"value": ["Anne"]}))
-        for step in dict.fromkeys(step(DUCKDB, "value") for one in WRITTEN for step in parse_normaliser(one).steps):
+        for step in dict.fromkeys(step("value") for one in WRITTEN for step in parse_normaliser(one).steps):
             session.rows(f"select {step} as value from given")
     return listening
 

@@ -51,6 +51,13 @@ def test_times_are_compared_to_the_microsecond_whatever_the_column_holds(column_
     assert ("convert_timezone('UTC', " in said) == (column_type in ("TIMESTAMP WITH TIME ZONE", "VARCHAR"))
 
 
+def test_a_range_counts_from_its_start() -> None:
+    assert to_snowflake("select n from range(2, 5) as numbers (n)") == (
+        'SELECT "n" FROM (SELECT ROW_NUMBER() OVER (ORDER BY SEQ8()) + 1 AS "n" FROM TABLE(GENERATOR(ROWCOUNT => 3)))'
+        ' AS "numbers"'
+    )
+
+
 def test_a_range_counts_from_zero() -> None:
     assert to_snowflake("select n from range(3) as numbers (n)") == (
         'SELECT "n" FROM (SELECT ROW_NUMBER() OVER (ORDER BY SEQ8()) - 1 AS "n"'
