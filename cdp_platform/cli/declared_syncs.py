@@ -47,9 +47,11 @@ def everything() -> "Scope":
     from cdp_platform.syncs.journal import Journal
 
     if PLATFORM.is_only_read:
-        return _beside_what_is_only_read()
+        return _beside_models_of_others()
     if not PLATFORM.home.has_warehouse:
         raise CdpError(f"there is no warehouse in {PLATFORM.home.root} yet.", remedy="Nobody is known here.")
+    if cdp_project():
+        return _beside_models_of_others()
     syncs = open_all()
     project = DbtProject(folder=Path(cdp_platform.__file__).parent.parent / "dbt_project", home=PLATFORM.home)
     return Scope(
@@ -61,24 +63,30 @@ def everything() -> "Scope":
     )
 
 
-def _beside_what_is_only_read() -> "Scope":
-    """What the platform itself holds of people, where the warehouse is not its own."""
+def _beside_models_of_others() -> "Scope":
+    """What the platform itself holds of people, where models are only read, or those of a project of one's own."""
+    from cdp_platform.components.dbt_manifest import DbtManifest
+    from cdp_platform.components.person_keys import person_keys_told
     from cdp_platform.components.resources import PLATFORM
     from cdp_platform.erasure.forget import Scope
-    from cdp_platform.erasure.only_read import log_links, person_keys
+    from cdp_platform.erasure.only_read import copy_keys, log_links, model_keys
     from cdp_platform.syncs.journal import Journal
-    from cdp_platform.warehouse.base import ReadsElsewhere
 
     syncs, warehouse = open_all(), PLATFORM.warehouse
     specs = [spec for _, spec in syncs]
+    manifest = PLATFORM.home.dbt_target / "manifest.json"
+    if PLATFORM.is_only_read:
+        declared = copy_keys(specs)
+    else:
+        declared = person_keys_told(DbtManifest.read(manifest)) if manifest.is_file() else {}
     return Scope(
         home=PLATFORM.home,
         warehouse=warehouse,
         journal=Journal(PLATFORM.home),
-        declared=person_keys(specs),
+        declared=declared,
+        theirs={relation: key for relation, key in model_keys(specs).items() if relation not in declared},
         syncs=syncs,
         links=log_links(warehouse.dialect, specs),
-        source=warehouse.source if isinstance(warehouse, ReadsElsewhere) else None,
     )
 
 

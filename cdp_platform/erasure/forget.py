@@ -5,14 +5,14 @@ each part may be done again. What a destination cannot do now stays pending, wit
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from cdp_platform.domain.home import Home
 from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.erasure.book import State, Step, Work, end_work, keep_work, new_work, note, open_work
 from cdp_platform.erasure.closure import Unfound, find_person, readings
 from cdp_platform.erasure.files import erase_files
-from cdp_platform.erasure.holdings import Holding, PersonKey, links_of, present_holdings
+from cdp_platform.erasure.holdings import Holding, PersonKey, holdings_in, links_of, present_holdings
 from cdp_platform.erasure.identifiers import Closure, read_key, tombstone
 from cdp_platform.erasure.only_read import require_gone
 from cdp_platform.erasure.records import erase_records, system_of
@@ -23,7 +23,7 @@ from cdp_platform.faultpoints import faultpoint
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.journal import Journal
 from cdp_platform.syncs.ledger import ensure_tables
-from cdp_platform.warehouse.base import Session, Source, Warehouse
+from cdp_platform.warehouse.base import Session, Warehouse
 
 WAREHOUSE = "warehouse"
 FILES = "files"
@@ -42,8 +42,8 @@ class Scope:
     syncs: Sequence[tuple[Engine, SyncSpec]]
     links: Sequence[Holding] = ()
     """What else leads from one identifier to another, besides tables."""
-    source: Source | None = None
-    """The warehouse that is only read, where there is one: the person must be gone there first."""
+    theirs: Mapping[str, PersonKey] = field(default_factory=dict)
+    """By `schema.table`: models and consents of somebody else. Nothing is deleted there; the person must be gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,8 +78,7 @@ def forget(scope: Scope, identifier: str) -> list[Step]:
     with scope.warehouse.session("forget: resolve") as session:
         closure, holdings = _find(scope, session, identifier)
         keys = keys_in_syncs(session, scope.warehouse.dialect, _specs(scope), holdings, closure)
-    if scope.source:
-        require_gone(scope.source, _specs(scope), keys)
+    require_gone(scope.warehouse, [spec for spec in _specs(scope) if spec.relation in scope.theirs], keys)
     work = new_work(closure, keys)
     keep_work(scope.home, work)
     faultpoint("forget.kept")
@@ -99,7 +98,8 @@ def _key(scope: Scope) -> bytes:
 
 def _find(scope: Scope, session: Session, identifier: str) -> tuple[Closure, list[Holding]]:
     ensure_tables(session)
-    holdings = present_holdings(session, scope.declared)
+    theirs = [replace(held, is_table=False) for held in holdings_in(session, scope.theirs)]
+    holdings = [*present_holdings(session, scope.declared), *theirs]
     try:
         return find_person(session, [*links_of(holdings), *scope.links], identifier), holdings
     except Unfound as unfound:

@@ -88,14 +88,16 @@ def parse_person_key(written: Any, *, place: str) -> PersonKey:
 
 
 def present_holdings(session: Session, declared: Mapping[str, PersonKey]) -> list[Holding]:
-    """The declared tables and views that stand in the warehouse and hold persons; columns that are not there are left
-    out.
-    """
+    """The platform's own tables and the declared tables and views that stand in the warehouse and hold persons."""
+    computed = {one: {"person_id": "person_id"} for one in sorted(_tables(session)) if one.startswith(COMPUTED_TRAITS)}
+    return holdings_in(session, {**OWN_TABLES, **computed, **declared})
+
+
+def holdings_in(session: Session, declared: Mapping[str, PersonKey]) -> list[Holding]:
+    """Those of the declared that stand in the warehouse and hold persons; columns that are not there are left out."""
     is_table = _tables(session)
-    computed = {one: {"person_id": "person_id"} for one in sorted(is_table) if one.startswith(COMPUTED_TRAITS)}
-    every = {**OWN_TABLES, **computed, **declared}
     found = []
-    for relation, person_key in every.items():
+    for relation, person_key in declared.items():
         if relation in is_table and person_key:
             columns = session.columns(relation)
             there = {column: kind for column, kind in person_key.items() if column in columns}

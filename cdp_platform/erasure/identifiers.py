@@ -19,6 +19,8 @@ from cdp_platform.privacy.normalise import digits, email, trim
 EXCLUSIVE = ("person_id", "customer_number", "card_number", "record_key", "ticket_id", "contact_id")
 SHAREABLE = ("email", "phone", "anonymous_id")
 KINDS = (*EXCLUSIVE, *SHAREABLE)
+KINDS_BY_NAME: Mapping[str, str] = {**{kind: kind for kind in KINDS}, "customer_id": "customer_number"}
+"""What a column is by its name, in tables that nobody has declared."""
 PHONE_DIGITS = 9
 """Compared from the right: with and without the country's code and the leading zero they are one number."""
 

@@ -29,8 +29,8 @@ SCHEMA: Final = "cdp_copies"
 _HASH: Final = "cdp_row_hash"
 """The copy's last column: the hash that its row had; null where only the narrow columns were read."""
 _KEYS_AT_ONCE = 2_000
-_LEAST_BYTES, _SHARE, _THREADS = 160_000_000, 5, 2
-"""While the file is filled its session may take a fifth of its memory, or this; from there on it is on disk."""
+_LEAST_BYTES, _SHARE, _THREADS = 160_000_000, 6, 2
+"""While the file is filled its session may take a sixth of its memory, or this; from there on it is on disk."""
 _WHOLE_SHARE = 10
 """From one row in so many on, all rows are read once: by key, each question may read the whole table."""
 _MOST_SHARE = 2

@@ -49,9 +49,11 @@ _FOLD = (
         select "key", match_value, coalesce(told_id, record_id), $version
         from settled where is_touched and not is_gone""",
     "insert into cdp.settles values ($ledger, $version, $sync, $destination, $digest, $run, $partition, $now)",
-    # The values are read from the plan's file here and nowhere else: they are most of its size.
+    # The values are read from the plan's file here and nowhere else: they are most of its size. A removal has a
+    # list of what it clears, be it of nothing: BigQuery cannot tell such a list from none.
     """insert into cdp.delivered_rows select $ledger, $version, cast(planned."key" as varchar),
-        planned.operation, to_json(planned.changed),
+        planned.operation,
+        coalesce(cast(to_json(planned.changed) as varchar), case when planned.operation = 'remove' then '[]' end),
         case when planned.operation = 'remove' then '{{}}'
             when planned.operation <> 'withdraw' or planned.previous is null then planned.payload
             else json_merge_patch(planned.previous, planned.payload) end,

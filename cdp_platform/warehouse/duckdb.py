@@ -23,7 +23,7 @@ from cdp_platform.domain.syncs import FieldKind, FieldType
 from cdp_platform.errors import WarehouseError, WarehouseLocked
 from cdp_platform.warehouse.base import Parameters, Row
 from cdp_platform.warehouse.dialect import CommonDialect
-from cdp_platform.warehouse.duckdb_memory import MEMORY, bytes_of, remedy_of, threads_within
+from cdp_platform.warehouse.duckdb_memory import FREED, MEMORY, bytes_of, remedy_of, threads_within
 from cdp_platform.warehouse.literals import literal, quoted, with_literals
 
 _WAIT_STEP_SECONDS = 0.05
@@ -258,6 +258,7 @@ class DuckDbWarehouse:
                 connection = duckdb.connect(str(self.path))
                 connection.execute("set TimeZone = 'UTC'")
                 connection.execute("set enable_progress_bar = false")
+                connection.execute(f"set allocator_flush_threshold = {literal(FREED)}")
                 connection.execute(f"set memory_limit = '{self._memory_bytes}B'")
                 [available] = connection.execute("select current_setting('threads')").fetchone() or (1,)
                 connection.execute(f"set threads = {threads_within(self._memory_bytes, int(available))}")

@@ -6,6 +6,8 @@ from typing import Final
 from cdp_platform.errors import ConfigError
 
 MEMORY: Final = "1GB"
+FREED: Final = "16MB"
+"""What a statement has given back goes back to the system above this; DuckDB would keep 128 MB of it."""
 VARIABLE: Final = "CDP_DUCKDB_MEMORY"
 _THREAD_BYTES = 96_000_000
 """What a thread needs for joins and aggregations of any size; measured: two threads fail at 64 MB each."""

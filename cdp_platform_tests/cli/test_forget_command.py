@@ -71,6 +71,30 @@ def test_beside_a_warehouse_that_is_only_read_the_copies_and_the_log_are_looked_
         monkeypatch.setenv(f"CDP_{name}", str(value))
     monkeypatch.setattr(declared_syncs, "open_all", lambda: [(shop.engine, shop.spec)])
     scope = declared_syncs.everything()
-    assert scope.source is not None and scope.source.dialect.name == "postgres"
+    assert scope.theirs["activation.sync_contacts__crm"]["person_id"] == "person_id"
     assert scope.declared["cdp_copies.crm_contacts"]["person_id"] == "person_id"
     assert len(scope.links) == 1
+
+
+def test_in_a_project_of_ones_own_the_person_has_to_be_gone_from_its_models_and_nothing_is_deleted_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cdp: Cdp
+) -> None:
+    shop = Shop(tmp_path / "home")
+    shop.destination = ErasingDestination(Removal.DELETE)
+    load(shop)
+    shop.run()
+    (tmp_path / "defs").mkdir()
+    (tmp_path / "cdp.yaml").write_text("defs: defs\n", encoding="utf-8")
+    monkeypatch.setenv("CDP_PROJECT", str(tmp_path))
+    monkeypatch.setenv("CDP_HOME", str(shop.home.root))
+    monkeypatch.setattr(declared_syncs, "open_all", lambda: [(shop.engine, shop.spec)])
+    refused = cdp("forget", "p-001", "--yes").error
+    assert "still have rows of this person: activation.sync_contacts__crm (1); nothing was erased" in str(refused)
+    shop.sql("delete from activation.sync_contacts__crm where person_id = 'p-001'")
+    told = cdp("forget", "person1@example.com", "--yes")
+    assert (told.code, "fake/crm_contacts: done" in told.text) == (0, True)
+    assert "p-001" not in shop.account.records
+    with shop.warehouse.session("test") as session:
+        [left] = session.rows("select count(*) as n from marts.consents where identifier = 'person1@example.com'")
+        assert left["n"] == 1
+        assert session.rows("select 1 from cdp.delivered_rows where primary_key = 'p-001'") == []

@@ -3,8 +3,8 @@
 Whatever is selected from is FILE. Its rows come in chunks of Arrow, packed by gzip, the first within the answer itself,
 each of the others at an address of its own. Chunks grow from one row group to the session's CLIENT_RESULT_CHUNK_SIZE in
 uncompressed bytes, 160 MB where it says nothing; with MEGABYTES the limit is that, whatever the session says. Vendor's
-words (documentation of the parameter and of behaviour change 2319, read 2026-11-23): a number of megabytes from 16 to
-160, which was held loosely before; chunks grow. Numbers come as whole ones with a scale, times as seconds and
+words (documentation of behaviour change 2319, its engineers in the public, read 2026-11-23): a number of megabytes from
+16 to 160, which was held loosely before; chunks grow. Numbers come as whole ones with a scale, times as seconds and
 nanoseconds, as Snowflake sends them. Files are put as into Google's storage.
 """
 

@@ -7,7 +7,7 @@ import pytest
 from cdp_platform.domain.syncs import Removal
 from cdp_platform.erasure.book import State, open_work
 from cdp_platform.erasure.forget import Scope, forget, look
-from cdp_platform.erasure.only_read import log_links, person_keys
+from cdp_platform.erasure.only_read import copy_keys, log_links, model_keys
 from cdp_platform.errors import CdpError, ConfigError
 from cdp_platform.syncs.journal import Journal
 from cdp_platform_tests.unit.erasure.conftest import ErasingDestination
@@ -31,10 +31,10 @@ def scope_of(shop: LocalShop) -> Scope:  # noqa: F811
         home=shop.home,
         warehouse=shop.warehouse,
         journal=Journal(shop.home),
-        declared=person_keys([shop.spec]),
+        declared=copy_keys([shop.spec]),
+        theirs=model_keys([shop.spec]),
         syncs=[(shop.engine, shop.spec)],
         links=log_links(shop.warehouse.dialect, [shop.spec]),
-        source=shop.source,
     )
 
 
@@ -64,7 +64,7 @@ def test_who_is_gone_there_is_forgotten_in_copies_ledger_log_plans_and_at_the_de
 
 def test_who_is_still_there_is_named_by_table_and_nothing_is_erased(shop: LocalShop) -> None:  # noqa: F811
     delivered(shop)
-    with pytest.raises(CdpError, match=r"still has rows of this person: activation\.sync_contacts__crm \(1\)") as told:
+    with pytest.raises(CdpError, match=r"still have rows of this person: activation\.sync_contacts__crm \(1\)") as told:
         forget(scope_of(shop), "p-001")
     assert "erson1" not in str(told.value)
     assert "Delete the person in the sources of these models" in str(told.value)
@@ -84,4 +84,4 @@ def test_a_sync_whose_columns_name_nobody_is_told_apart(shop: LocalShop) -> None
     spec = replace(shop.spec, primary_key="reference", mapping=tuple(
         replace(entry, column="reference") if entry.match_key else entry for entry in shop.spec.mapping))  # fmt: skip
     with pytest.raises(ConfigError, match="no column that names one person for certain"):
-        person_keys([spec])
+        model_keys([spec])

@@ -35,6 +35,9 @@ def test_a_mirror_removes_who_left_the_model_and_forgets_them(shop: Shop) -> Non
     shop.people([person_of(number) for number in range(3)])
     record = shop.run()
     assert record.operations == {"remove": 1}
+    assert shop.sql("select changed, payload from cdp.sync_log where operation = 'remove'") == [
+        {"changed": "[]", "payload": "{}"}
+    ]
     assert sorted(shop.account.records) == ["p-000", "p-001", "p-002"]
     assert shop.run().counts.planned == 0
     shop.people([person_of(number) for number in range(4)])
