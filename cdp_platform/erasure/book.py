@@ -87,8 +87,10 @@ def add_records(
 ) -> Work:
     """Keep the records that are to be deleted at a destination, before the ledger forgets them.
 
-    `delivered` are their fields by match value, as they were last delivered, as JSON text.
+    `delivered` are their fields by match value, as they were last delivered, as JSON text. What is kept is the file's:
+    a share that was broken off by an error has told nobody what it has added.
     """
+    work = _read(_path(home, work.erasure_id))
     known = work.records.get(ledger_id, {})
     merged = {
         value: tuple(sorted({*known.get(value, ()), *records.get(value, ())}))

@@ -121,7 +121,7 @@ def _carry_out(scope: Scope, key: bytes, work: Work) -> list[Step]:
         note(session, work, steps[0])
     faultpoint("forget.deleted")
     for engine, spec in scope.syncs:
-        work, step = erase_records(engine, spec, work)
+        step = erase_records(engine, spec, work)
         _note(scope, work, step)
         steps.append(step)
     raw = [key for relation, key in scope.declared.items() if relation.startswith("raw_")]

@@ -55,23 +55,20 @@ def system_of(spec: SyncSpec) -> str:
     return f"{spec.connection.name}/{spec.name}"
 
 
-def erase_records(engine: Engine, spec: SyncSpec, work: Work) -> tuple[Work, Step]:
-    """Erase the person in one sync; the answer is the work as it is then, and what became of it here."""
+def erase_records(engine: Engine, spec: SyncSpec, work: Work) -> Step:
+    """Erase the person in one sync; the answer is what became of it here."""
     try:
-        steps = []
-        for name in _ledgers(engine, spec):
-            work, step = _erase_ledger(engine, spec, work, name)
-            steps.append(step)
+        steps = [_erase_ledger(engine, spec, work, name) for name in _ledgers(engine, spec)]
     except LeaseLost:
-        return work, _step(spec, State.PENDING, "busy")
+        return _step(spec, State.PENDING, "busy")
     except (ConnectionFailed, TemporarilyDown, RateLimited):
-        return work, _step(spec, State.PENDING, "unreachable")
+        return _step(spec, State.PENDING, "unreachable")
     except DestinationError:
-        return work, _step(spec, State.FAILED, "refused")
+        return _step(spec, State.FAILED, "refused")
     order = (State.FAILED, State.PENDING, State.BY_HAND, State.DONE)
     worst = min(steps, key=lambda step: order.index(step.state), default=_step(spec, State.DONE, "nothing_there"))
     rows = sum(step.rows for step in steps)
-    return work, Step(system=worst.system, state=worst.state, code=worst.code, rows=rows)
+    return Step(system=worst.system, state=worst.state, code=worst.code, rows=rows)
 
 
 def _ledgers(engine: Engine, spec: SyncSpec) -> list[str]:
@@ -84,7 +81,7 @@ def _ledgers(engine: Engine, spec: SyncSpec) -> list[str]:
     return [str(row["ledger_id"]) for row in rows]
 
 
-def _erase_ledger(engine: Engine, spec: SyncSpec, work: Work, name: str) -> tuple[Work, Step]:
+def _erase_ledger(engine: Engine, spec: SyncSpec, work: Work, name: str) -> Step:
     with held_lease(engine.journal, name) as lease:
         finish_jobs(engine, spec, lease)
         with engine.warehouse.session(f"forget {spec.name}") as session:
@@ -98,7 +95,7 @@ def _erase_ledger(engine: Engine, spec: SyncSpec, work: Work, name: str) -> tupl
         faultpoint("forget.unledgered")
         step = _erase_there(engine, spec, ledger, work.records[name], work.delivered[name])
         faultpoint("forget.acknowledged")
-    return work, step
+    return step
 
 
 def _register_keys(session: Session, keys: tuple[str, ...]) -> None:

@@ -22,7 +22,7 @@ from cdp_platform.warehouse.duckdb import DuckDbWarehouse
 from cdp_platform_tests.end_to_end.conftest import Demo, make_demo
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
-CANARY, NUMBER = 150, 987654
+CANARY, NUMBER = 150, 987654321
 LAST_DAY = "2017-12-25"
 _LOAD_ANEW = """
 import sys
@@ -91,9 +91,9 @@ def forgotten(demo: Demo, before: dict[str, Any]) -> tuple[int, list[Any]]:
 def test_while_the_destination_is_down_its_share_waits(forgotten: tuple[int, list[Any]]) -> None:
     code, systems = forgotten
     assert code == 2
-    assert {one["system"]: one["status"] for one in systems} == {
-        "warehouse": "done", "hubspot/crm_contacts": "pending", "files": "done",
-    }  # fmt: skip
+    waiting = {one["system"] for one in systems if one["status"] != "done"}
+    assert waiting == {"hubspot/crm_contacts"}
+    assert {one["system"] for one in systems} > {"warehouse", "files", "salesforce/sales_accounts"}
 
 
 def test_no_byte_under_the_home_tells_of_the_canary(

@@ -1,5 +1,6 @@
 """A person is forgotten in every table, ledger, log, plan and destination, and stays forgotten."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,6 +14,7 @@ from cdp_platform.erasure.holdings import undeclared
 from cdp_platform.erasure.identifiers import read_key
 from cdp_platform.erasure.tombstones import read_hashes, without_forgotten
 from cdp_platform.errors import CdpError, ConnectionFailed, LeaseLost, Refused
+from cdp_platform.syncs.controls import switch
 from cdp_platform.syncs.lease import held_lease
 from cdp_platform.syncs.plan_files import plan_path
 from cdp_platform_tests.unit.erasure.conftest import DECLARED, ErasingDestination, load, scope_of
@@ -174,6 +176,24 @@ def test_a_destination_that_is_down_stays_pending_and_a_later_run_completes(shop
     assert "p-001" not in shop.account.records
     assert traces(shop.home.root) == []
     assert resume(scope_of(shop)) == []
+
+
+def test_what_waits_at_one_destination_is_not_forgotten_by_the_share_of_the_next_sync(shop: Shop) -> None:
+    first = shop.spec
+    second = replace(first, name="crm_contacts_too")
+    switch(shop.engine.journal, second.name, is_enabled=True)
+    shop.spec = second
+    shop.run()
+    scope = replace(scope_of(shop), syncs=[(shop.engine, first), (shop.engine, second)])
+    record = shop.account.records["p-001"]
+    shop.session.fail_next_read(ConnectionFailed("refused"))
+    steps = {step.system: step.code for step in forget(scope, "p-001")}
+    assert (steps["fake/crm_contacts"], steps["fake/crm_contacts_too"]) == ("unreachable", "erased")
+    # Both lead to one account: the record that the first sync still owes is put back.
+    shop.account.records["p-001"] = record
+    [(_, again)] = resume(scope)
+    assert {step.system: step.rows for step in again}["fake/crm_contacts"] == 1
+    assert "p-001" not in shop.account.records
 
 
 def test_while_the_sync_is_at_work_its_share_waits(shop: Shop) -> None:
