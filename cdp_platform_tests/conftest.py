@@ -1,10 +1,12 @@
-"""One PostgreSQL server, and one emulator of Snowflake and of BigQuery each, for all tests of a run that need one.
+"""One PostgreSQL server, one emulator of Snowflake and of BigQuery each, and one parsing of the dbt project, for all
+tests of a run that need one.
 
 Hypothesis takes the same examples each time, however slow the machine is; with `--hypothesis-profile=searching` it
 looks for new ones.
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,17 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("searching", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("steady", settings.get_profile("searching"), derandomize=True)
 settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session")
+def parsed_project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which dbt's parsing of the project has left the manifest: to be copied into a home."""
+    from cdp_platform.components.dbt_project import DbtProject
+    from cdp_platform.domain.home import Home
+
+    home = Home(root=tmp_path_factory.mktemp("parsed"))
+    DbtProject(folder=Path(__file__).parents[1] / "dbt_project", home=home).manifest()
+    return home.dbt_target
 
 
 @pytest.fixture(scope="session")

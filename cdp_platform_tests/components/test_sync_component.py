@@ -1,5 +1,6 @@
 """A sync in Dagster: the plan shows, the guards hold, the switch is obeyed."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 from cdp_platform.cli.declared_syncs import open_sync
 from cdp_platform.components.loading import load_definitions
 from cdp_platform.connectors.credentials import cdp_home
+from cdp_platform.domain.home import Home
 from cdp_platform.errors import AuthenticationFailed, CdpError, ConfigError, ConnectionFailed, GuardTripped
 from cdp_platform.sandbox import SandboxSettings, serve_sandbox
 from cdp_platform.syncs.controls import approve, pause, resume, switch
@@ -44,9 +46,10 @@ _COLUMNS = {
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """One CDP_HOME for the module, so that dbt parses once."""
+def home(tmp_path_factory: pytest.TempPathFactory, parsed_project: Path) -> Iterator[Path]:
+    """One CDP_HOME for the module, in which dbt has parsed the project."""
     root = tmp_path_factory.mktemp("home")
+    shutil.copytree(parsed_project, Home(root=root).dbt_target)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CDP_HOME", str(root))
         yield root
