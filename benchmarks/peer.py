@@ -89,21 +89,7 @@ def main() -> None:
     parts = urlsplit(url)
     home = Home(root=Path(work) / "cdp")
     sink = JsonSink(parts.path, int(batch_rows), rate)
-    spec = SyncSpec(
-        name="customers",
-        source_model="customers",
-        relation="src.main.customers",
-        primary_key="customer_id",
-        connection=Connection(name="sink", vendor="sink", base_url=f"{parts.scheme}://{parts.netloc}"),
-        object="customers",
-        mode=Mode.MIRROR,
-        removal=Removal.DELETE,
-        mapping=tuple(
-            FieldMapping(column=name, field=name, match_key=name == "customer_id", type=type_of(name))
-            for name in COLUMNS
-        ),
-        limits=Limits(removed_share=0.5),
-    )
+    spec = sync_of("src.main.customers", f"{parts.scheme}://{parts.netloc}")
     engine = Engine(
         home=home,
         warehouse=DuckDbWarehouse(home.warehouse, attached={"src": Path(source)}),
@@ -123,7 +109,26 @@ def main() -> None:
     )
 
 
-def type_of(column: str) -> FieldType | None:
+def sync_of(relation: str, base_url: str) -> SyncSpec:
+    """A mirror of customers, by their id, to a sink."""
+    return SyncSpec(
+        name="customers",
+        source_model="customers",
+        relation=relation,
+        primary_key="customer_id",
+        connection=Connection(name="sink", vendor="sink", base_url=base_url),
+        object="customers",
+        mode=Mode.MIRROR,
+        removal=Removal.DELETE,
+        mapping=tuple(
+            FieldMapping(column=name, field=name, match_key=name == "customer_id", type=_type(name))
+            for name in COLUMNS
+        ),
+        limits=Limits(removed_share=0.5),
+    )
+
+
+def _type(column: str) -> FieldType | None:
     """A double has no exact text; money is a decimal."""
     return FieldType(kind=FieldKind.DECIMAL, precision=12, scale=2) if column == "lifetime_value" else None
 

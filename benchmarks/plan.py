@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from peer import COLUMNS, JsonSink, type_of
+from peer import JsonSink, sync_of
 
 from cdp_platform.connectors.protocol import Answer, Request
 from cdp_platform.domain.home import Home
-from cdp_platform.domain.syncs import Connection, FieldMapping, Limits, Mode, Removal, SyncSpec
+from cdp_platform.domain.syncs import SyncSpec
 from cdp_platform.domain.traffic import Traffic
 from cdp_platform.syncs.account import Engine
 from cdp_platform.syncs.controls import switch
@@ -64,21 +64,7 @@ def main() -> None:
         destination=JsonSink("/", 1_000, None),
         open_session=lambda *_, **__: TakesAll(),
     )
-    spec = SyncSpec(
-        name="customers",
-        source_model="customers",
-        relation="shop.customers",
-        primary_key="customer_id",
-        connection=Connection(name="sink", vendor="sink", base_url="http://127.0.0.1"),
-        object="customers",
-        mode=Mode.MIRROR,
-        removal=Removal.DELETE,
-        mapping=tuple(
-            FieldMapping(column=name, field=name, match_key=name == "customer_id", type=type_of(name))
-            for name in COLUMNS
-        ),
-        limits=Limits(removed_share=0.5),
-    )
+    spec = sync_of("shop.customers", "http://127.0.0.1")
     switch(engine.journal, spec.name, is_enabled=True)
     _fill(engine, rows)
     first = make_plan(engine, spec, run_id="first")
