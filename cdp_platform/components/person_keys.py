@@ -1,13 +1,11 @@
 """Person keys as dbt declares them, and the rows of people who were forgotten, dropped before they are loaded."""
 
-from collections.abc import Iterable
-
 import pyarrow as pa
 
 from cdp_platform.components.dbt_manifest import DbtManifest, Node
 from cdp_platform.components.resources import Platform
 from cdp_platform.erasure.holdings import PersonKey, parse_person_key
-from cdp_platform.erasure.identifiers import KINDS_BY_NAME, read_key
+from cdp_platform.erasure.identifiers import read_key
 from cdp_platform.erasure.tombstones import read_hashes, without_forgotten
 from cdp_platform.errors import ConfigError
 
@@ -25,8 +23,8 @@ def person_keys_told(manifest: DbtManifest) -> dict[str, PersonKey]:
 def without_forgotten_rows(platform: Platform, relation: str, rows: pa.Table) -> tuple[pa.Table, int]:
     """The rows of a raw table without those of people who were forgotten, and how many were dropped.
 
-    Where no dbt source says whose rows the table holds, columns are what they are called. Raises ConfigError where
-    people were forgotten and there is no such column either: nobody comes back by a table that was forgotten itself.
+    Raises ConfigError where people were forgotten and no dbt source says whose rows the table holds: nobody comes back
+    by a table that was forgotten itself.
     """
     with platform.warehouse.session(f"forgotten people: {relation}") as session:
         hashes = read_hashes(session)
@@ -35,17 +33,13 @@ def without_forgotten_rows(platform: Platform, relation: str, rows: pa.Table) ->
     manifest = platform.home.dbt_target / "manifest.json"
     sources = DbtManifest.read(manifest).content["sources"].values() if manifest.is_file() else ()
     found = next((source for source in sources if _relation(source) == relation), None)
-    person_key = _person_key(relation, found) if found else _by_name(rows.column_names)
-    if person_key is None:
+    if found is None:
         raise ConfigError(
             f"people were forgotten, and {relation} does not say whose rows it holds; nothing was loaded.",
             remedy="Declare it as a dbt source with meta: {person_key: {<column>: <kind>}}, or person_key: none.",
         )
-    return without_forgotten(rows, person_key, hashes, read_key(platform.home.forgotten_key))
-
-
-def _by_name(columns: Iterable[str]) -> PersonKey | None:
-    return {name: KINDS_BY_NAME[name] for name in columns if name in KINDS_BY_NAME} or None
+    key = read_key(platform.home.forgotten_key)
+    return without_forgotten(rows, _person_key(relation, found), hashes, key)
 
 
 def _person_key(relation: str, node: Node) -> PersonKey:
