@@ -11,11 +11,25 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 _POLL_SECONDS = 0.02
+
+
+def people(rows: int) -> pa.Table:
+    """People with a number that has more digits than a binary fraction holds."""
+    return pa.table(
+        {
+            "person_id": [f"p-{number}" for number in range(rows)],
+            "lifetime_value": pa.array([Decimal(f"123456789012.{number:06}") for number in range(rows)]),
+            "points": pa.array(range(rows), pa.int64()),
+        }
+    )
 
 
 class Answering(BaseHTTPRequestHandler):

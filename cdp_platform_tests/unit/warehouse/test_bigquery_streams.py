@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,18 +13,12 @@ pytest.importorskip("google.cloud.bigquery", reason="the extra `bigquery` is not
 from cdp_platform.warehouse.accounts import ApplicationDefault, BigQueryAccount
 from cdp_platform.warehouse.bigquery import BigQueryWarehouse
 from cdp_platform_tests.warehouses.emulators import NoSecrets
-from cdp_platform_tests.warehouses.streaming import serving
+from cdp_platform_tests.warehouses.streaming import people, serving
 from cdp_platform_tests.warehouses.streaming_bigquery import BigQuery
 
 PAGES, PAGE_ROWS = 6, 50
 ROWS = PAGES * PAGE_ROWS
-PEOPLE = pa.table(
-    {
-        "person_id": [f"p-{number}" for number in range(ROWS)],
-        "lifetime_value": pa.array([Decimal(f"123456789012.{number:06}") for number in range(ROWS)]),
-        "points": pa.array(range(ROWS), pa.int64()),
-    }
-)
+PEOPLE = people(ROWS)
 
 
 @pytest.fixture
